@@ -1,0 +1,78 @@
+/* run.h - run a plan: the one entry point of the coordinator. */
+#ifndef LOOM_RUNTIME_RUN_H
+#define LOOM_RUNTIME_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "planner/plan.h"
+#include "runtime/config/config.h"
+#include "shm/id.h"
+#include "shm/status.h"
+
+typedef struct loom_progress {
+    uint64_t nodes_total; /* known so far: grows while loops expand */
+    uint64_t nodes_done;
+    uint64_t nodes_reused;
+    uint64_t bytes_written;
+    uint32_t workers, workers_busy;
+    double seconds;
+} loom_progress;
+
+typedef struct loom_goal_report {
+    const char *operation; /* "print" or "save" */
+    const char *name;
+    char id[LOOM_ID_HEX_BYTES];
+    const char *status; /* "ok", "failed" or "skipped" */
+    loom_error error;   /* status LOOM_OK when ok */
+    uint64_t bytes;     /* written by a save */
+} loom_goal_report;
+
+/* A node that failed itself (not because of another): for the report. */
+typedef struct loom_failure {
+    char node[LOOM_ID_HEX_BYTES];
+    loom_error error;
+} loom_failure;
+
+typedef struct loom_summary {
+    uint64_t nodes;    /* reached from the goals, loops expanded */
+    uint64_t computed; /* kernels run */
+    uint64_t reused;   /* from the store */
+    uint64_t failed;
+    uint64_t irreproducible;
+    uint32_t workers;
+    uint32_t worker_deaths;
+    double seconds;
+    double plan_seconds;
+    uint64_t peak_rss_bytes;     /* largest of any process, file mappings included */
+    uint64_t peak_anon_bytes;    /* largest RssAnon seen of any worker */
+    uint64_t bytes_written;      /* bulk bytes */
+    uint64_t segment_bytes;      /* shared memory in use at the end */
+    uint64_t segment_tasks;
+    const char *ring;            /* "io_uring" or "posix" */
+    const char *store;           /* path or ":memory:" */
+    loom_goal_report *goals;     /* program order */
+    size_t goal_count;
+    loom_failure *failures;
+    size_t failure_count;
+    loom_arena *arena;           /* owns the above */
+} loom_summary;
+
+typedef struct loom_run_options {
+    const loom_config *config;
+    loom_plan *plan;              /* grows while it runs; still the caller's */
+    const char *worker_program;   /* path of voxloom-worker; NULL = beside this executable, else installed libexec */
+    FILE *prints;                 /* print goals go here (stdout) */
+    void (*progress)(const loom_progress *progress, void *context); /* about ten times a second; may be NULL */
+    void (*notice)(const char *line, void *context);                /* one-line reasons and warnings; may be NULL */
+    void *context;
+    volatile int *stop;           /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
+} loom_run_options;
+
+/* Runs every goal in program order. Returns LOOM_OK when all goals are met; LOOM_CANCELLED; else the first goal's failure with
+ * the summary still filled (independent goals are completed). Failures before anything ran leave an empty summary. Free it always. */
+loom_status loom_run(const loom_run_options *options, loom_summary *summary, loom_error *err);
+void loom_summary_free(loom_summary *summary);
+
+#endif

@@ -1,0 +1,121 @@
+/* value.h - values of the language, and their one encoding.
+ *
+ * A loom_value borrows what it points to (text, items, voxels): its arena, the encoded buffer or the mapped extent must
+ * outlive it. Values are immutable once made.
+ *
+ * Encoding: MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), always the shortest form, so equal values
+ * have equal bytes and the SHA-256 of the bytes is the value id. int64 and float64 stay distinct types; NaN payloads and -0
+ * survive. Extension types: 1 = image header (232 bytes, shm/image.h), 2 = reference (type byte, 32-byte vid), 3 = tuple (an encoded array). */
+#ifndef LOOM_SHM_VALUE_H
+#define LOOM_SHM_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/arena.h"
+#include "shm/id.h"
+#include "shm/image.h"
+#include "shm/status.h"
+
+/* Written to disk: append, never renumber. */
+typedef enum loom_type {
+    LOOM_NULL = 0,
+    LOOM_BOOL = 1,
+    LOOM_INT = 2,
+    LOOM_FLOAT = 3,
+    LOOM_STRING = 4,
+    LOOM_BYTES = 5,
+    LOOM_RECORD = 6,
+    LOOM_SEQUENCE = 7,
+    LOOM_IMAGE = 8,
+    LOOM_DATASET = 9,
+    LOOM_CLOSURE = 10,
+    LOOM_REFERENCE = 11 /* an item of a sequence that is another result: named by vid, fetched on use */
+} loom_type;
+
+const char *loom_type_name(loom_type type); /* "float"; "?" if unknown */
+
+typedef struct loom_value loom_value;
+typedef struct loom_field loom_field;
+
+struct loom_value {
+    loom_type type;
+    bool tuple; /* a sequence that prints with parentheses */
+    union {
+        bool boolean;
+        int64_t integer;
+        double number;
+        struct {
+            const char *bytes; /* not NUL-terminated */
+            size_t length;
+        } text; /* string (UTF-8) or bytes */
+        struct {
+            const loom_value *items;
+            size_t count;
+        } sequence;
+        struct {
+            const loom_field *fields;
+            size_t count;
+        } record; /* in order; names are unique */
+        struct {
+            const loom_image_header *header;
+            const void *voxels; /* NULL while not mapped */
+        } image;
+        struct {
+            loom_type type; /* what it refers to */
+            loom_id vid;
+        } reference;
+    };
+};
+
+struct loom_field {
+    const char *name;
+    size_t name_length;
+    loom_value value;
+};
+
+/* Makers; text and items are borrowed. */
+loom_value loom_null(void);
+loom_value loom_bool(bool value);
+loom_value loom_int(int64_t value);
+loom_value loom_float(double value);
+loom_value loom_string(const char *bytes, size_t length);
+loom_value loom_string_of(const char *text); /* NUL-terminated */
+loom_value loom_sequence(const loom_value *items, size_t count);
+loom_value loom_record(const loom_field *fields, size_t count);
+loom_value loom_image(const loom_image_header *header, const void *voxels);
+
+/* Field of a record by name, or NULL. */
+const loom_value *loom_record_get(const loom_value *record, const char *name);
+
+/* Python's truth: null, false, 0, empty string, sequence or record are false; an image is true. */
+bool loom_value_is_true(const loom_value *value);
+
+/* Equality of meaning bits: type, bits of doubles, text, items; images compare headers and voxels. */
+bool loom_value_equal(const loom_value *a, const loom_value *b);
+
+/* A deep copy into the arena (voxels are not copied; the pointer is kept). NULL items when out of memory -> LOOM_NO_MEMORY. */
+loom_status loom_value_copy(loom_arena *arena, const loom_value *value, loom_value *copy);
+
+/* A growing byte buffer. Zero-initialise; release with loom_buffer_free. */
+typedef struct loom_buffer {
+    uint8_t *bytes;
+    size_t length;
+    size_t capacity;
+} loom_buffer;
+loom_status loom_buffer_add(loom_buffer *buffer, const void *bytes, size_t length);
+void loom_buffer_free(loom_buffer *buffer);
+
+/* Appends the encoding. An image encodes its header only. Errors: LOOM_NO_MEMORY; LOOM_TOO_LARGE beyond MessagePack's 2^32-1
+ * lengths; LOOM_UNSUPPORTED for closures. */
+loom_status loom_value_encode(const loom_value *value, loom_buffer *out);
+
+/* Decodes one value that fills `length` bytes exactly. Text points into `bytes`; items, fields and image headers are allocated in the arena.
+ * Safe on hostile bytes: bounded nesting (64), counts checked against what is left. Errors: LOOM_CORRUPT, LOOM_NO_MEMORY. */
+loom_status loom_value_decode(const uint8_t *bytes, size_t length, loom_arena *arena, loom_value *value, loom_error *err);
+
+/* The vid of a small value: SHA-256 of its encoding. */
+loom_status loom_value_id(const loom_value *value, loom_id *vid);
+
+#endif
