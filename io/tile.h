@@ -6,8 +6,10 @@
 
 typedef struct loom_tiles loom_tiles;
 
-/* Writes `bytes_total` bytes to fd from `offset`, through `count` tiles of `tile_bytes` (2..16 tiles of 64 KiB..4 MiB). Borrow the ring. */
-loom_status loom_tiles_open(loom_ring *ring, int fd, uint64_t offset, uint64_t bytes_total, size_t tile_bytes, unsigned count, loom_tiles **tiles, loom_error *err);
+/* Writes `bytes_total` bytes to fd from `offset`, through `count` tiles of `tile_bytes` (2..16 tiles of 64 KiB..4 MiB).
+ * Borrow the ring. */
+loom_status loom_tiles_open(loom_ring *ring, int fd, uint64_t offset, uint64_t bytes_total, size_t tile_bytes,
+                            unsigned count, loom_tiles **tiles, loom_error *err);
 /* The next tile to fill: `*capacity` bytes (the last one may be shorter). NULL and 0 when all are handed out. */
 loom_status loom_tiles_next(loom_tiles *tiles, void **buffer, size_t *capacity, loom_error *err);
 /* Hands the filled tile to the ring: `used` bytes of it (all, except for the last). */

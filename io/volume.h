@@ -1,8 +1,9 @@
 /* volume.h - image files: NIfTI-1/2 (.nii, .nii.gz; both endians) and PNG, read into bulk space and written from it.
  *
- * Reading goes in two steps, so that the caller can reserve exact space between them: open (header parsed and checked against
- * the file) and load (voxels streamed into the reserved bytes, never into a second full-size buffer). The format is found by
- * content. Geometry follows ITK: LPS, qform/sform choice and spacing as ITK 5's NiftiImageIO does. */
+ * Reading goes in two steps, so that the caller can reserve exact space between them: open (header parsed and checked
+ * against the file) and load (voxels streamed into the reserved bytes, never into a second full-size buffer). The
+ * format is found by content. Geometry follows ITK: LPS, qform/sform choice and spacing as ITK 5's NiftiImageIO does.
+ */
 #ifndef LOOM_IO_VOLUME_H
 #define LOOM_IO_VOLUME_H
 
@@ -16,21 +17,23 @@ typedef struct loom_volume_sink {
     loom_ring *ring;
     int fd;
     uint64_t offset;
-    void *memory; /* used when fd < 0: loom_image_bytes(header) bytes */
+    void *memory;      /* used when fd < 0: loom_image_bytes(header) bytes */
     size_t tile_bytes; /* 0 = 256 KiB */
 } loom_volume_sink;
 
-/* Opens and checks the header. Errors name the file and the cause: missing, not an image, truncated, sizes that overflow or disagree with the
- * file's length, unsupported datatype (complex, ...), bad scaling. A gzip file's claim is checked while it is loaded: longer or shorter than the header says is LOOM_BAD_INPUT. */
+/* Opens and checks the header. Errors name the file and the cause: missing, not an image, truncated, sizes that
+ * overflow or disagree with the file's length, unsupported datatype (complex, ...), bad scaling. A gzip file's claim is
+ * checked while it is loaded: longer or shorter than the header says is LOOM_BAD_INPUT. */
 loom_status loom_volume_open(const char *path, loom_volume **volume, loom_error *err);
-/* The image as it will be delivered: pixel type after scl_slope/scl_inter (as ITK: unscaled keeps the type, scaled gives f32, or f64 from f64), components, geometry. */
+/* The image as it will be delivered: pixel type after scl_slope/scl_inter (as ITK: unscaled keeps the type, scaled
+ * gives f32, or f64 from f64), components, geometry. */
 const loom_image_header *loom_volume_header(const loom_volume *volume);
 /* Streams the voxels. */
 loom_status loom_volume_load(loom_volume *volume, const loom_volume_sink *sink, loom_error *err);
 void loom_volume_close(loom_volume *volume);
 
-/* Writes to a temporary name in the same folder, then renames (an existing file is replaced whole or not at all). Format by suffix: .nii, .nii.gz, .png
- * (2D, 1/3/4 components of u8, bool8 or u16). Creates parent folders. */
+/* Writes to a temporary name in the same folder, then renames (an existing file is replaced whole or not at all).
+ * Format by suffix: .nii, .nii.gz, .png (2D, 1/3/4 components of u8, bool8 or u16). Creates parent folders. */
 loom_status loom_volume_write(const char *path, const loom_image_header *header, const void *voxels, loom_error *err);
 /* True for suffixes that loom_volume_write handles. */
 bool loom_volume_can_write(const char *path);

@@ -1,7 +1,8 @@
 /* partition.h - which NUMA domain runs which node.
  *
  * A graph is cut over k domains so that few bytes cross while load stays balanced: greedy growing along heavy edges in
- * topological order, then Fiduccia-Mattheyses refinement (C. Fiduccia, R. Mattheyses, "A linear-time heuristic for improving network partitions", DAC 1982). */
+ * topological order, then Fiduccia-Mattheyses refinement (C. Fiduccia, R. Mattheyses, "A linear-time heuristic for
+ * improving network partitions", DAC 1982). */
 #ifndef LOOM_PLANNER_PARTITION_H
 #define LOOM_PLANNER_PARTITION_H
 
@@ -11,10 +12,11 @@
 
 typedef struct loom_graph {
     uint32_t nodes;
-    const uint64_t *cost;        /* per node, any unit */
-    const uint32_t *first_edge;  /* nodes + 1 entries: incoming edges of node n are first_edge[n] .. first_edge[n + 1] - 1 */
-    const uint32_t *source;      /* per edge: the node it comes from, smaller than the node it goes to */
-    const uint64_t *bytes;       /* per edge: size of what flows along it */
+    const uint64_t *cost; /* per node, any unit */
+    const uint32_t
+        *first_edge;        /* nodes + 1 entries: incoming edges of node n are first_edge[n] .. first_edge[n + 1] - 1 */
+    const uint32_t *source; /* per edge: the node it comes from, smaller than the node it goes to */
+    const uint64_t *bytes;  /* per edge: size of what flows along it */
 } loom_graph;
 
 typedef struct loom_partition_quality {
@@ -22,8 +24,10 @@ typedef struct loom_partition_quality {
     uint64_t largest_load; /* of a domain, in cost units weighted by its share */
 } loom_partition_quality;
 
-/* Assigns domain[n] in 0..domains-1. `share` (domains entries, sum > 0) gives each domain's share of the cores. A domain's load stays within
- * (1 + tolerance_percent/100) of its share plus one node. Deterministic. O(edges * domains * passes). */
-loom_status loom_partition(const loom_graph *graph, uint32_t domains, const uint32_t *share, uint32_t tolerance_percent, uint16_t *domain, loom_partition_quality *quality);
+/* Assigns domain[n] in 0..domains-1. `share` (domains entries, sum > 0) gives each domain's share of the cores. A
+ * domain's load stays within (1 + tolerance_percent/100) of its share plus one node. Deterministic. O(edges * domains *
+ * passes). */
+loom_status loom_partition(const loom_graph *graph, uint32_t domains, const uint32_t *share, uint32_t tolerance_percent,
+                           uint16_t *domain, loom_partition_quality *quality);
 
 #endif

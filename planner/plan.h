@@ -1,7 +1,8 @@
 /* plan.h - the plan: a hash-consed DAG of nodes, its goals, and how it grows while it runs.
  *
- * Nodes carry VoxLogicA-2's structural ids (../shared voxlogica2.md, section 3) and are interned: the same id is the same node. Node
- * numbers are dense, never change, and arguments always have smaller numbers than their users. A plan belongs to one thread. */
+ * Nodes carry VoxLogicA-2's structural ids (../shared voxlogica2.md, section 3) and are interned: the same id is the
+ * same node. Node numbers are dense, never change, and arguments always have smaller numbers than their users. A plan
+ * belongs to one thread. */
 #ifndef LOOM_PLANNER_PLAN_H
 #define LOOM_PLANNER_PLAN_H
 
@@ -51,7 +52,7 @@ typedef struct loom_node {
     loom_id id;
     loom_node_kind kind;
     loom_output_kind output_kind;
-    const loom_operator *op; /* primitives; NULL otherwise */
+    const loom_operator *op;          /* primitives; NULL otherwise */
     const loom_node_index *arguments; /* primitives: positional; closures: captured nodes */
     uint32_t argument_count;
     loom_value value;            /* constants; items: the bound value or reference */
@@ -79,13 +80,15 @@ typedef struct loom_plan_options {
     void *context;
 } loom_plan_options;
 
-/* Parses and reduces the program in `text` (UTF-8). `source` is the name as typed on the command line: it appears in messages and decides
- * $dir, $file and $stem. Imported files are read relative to the working directory as VoxLogicA-2 does, else to the importing file.
- * All static errors have file:line:col and the source line. */
-loom_status loom_plan_from_program(const loom_plan_options *options, const char *source, const char *text, size_t length, loom_plan **plan, loom_error *err);
-/* Reads a VoxLogicA-2 plan export (with Python's Infinity/NaN). Ids are recomputed and compared; cycles, missing dependencies, unknown operators and
- * malformed text are LOOM_BAD_PLAN with line and column or the node. */
-loom_status loom_plan_from_json(const loom_plan_options *options, const char *source, const char *text, size_t length, loom_plan **plan, loom_error *err);
+/* Parses and reduces the program in `text` (UTF-8). `source` is the name as typed on the command line: it appears in
+ * messages and decides $dir, $file and $stem. Imported files are read relative to the working directory as VoxLogicA-2
+ * does, else to the importing file. All static errors have file:line:col and the source line. */
+loom_status loom_plan_from_program(const loom_plan_options *options, const char *source, const char *text,
+                                   size_t length, loom_plan **plan, loom_error *err);
+/* Reads a VoxLogicA-2 plan export (with Python's Infinity/NaN). Ids are recomputed and compared; cycles, missing
+ * dependencies, unknown operators and malformed text are LOOM_BAD_PLAN with line and column or the node. */
+loom_status loom_plan_from_json(const loom_plan_options *options, const char *source, const char *text, size_t length,
+                                loom_plan **plan, loom_error *err);
 void loom_plan_free(loom_plan *plan);
 
 size_t loom_plan_node_count(const loom_plan *plan);
@@ -97,16 +100,24 @@ const char *loom_plan_import(const loom_plan *plan, size_t index);
 
 /* ---- growing while it runs: each interns, and returns the node ---- */
 loom_status loom_plan_constant(loom_plan *plan, const loom_value *value, loom_node_index *node, loom_error *err);
-loom_status loom_plan_primitive(loom_plan *plan, const char *name, loom_output_kind kind, const loom_node_index *arguments, uint32_t argument_count, loom_node_index *node, loom_error *err);
-/* Item k of a sequence whose items are other results: id as in section 3.2; `value` (a reference or a value) is kept. */
-loom_status loom_plan_item(loom_plan *plan, const loom_id *parent, uint64_t k, const loom_value *value, loom_node_index *node, loom_error *err);
-/* The body of closure node `closure` with its parameter bound to node `item`, reduced into the plan: names resolve as captured, then in the
- * registry, with && || ! and map translated as outside closures (defects S2, S12, S13 are not reproduced). Parsed once, reduced per item. */
-loom_status loom_plan_apply(loom_plan *plan, loom_node_index closure, loom_node_index item, loom_node_index *result, loom_error *err);
+loom_status loom_plan_primitive(loom_plan *plan, const char *name, loom_output_kind kind,
+                                const loom_node_index *arguments, uint32_t argument_count, loom_node_index *node,
+                                loom_error *err);
+/* Item k of a sequence whose items are other results: id as in section 3.2; `value` (a reference or a value) is kept.
+ */
+loom_status loom_plan_item(loom_plan *plan, const loom_id *parent, uint64_t k, const loom_value *value,
+                           loom_node_index *node, loom_error *err);
+/* The body of closure node `closure` with its parameter bound to node `item`, reduced into the plan: names resolve as
+ * captured, then in the registry, with && || ! and map translated as outside closures (defects S2, S12, S13 are not
+ * reproduced). Parsed once, reduced per item. */
+loom_status loom_plan_apply(loom_plan *plan, loom_node_index closure, loom_node_index item, loom_node_index *result,
+                            loom_error *err);
 
 /* ---- writing ---- */
-loom_status loom_plan_write_json(const loom_plan *plan, FILE *out, loom_error *err); /* section 4, plus imported_namespaces */
+loom_status loom_plan_write_json(const loom_plan *plan, FILE *out,
+                                 loom_error *err); /* section 4, plus imported_namespaces */
 loom_status loom_plan_write_dot(const loom_plan *plan, FILE *out, loom_error *err);
-loom_status loom_plan_write_text(const loom_plan *plan, FILE *out, loom_error *err); /* for people: a line a node, goals last */
+loom_status loom_plan_write_text(const loom_plan *plan, FILE *out,
+                                 loom_error *err); /* for people: a line a node, goals last */
 
 #endif

@@ -4,7 +4,8 @@
 
 #include "shm/value.h"
 
-/* Python's str(value): what `print` shows after `LABEL=` and what concat joins. Images print SimpleITK's description. References print as <image ...>. */
+/* Python's str(value): what `print` shows after `LABEL=` and what concat joins. Images print SimpleITK's description.
+ * References print as <image ...>. */
 loom_status loom_value_str(const loom_value *value, loom_buffer *out);
 /* Python's repr: strings quoted Python-style. */
 loom_status loom_value_repr(const loom_value *value, loom_buffer *out);

@@ -1,9 +1,9 @@
 /* extent.h - bulk bytes: where they are, how a worker writes them, how anyone maps them.
  *
  * An extent file (STORE/extents/%08x.ext, or a memfd for a store in memory) is sparse and large; space at its tail is
- * fallocated in steps before a pointer into it is handed out, so a full disk is an error here and never a SIGBUS in a kernel.
- * Exactly one process at a time appends to a file (it holds the file's OFD lock); any number map it read-only. Objects start
- * on a 4 KiB page, are sealed when complete, and are never rewritten while a reader may see them.
+ * fallocated in steps before a pointer into it is handed out, so a full disk is an error here and never a SIGBUS in a
+ * kernel. Exactly one process at a time appends to a file (it holds the file's OFD lock); any number map it read-only.
+ * Objects start on a 4 KiB page, are sealed when complete, and are never rewritten while a reader may see them.
  *
  * Trust: a sealed object carries the XXH3-64 of each of its 1 MiB blocks and the XXH3-128-based root over them. */
 #ifndef LOOM_SHM_EXTENT_H
@@ -35,8 +35,8 @@ typedef struct loom_extent_writer loom_extent_writer;
 /* An object being written, and its writable window. */
 typedef struct loom_reservation {
     loom_placement placement;
-    void *window;  /* `placement.bytes` writable bytes (MAP_SHARED), or NULL when reserved without a window */
-    int fd;        /* the extent file, for io/ring to write at placement.offset; owned by the writer */
+    void *window; /* `placement.bytes` writable bytes (MAP_SHARED), or NULL when reserved without a window */
+    int fd;       /* the extent file, for io/ring to write at placement.offset; owned by the writer */
 } loom_reservation;
 /* A read-only view of an object. */
 typedef struct loom_view {
@@ -51,23 +51,27 @@ loom_status loom_extent_writer_open(loom_extents *extents, loom_extent_writer **
 /* Gives unused preallocated space back and releases the file. NULL is accepted. */
 void loom_extent_writer_close(loom_extent_writer *writer);
 
-/* Reserves `bytes` (>= 1) at the tail, with a zero-filled writable window if `window`. One reservation at a time a writer.
- * Errors: LOOM_NO_SPACE (says how much is missing and where), LOOM_TOO_LARGE, LOOM_IO. */
-loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool window, loom_reservation *reservation, loom_error *err);
+/* Reserves `bytes` (>= 1) at the tail, with a zero-filled writable window if `window`. One reservation at a time a
+ * writer. Errors: LOOM_NO_SPACE (says how much is missing and where), LOOM_TOO_LARGE, LOOM_IO. */
+loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool window, loom_reservation *reservation,
+                                loom_error *err);
 /* Ends the reservation: the bytes are complete. Unmaps the window, computes block hashes into `hashes`
  * (caller's array of loom_extent_block_count(bytes)) and their root. The object becomes readable at its placement. */
-loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reservation, uint64_t *hashes, uint64_t root[2], loom_error *err);
+loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reservation, uint64_t *hashes,
+                             uint64_t root[2], loom_error *err);
 /* Ends the reservation and gives its space back. */
 void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservation);
 
 size_t loom_extent_block_count(uint64_t bytes);
 
-/* Maps an object read-only (MAP_SHARED, populated when `populate`). The placement is checked against the file's size, so
- * bad bytes from disk are LOOM_CORRUPT, not SIGBUS. */
-loom_status loom_extent_view(loom_extents *extents, const loom_placement *placement, bool populate, loom_view *view, loom_error *err);
+/* Maps an object read-only (MAP_SHARED, populated when `populate`). The placement is checked against the file's size,
+ * so bad bytes from disk are LOOM_CORRUPT, not SIGBUS. */
+loom_status loom_extent_view(loom_extents *extents, const loom_placement *placement, bool populate, loom_view *view,
+                             loom_error *err);
 void loom_extent_release(loom_view *view);
 
 /* Compares every block with its hash, and the hashes with the root. LOOM_CORRUPT names extent, offset and block. */
-loom_status loom_extent_verify(const loom_view *view, const loom_placement *placement, const uint64_t *hashes, const uint64_t root[2], loom_error *err);
+loom_status loom_extent_verify(const loom_view *view, const loom_placement *placement, const uint64_t *hashes,
+                               const uint64_t root[2], loom_error *err);
 
 #endif

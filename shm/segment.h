@@ -1,8 +1,8 @@
 /* segment.h - the shared segment of one run: tasks, deques, completion rings, and who does what.
  *
- * One memfd, mapped by the coordinator and every worker; offsets and indexes only, no pointers; self-identifying (magic,
- * version, layout signature, checked on attach). It is created large and sparse: pages appear as they are used, and addresses
- * never move.
+ * One memfd, mapped by the coordinator and every worker; offsets and indexes only, no pointers; self-identifying
+ * (magic, version, layout signature, checked on attach). It is created large and sparse: pages appear as they are used,
+ * and addresses never move.
  *
  * The truth about a task is its state word. Deques and rings are hints: an entry may be missing after a crash or appear
  * twice, and both are harmless, because only the compare-and-swap READY -> RUNNING gives the right to run a task.
@@ -48,7 +48,8 @@ typedef enum loom_origin {
 
 typedef uint32_t loom_offset; /* into the heap, in units of 8 bytes; 0 = none */
 
-/* One task: an operator applied to the results of other tasks, and its result. Fixed size; see SCHEMA.md for each byte. */
+/* One task: an operator applied to the results of other tasks, and its result. Fixed size; see SCHEMA.md for each byte.
+ */
 typedef struct loom_task {
     _Atomic uint64_t state; /* loom_task_state | worker << 8 | attempt << 24 */
     _Atomic uint32_t edges; /* heap list of successors; only the coordinator prepends */
@@ -70,11 +71,11 @@ typedef struct loom_task {
     uint8_t inline_payload[16];
     loom_id rkey;
     loom_id vid;
-    loom_placement bulk;    /* voxels, or the encoded value when LOOM_TASK_BLOB */
+    loom_placement bulk; /* voxels, or the encoded value when LOOM_TASK_BLOB */
     uint64_t root[2];
-    loom_offset hashes;     /* uint64_t per block */
-    uint32_t cost_us;       /* of the kernel, saturating */
-    uint64_t reserved;      /* 0 */
+    loom_offset hashes; /* uint64_t per block */
+    uint32_t cost_us;   /* of the kernel, saturating */
+    uint64_t reserved;  /* 0 */
 } loom_task;
 
 typedef enum loom_task_flag {
@@ -89,24 +90,27 @@ typedef struct loom_segment loom_segment; /* one process's handle */
 
 typedef struct loom_segment_options {
     uint32_t workers;
-    uint32_t tasks_max;        /* 0 = 4 Mi */
-    uint64_t heap_bytes;       /* 0 = 4 GiB of address space, used pages only; at most 32 GiB */
+    uint32_t tasks_max;          /* 0 = 4 Mi */
+    uint64_t heap_bytes;         /* 0 = 4 GiB of address space, used pages only; at most 32 GiB */
     uint8_t table_signature[32]; /* of the operator table; checked on attach */
 } loom_segment_options;
 
-/* Creates and maps (coordinator). fd is close-on-exec; pass it with posix_spawn. Errors: LOOM_NO_MEMORY, LOOM_UNSUPPORTED. */
+/* Creates and maps (coordinator). fd is close-on-exec; pass it with posix_spawn. Errors: LOOM_NO_MEMORY,
+ * LOOM_UNSUPPORTED. */
 loom_status loom_segment_create(const loom_segment_options *options, loom_segment **segment, loom_error *err);
 /* Maps an inherited fd and checks that it was laid out by this build: LOOM_LAYOUT_MISMATCH says what differs. */
-loom_status loom_segment_attach(int fd, uint32_t worker, const uint8_t table_signature[32], loom_segment **segment, loom_error *err);
+loom_status loom_segment_attach(int fd, uint32_t worker, const uint8_t table_signature[32], loom_segment **segment,
+                                loom_error *err);
 void loom_segment_close(loom_segment *segment);
 int loom_segment_fd(const loom_segment *segment);
 uint32_t loom_segment_workers(const loom_segment *segment);
 uint64_t loom_segment_used_bytes(const loom_segment *segment); /* header, tasks and heap in use */
 
-/* Heap: bump allocation in chunks owned by one process each (no lock; a chunk is taken with fetch_add). Never freed within a run.
- * Pointers stay valid for the run. NULL / 0 when the heap is full. */
+/* Heap: bump allocation in chunks owned by one process each (no lock; a chunk is taken with fetch_add). Never freed
+ * within a run. Pointers stay valid for the run. NULL / 0 when the heap is full. */
 loom_offset loom_segment_alloc(loom_segment *segment, size_t bytes);
-void *loom_segment_pointer(const loom_segment *segment, loom_offset offset); /* NULL for 0; checked against the heap's bounds */
+void *loom_segment_pointer(const loom_segment *segment,
+                           loom_offset offset); /* NULL for 0; checked against the heap's bounds */
 /* Length-prefixed bytes (uint32_t length, then the bytes). */
 loom_offset loom_segment_put(loom_segment *segment, const void *bytes, size_t length);
 const void *loom_segment_get(const loom_segment *segment, loom_offset offset, size_t *length);
@@ -116,35 +120,41 @@ uint32_t loom_segment_task_count(const loom_segment *segment);
 
 /* ---- coordinator ---- */
 
-/* A new task in state WAITING with all readiness bits set, its arguments recorded but not yet linked. LOOM_NO_MEMORY when tasks or heap are exhausted. */
-loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, uint32_t argument_count, uint32_t *index, loom_error *err);
+/* A new task in state WAITING with all readiness bits set, its arguments recorded but not yet linked. LOOM_NO_MEMORY
+ * when tasks or heap are exhausted. */
+loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, uint32_t argument_count, uint32_t *index,
+                             loom_error *err);
 /* A task born DONE, for a constant or a stored result: the caller fills result fields between create and publish. */
 loom_status loom_task_create_done(loom_segment *segment, uint32_t *index, loom_error *err);
 void loom_task_publish_done(loom_segment *segment, uint32_t index);
-/* Links the task behind its arguments, after operator, attributes, domain and cookie are set. What is done already counts as done;
- * a task all of whose arguments are done becomes READY and is queued. Safe while workers finish those arguments. */
+/* Links the task behind its arguments, after operator, attributes, domain and cookie are set. What is done already
+ * counts as done; a task all of whose arguments are done becomes READY and is queued. Safe while workers finish those
+ * arguments. */
 loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *err);
-/* Takes the next completion (task index) from any worker's ring; false when all are empty. A task may appear more than once after a recovery. */
+/* Takes the next completion (task index) from any worker's ring; false when all are empty. A task may appear more than
+ * once after a recovery. */
 bool loom_completion_pop(loom_segment *segment, uint32_t *index);
 /* Sleeps until a completion arrives, loom_segment_ring_doorbell is called, or timeout_ms passes (-1: no limit). */
 void loom_completion_wait(loom_segment *segment, int timeout_ms);
 void loom_segment_ring_doorbell(loom_segment *segment);
-/* Fails a WAITING or READY task without running it (its argument failed, or the run stops). True if this call did it. */
+/* Fails a WAITING or READY task without running it (its argument failed, or the run stops). True if this call did it.
+ */
 bool loom_task_fail(loom_segment *segment, uint32_t index, loom_status status, const loom_error *err);
-/* After the death of a worker (its process is gone): what it was running becomes READY again (deaths + 1) or is redone if it had reached
- * DONE; what was in its deque is queued elsewhere. Returns in *running the task it was running, or LOOM_TASK_NONE. O(deque + degree). */
+/* After the death of a worker (its process is gone): what it was running becomes READY again (deaths + 1) or is redone
+ * if it had reached DONE; what was in its deque is queued elsewhere. Returns in *running the task it was running, or
+ * LOOM_TASK_NONE. O(deque + degree). */
 void loom_segment_recover(loom_segment *segment, uint32_t worker, uint32_t *running);
 /* Tells workers to return NONE for ever. */
 void loom_segment_stop(loom_segment *segment);
 
 /* ---- worker ---- */
 
-/* Own deque first (newest), then steal (oldest): inside the domain, then elsewhere, then the coordinator's. Returns the task, now
- * RUNNING by this worker and journalled; LOOM_TASK_NONE when stopped. Sleeps (futex) when there is nothing, at most timeout_ms at a time (then returns NONE
- * with *stopped false). */
+/* Own deque first (newest), then steal (oldest): inside the domain, then elsewhere, then the coordinator's. Returns the
+ * task, now RUNNING by this worker and journalled; LOOM_TASK_NONE when stopped. Sleeps (futex) when there is nothing,
+ * at most timeout_ms at a time (then returns NONE with *stopped false). */
 uint32_t loom_task_take(loom_segment *segment, int timeout_ms, bool *stopped);
-/* Publishes the result fields written into the task: state DONE (or FAILED with status and error set), successors readied onto the own deque,
- * completion pushed. Every step is idempotent and journalled. */
+/* Publishes the result fields written into the task: state DONE (or FAILED with status and error set), successors
+ * readied onto the own deque, completion pushed. Every step is idempotent and journalled. */
 void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state state);
 
 /* Beats; what the worker runs now, for progress and the no-progress detector. */

@@ -3,9 +3,10 @@
  * A loom_value borrows what it points to (text, items, voxels): its arena, the encoded buffer or the mapped extent must
  * outlive it. Values are immutable once made.
  *
- * Encoding: MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), always the shortest form, so equal values
- * have equal bytes and the SHA-256 of the bytes is the value id. int64 and float64 stay distinct types; NaN payloads and -0
- * survive. Extension types: 1 = image header (232 bytes, shm/image.h), 2 = reference (type byte, 32-byte vid), 3 = tuple (an encoded array). */
+ * Encoding: MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), always the shortest form, so equal
+ * values have equal bytes and the SHA-256 of the bytes is the value id. int64 and float64 stay distinct types; NaN
+ * payloads and -0 survive. Extension types: 1 = image header (232 bytes, shm/image.h), 2 = reference (type byte,
+ * 32-byte vid), 3 = tuple (an encoded array). */
 #ifndef LOOM_SHM_VALUE_H
 #define LOOM_SHM_VALUE_H
 
@@ -95,7 +96,8 @@ bool loom_value_is_true(const loom_value *value);
 /* Equality of meaning bits: type, bits of doubles, text, items; images compare headers and voxels. */
 bool loom_value_equal(const loom_value *a, const loom_value *b);
 
-/* A deep copy into the arena (voxels are not copied; the pointer is kept). NULL items when out of memory -> LOOM_NO_MEMORY. */
+/* A deep copy into the arena (voxels are not copied; the pointer is kept). NULL items when out of memory ->
+ * LOOM_NO_MEMORY. */
 loom_status loom_value_copy(loom_arena *arena, const loom_value *value, loom_value *copy);
 
 /* A growing byte buffer. Zero-initialise; release with loom_buffer_free. */
@@ -107,13 +109,15 @@ typedef struct loom_buffer {
 loom_status loom_buffer_add(loom_buffer *buffer, const void *bytes, size_t length);
 void loom_buffer_free(loom_buffer *buffer);
 
-/* Appends the encoding. An image encodes its header only. Errors: LOOM_NO_MEMORY; LOOM_TOO_LARGE beyond MessagePack's 2^32-1
- * lengths; LOOM_UNSUPPORTED for closures. */
+/* Appends the encoding. An image encodes its header only. Errors: LOOM_NO_MEMORY; LOOM_TOO_LARGE beyond MessagePack's
+ * 2^32-1 lengths; LOOM_UNSUPPORTED for closures. */
 loom_status loom_value_encode(const loom_value *value, loom_buffer *out);
 
-/* Decodes one value that fills `length` bytes exactly. Text points into `bytes`; items, fields and image headers are allocated in the arena.
- * Safe on hostile bytes: bounded nesting (64), counts checked against what is left. Errors: LOOM_CORRUPT, LOOM_NO_MEMORY. */
-loom_status loom_value_decode(const uint8_t *bytes, size_t length, loom_arena *arena, loom_value *value, loom_error *err);
+/* Decodes one value that fills `length` bytes exactly. Text points into `bytes`; items, fields and image headers are
+ * allocated in the arena. Safe on hostile bytes: bounded nesting (64), counts checked against what is left. Errors:
+ * LOOM_CORRUPT, LOOM_NO_MEMORY. */
+loom_status loom_value_decode(const uint8_t *bytes, size_t length, loom_arena *arena, loom_value *value,
+                              loom_error *err);
 
 /* The vid of a small value: SHA-256 of its encoding. */
 loom_status loom_value_id(const loom_value *value, loom_id *vid);

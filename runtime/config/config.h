@@ -1,8 +1,10 @@
 /* config.h - every setting of a run, and where each came from.
  *
- * Merged in this order, later wins: built-in defaults < /etc/voxloom.toml < $XDG_CONFIG_HOME/voxloom/voxloom.toml (~/.config) <
- * --config FILE < environment (VOXLOOM_STORE_PATH for store.path, ...) < --set key=value and other flags. One table (config_keys.c) holds name, type,
- * bounds, default and documentation of each key: the parser, the default file and `config show` are all made from it. */
+ * Merged in this order, later wins: built-in defaults < /etc/voxloom.toml < $XDG_CONFIG_HOME/voxloom/voxloom.toml
+ * (~/.config) <
+ * --config FILE < environment (VOXLOOM_STORE_PATH for store.path, ...) < --set key=value and other flags. One table
+ * (config_keys.c) holds name, type, bounds, default and documentation of each key: the parser, the default file and
+ * `config show` are all made from it. */
 #ifndef LOOM_RUNTIME_CONFIG_H
 #define LOOM_RUNTIME_CONFIG_H
 
@@ -19,33 +21,33 @@
 
 typedef struct loom_config {
     struct {
-        char path[LOOM_PATH_BYTES];  /* store.path: folder or ":memory:" */
-        loom_durability durability;  /* store.durability = "verified" | "strict" | "none" */
-        uint64_t map_bytes;          /* store.map_size ("1TiB", 0 = automatic) */
-        uint64_t step_bytes;         /* store.extent_step */
-        uint64_t extent_bytes;       /* store.extent_size */
-        uint64_t inline_bytes;       /* store.inline_limit: larger encoded values go to extents (16 KiB) */
-        uint64_t batch_rows;         /* store.batch_rows: commit at least this often */
-        uint64_t batch_ms;           /* store.batch_ms */
+        char path[LOOM_PATH_BYTES]; /* store.path: folder or ":memory:" */
+        loom_durability durability; /* store.durability = "verified" | "strict" | "none" */
+        uint64_t map_bytes;         /* store.map_size ("1TiB", 0 = automatic) */
+        uint64_t step_bytes;        /* store.extent_step */
+        uint64_t extent_bytes;      /* store.extent_size */
+        uint64_t inline_bytes;      /* store.inline_limit: larger encoded values go to extents (16 KiB) */
+        uint64_t batch_rows;        /* store.batch_rows: commit at least this often */
+        uint64_t batch_ms;          /* store.batch_ms */
     } store;
     struct {
-        uint64_t count;              /* workers.count, 0 = one per usable core */
-        bool pin;                    /* workers.pin */
-        uint64_t deaths_max;         /* workers.deaths_max: a task that kills this many workers fails (3) */
+        uint64_t count;      /* workers.count, 0 = one per usable core */
+        bool pin;            /* workers.pin */
+        uint64_t deaths_max; /* workers.deaths_max: a task that kills this many workers fails (3) */
     } workers;
     struct {
-        loom_ring_kind ring;         /* io.ring = "auto" | "uring" | "posix" */
-        uint64_t depth;              /* io.depth */
-        uint64_t tile_bytes;         /* io.tile */
+        loom_ring_kind ring; /* io.ring = "auto" | "uring" | "posix" */
+        uint64_t depth;      /* io.depth */
+        uint64_t tile_bytes; /* io.tile */
     } io;
     struct {
-        uint64_t budget_bytes;       /* memory.budget, 0 = three quarters of what the cgroup or machine has */
-        uint64_t segment_bytes;      /* memory.segment: address space of the shared segment */
-        uint64_t tasks_max;          /* memory.tasks_max */
+        uint64_t budget_bytes;  /* memory.budget, 0 = three quarters of what the cgroup or machine has */
+        uint64_t segment_bytes; /* memory.segment: address space of the shared segment */
+        uint64_t tasks_max;     /* memory.tasks_max */
     } memory;
     struct {
-        bool progress;               /* output.progress */
-        bool quiet;                  /* output.quiet */
+        bool progress; /* output.progress */
+        bool quiet;    /* output.quiet */
     } output;
 } loom_config;
 
@@ -53,14 +55,14 @@ typedef struct loom_config {
 typedef struct loom_config_origins loom_config_origins;
 
 typedef struct loom_config_sources {
-    const char *file;          /* --config, or NULL */
-    const char *const *sets;   /* "key=value" of each --set */
+    const char *file;        /* --config, or NULL */
+    const char *const *sets; /* "key=value" of each --set */
     size_t set_count;
-    bool skip_system_files;    /* tests: neither /etc nor ~/.config */
+    bool skip_system_files; /* tests: neither /etc nor ~/.config */
 } loom_config_sources;
 
-/* Merges all sources. Unknown keys, wrong types and values out of bounds are LOOM_BAD_CONFIG with file, line, column, the key, and what is
- * allowed (and the nearest key for a misspelt one). */
+/* Merges all sources. Unknown keys, wrong types and values out of bounds are LOOM_BAD_CONFIG with file, line, column,
+ * the key, and what is allowed (and the nearest key for a misspelt one). */
 loom_status loom_config_load(const loom_config_sources *sources, loom_config *config, loom_error *err);
 /* The commented default file, every key documented. */
 loom_status loom_config_write_default(FILE *out);

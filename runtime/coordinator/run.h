@@ -45,33 +45,34 @@ typedef struct loom_summary {
     uint32_t worker_deaths;
     double seconds;
     double plan_seconds;
-    uint64_t peak_rss_bytes;     /* largest of any process, file mappings included */
-    uint64_t peak_anon_bytes;    /* largest RssAnon seen of any worker */
-    uint64_t bytes_written;      /* bulk bytes */
-    uint64_t segment_bytes;      /* shared memory in use at the end */
+    uint64_t peak_rss_bytes;  /* largest of any process, file mappings included */
+    uint64_t peak_anon_bytes; /* largest RssAnon seen of any worker */
+    uint64_t bytes_written;   /* bulk bytes */
+    uint64_t segment_bytes;   /* shared memory in use at the end */
     uint64_t segment_tasks;
-    const char *ring;            /* "io_uring" or "posix" */
-    const char *store;           /* path or ":memory:" */
-    loom_goal_report *goals;     /* program order */
+    const char *ring;        /* "io_uring" or "posix" */
+    const char *store;       /* path or ":memory:" */
+    loom_goal_report *goals; /* program order */
     size_t goal_count;
     loom_failure *failures;
     size_t failure_count;
-    loom_arena *arena;           /* owns the above */
+    loom_arena *arena; /* owns the above */
 } loom_summary;
 
 typedef struct loom_run_options {
     const loom_config *config;
-    loom_plan *plan;              /* grows while it runs; still the caller's */
-    const char *worker_program;   /* path of voxloom-worker; NULL = beside this executable, else installed libexec */
-    FILE *prints;                 /* print goals go here (stdout) */
+    loom_plan *plan;            /* grows while it runs; still the caller's */
+    const char *worker_program; /* path of voxloom-worker; NULL = beside this executable, else installed libexec */
+    FILE *prints;               /* print goals go here (stdout) */
     void (*progress)(const loom_progress *progress, void *context); /* about ten times a second; may be NULL */
     void (*notice)(const char *line, void *context);                /* one-line reasons and warnings; may be NULL */
     void *context;
-    volatile int *stop;           /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
+    volatile int *stop; /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
 } loom_run_options;
 
-/* Runs every goal in program order. Returns LOOM_OK when all goals are met; LOOM_CANCELLED; else the first goal's failure with
- * the summary still filled (independent goals are completed). Failures before anything ran leave an empty summary. Free it always. */
+/* Runs every goal in program order. Returns LOOM_OK when all goals are met; LOOM_CANCELLED; else the first goal's
+ * failure with the summary still filled (independent goals are completed). Failures before anything ran leave an empty
+ * summary. Free it always. */
 loom_status loom_run(const loom_run_options *options, loom_summary *summary, loom_error *err);
 void loom_summary_free(loom_summary *summary);
 

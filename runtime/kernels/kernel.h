@@ -1,8 +1,8 @@
 /* kernel.h - how code is bound to an operator.
  *
- * A kernel reads its arguments (images are mapped read-only), asks for space for its result, writes it in place and returns. It
- * runs in a worker process, one call at a time a process; it keeps no state between calls. Results must not depend on anything but
- * arguments and attributes: no threads' order, no CPU, no environment. */
+ * A kernel reads its arguments (images are mapped read-only), asks for space for its result, writes it in place and
+ * returns. It runs in a worker process, one call at a time a process; it keeps no state between calls. Results must not
+ * depend on anything but arguments and attributes: no threads' order, no CPU, no environment. */
 #ifndef LOOM_RUNTIME_KERNEL_H
 #define LOOM_RUNTIME_KERNEL_H
 
@@ -16,7 +16,8 @@ typedef struct loom_call loom_call;
 
 /* What the worker (or a test) provides. */
 typedef struct loom_call_services {
-    /* Space for the one result image: sets *voxels to zero-filled writable bytes in bulk space. The header is checked and copied. */
+    /* Space for the one result image: sets *voxels to zero-filled writable bytes in bulk space. The header is checked
+     * and copied. */
     loom_status (*new_image)(loom_call *call, const loom_image_header *header, void **voxels);
     /* The same without a window, to be streamed to fd at offset through call->ring (importers). */
     loom_status (*new_stream)(loom_call *call, const loom_image_header *header, int *fd, uint64_t *offset);
@@ -32,7 +33,7 @@ struct loom_call {
     uint32_t argument_count;
     const loom_value *attributes; /* a record, or NULL */
     const loom_call_services *services;
-    void *context; /* of the services */
+    void *context;     /* of the services */
     loom_arena *arena; /* for results and small things: lives until the result is published */
     loom_ring *ring;
     loom_error *err;
@@ -47,7 +48,7 @@ typedef struct loom_input_list {
     struct loom_input {
         const char *path;
         loom_id content;
-    } *items;
+    } * items;
     size_t count, capacity;
     /* Content hash of one file, memoised by stat fields where the worker can. */
     loom_status (*hash_file)(const char *path, loom_id *content, void *context, loom_error *err);
