@@ -1,0 +1,3 @@
+# hwloc, topology and pinning (runtime/).
+include(Dependency)
+loom_dependency(hwloc HEADER hwloc.h LIBRARY hwloc PACKAGE libhwloc-dev)
