@@ -19,6 +19,9 @@
 #include "shm/image.h"
 #include "shm/status.h"
 
+/* Sequences and records may hold each other this deep; a scalar has depth 0. */
+#define LOOM_VALUE_DEPTH_MAX 64
+
 /* Written to disk: append, never renumber. */
 typedef enum loom_type {
     LOOM_NULL = 0,
@@ -48,7 +51,7 @@ struct loom_value {
         int64_t integer;
         double number;
         struct {
-            const char *bytes; /* not NUL-terminated */
+            const char *bytes; /* not NUL-terminated; any bytes survive */
             size_t length;
         } text; /* string (UTF-8) or bytes */
         struct {
@@ -83,21 +86,26 @@ loom_value loom_int(int64_t value);
 loom_value loom_float(double value);
 loom_value loom_string(const char *bytes, size_t length);
 loom_value loom_string_of(const char *text); /* NUL-terminated */
+loom_value loom_bytes(const void *bytes, size_t length);
 loom_value loom_sequence(const loom_value *items, size_t count);
+loom_value loom_tuple(const loom_value *items, size_t count);
 loom_value loom_record(const loom_field *fields, size_t count);
 loom_value loom_image(const loom_image_header *header, const void *voxels);
+loom_value loom_reference(loom_type type, const loom_id *vid);
 
 /* Field of a record by name, or NULL. */
 const loom_value *loom_record_get(const loom_value *record, const char *name);
 
-/* Python's truth: null, false, 0, empty string, sequence or record are false; an image is true. */
+/* Python's truth: null, false, 0, empty string, bytes, sequence or record are false; everything else is true, NaN,
+ * images and references included (fetch a reference first if what it names may be small). */
 bool loom_value_is_true(const loom_value *value);
 
-/* Equality of meaning bits: type, bits of doubles, text, items; images compare headers and voxels. */
+/* Equality of meaning bits: type, bits of doubles, text, items; images compare headers and voxels (both mapped, or
+ * neither). Datasets and closures are never equal: compare their ids. */
 bool loom_value_equal(const loom_value *a, const loom_value *b);
 
-/* A deep copy into the arena (voxels are not copied; the pointer is kept). NULL items when out of memory ->
- * LOOM_NO_MEMORY. */
+/* A deep copy into the arena, text with a NUL behind it (voxels are not copied; the pointer is kept). LOOM_NO_MEMORY;
+ * LOOM_TOO_LARGE when nested deeper than LOOM_VALUE_DEPTH_MAX. */
 loom_status loom_value_copy(loom_arena *arena, const loom_value *value, loom_value *copy);
 
 /* A growing byte buffer. Zero-initialise; release with loom_buffer_free. */
@@ -109,13 +117,21 @@ typedef struct loom_buffer {
 loom_status loom_buffer_add(loom_buffer *buffer, const void *bytes, size_t length);
 void loom_buffer_free(loom_buffer *buffer);
 
-/* Appends the encoding. An image encodes its header only. Errors: LOOM_NO_MEMORY; LOOM_TOO_LARGE beyond MessagePack's
- * 2^32-1 lengths; LOOM_UNSUPPORTED for closures. */
+/* Appends the encoding. An image encodes its header only. Nothing is allocated while it fits into the buffer's
+ * capacity. After an error the buffer holds what it held before. Errors: LOOM_NO_MEMORY; LOOM_TOO_LARGE beyond
+ * MessagePack's 2^32-1 lengths or LOOM_VALUE_DEPTH_MAX; LOOM_BAD_ARGUMENT for a record with two fields of one name and
+ * for references to references or closures; the error of loom_image_header_check; LOOM_UNSUPPORTED for closures and
+ * datasets. */
 loom_status loom_value_encode(const loom_value *value, loom_buffer *out);
 
+/* The same into the caller's bytes, without allocation (records of more than 16 fields excepted). LOOM_TOO_LARGE also
+ * when it does not fit; *length is set on success only. */
+loom_status loom_value_encode_into(const loom_value *value, uint8_t *bytes, size_t capacity, size_t *length);
+
 /* Decodes one value that fills `length` bytes exactly. Text points into `bytes`; items, fields and image headers are
- * allocated in the arena. Safe on hostile bytes: bounded nesting (64), counts checked against what is left. Errors:
- * LOOM_CORRUPT, LOOM_NO_MEMORY. */
+ * allocated in the arena (scalars and text allocate nothing). Safe on hostile bytes: bounded nesting, counts checked
+ * against what is left. Refuses everything loom_value_encode would not have written, so bytes and values correspond
+ * one to one. After an error *value is null. Errors: LOOM_CORRUPT, LOOM_NO_MEMORY. */
 loom_status loom_value_decode(const uint8_t *bytes, size_t length, loom_arena *arena, loom_value *value,
                               loom_error *err);
 
