@@ -1,0 +1,39 @@
+/* platform_file.h - what the store needs of the operating system's files, and nothing else knows how to get.
+ *
+ * Two twins: platform_file_linux.c and platform_file_posix.c, chosen in CMake by VOXLOOM_PORTABLE. Functions return 0
+ * or an errno value, and never set or read global state. */
+#ifndef LOOM_SHM_PLATFORM_FILE_H
+#define LOOM_SHM_PLATFORM_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Locks `length` bytes from `offset` (they need not exist) without waiting; EAGAIN when another process is in the way.
+ * Linux: open-file-description locks, which end when the last copy of the descriptor is closed. POSIX twin: record
+ * locks, which end when the process closes *any* descriptor of the file: open such a file once a process. */
+int loom_file_lock(int fd, uint64_t offset, uint64_t length, bool exclusive);
+int loom_file_unlock(int fd, uint64_t offset, uint64_t length);
+/* Whether another process holds a lock that would stop an exclusive (or shared) one. */
+int loom_file_lock_held(int fd, uint64_t offset, uint64_t length, bool exclusive, bool *held);
+
+/* Allocates zero-filled space for the range and lengthens the file to its end. ENOSPC leaves the length as it was, or
+ * longer by space that is allocated. EFBIG instead of SIGXFSZ beyond RLIMIT_FSIZE. */
+int loom_file_allocate(int fd, uint64_t offset, uint64_t length);
+/* Returns the range to the file system; it reads as zeros; the length stays. The range must be whole 4 KiB pages.
+ * Where holes are unknown the zeros are written. */
+int loom_file_punch(int fd, uint64_t offset, uint64_t length);
+/* Sets the length; EFBIG instead of SIGXFSZ beyond RLIMIT_FSIZE. */
+int loom_file_resize(int fd, uint64_t length);
+
+/* A new anonymous file in memory, close-on-exec, shareable by descriptor. `name` (<= 31 letters) is for reports. */
+int loom_memory_file(const char *name, int *fd);
+
+/* The name of a file system that is shared between machines or served by a process (nfs, smb, fuse, ...), else NULL. */
+const char *loom_file_system_refused(int fd);
+/* Identity of this process's pid namespace; 0 where there is only one. */
+uint64_t loom_pid_namespace(void);
+/* Fills with random bytes. */
+int loom_random_bytes(void *bytes, size_t length);
+
+#endif
