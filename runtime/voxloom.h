@@ -45,10 +45,10 @@ typedef struct loom_runtime loom_runtime;
 
 /* Zero-initialise, set `size`, then what is needed. Text is copied. */
 typedef struct loom_runtime_options {
-    size_t size;             /* sizeof(loom_runtime_options): lets later versions append fields */
-    const char *config_file; /* TOML, read after /etc/voxloom.toml and the user's own; NULL = only those */
-    const char *store_path;  /* a folder, made when missing; ":memory:" keeps nothing; NULL = as configured */
-    uint32_t workers;        /* worker processes; 0 = as configured */
+    size_t size;                 /* sizeof(loom_runtime_options): lets later versions append fields */
+    const char *config_file;     /* TOML, read after /etc/voxloom.toml and the user's own; NULL = only those */
+    const char *store_path;      /* a folder, made when missing; ":memory:" keeps nothing; NULL = as configured */
+    uint32_t workers;            /* worker processes; 0 = as configured */
     const char *const *settings; /* "key=value" each, as --set of the command; override everything above */
     size_t setting_count;
     const char *worker_program; /* path of voxloom-worker; NULL = beside the running program, else as installed */

@@ -1,0 +1,185 @@
+/* config_keys.c - the table of settings. Adding a setting is a field in config.h and an entry here; the parser, the
+ * default file, `config show`, the environment variables and the tests follow. */
+#include "runtime/config/config_keys.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/nearest.h"
+#include "shm/segment.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * KIB)
+#define GIB (KIB * MIB)
+#define TIB (KIB * GIB)
+
+static const char *const durabilities[] = {"verified", "strict", "none", NULL};
+_Static_assert(LOOM_DURABLE_VERIFIED == 0 && LOOM_DURABLE_STRICT == 1 && LOOM_DURABLE_NONE == 2, "order of choices");
+static const char *const rings[] = {"auto", "uring", "posix", NULL};
+_Static_assert(LOOM_RING_AUTO == 0 && LOOM_RING_URING == 1 && LOOM_RING_POSIX == 2, "order of choices");
+_Static_assert(sizeof(loom_durability) == sizeof(int) && sizeof(loom_ring_kind) == sizeof(int), "choices are ints");
+
+#define FIELD(member) offsetof(loom_config, member)
+
+const loom_config_key loom_config_keys[] = {
+    {.name = "store.path",
+     .type = LOOM_KEY_PATH,
+     .offset = FIELD(store.path),
+     .fallback = "\"\"",
+     .doc = "Folder of the result store, made when missing; \":memory:\" keeps results for one run only.\n"
+            "Empty: $XDG_DATA_HOME/voxloom, or ~/.local/share/voxloom."},
+    {.name = "store.durability",
+     .type = LOOM_KEY_CHOICE,
+     .offset = FIELD(store.durability),
+     .choices = durabilities,
+     .fallback = "\"verified\"",
+     .doc =
+         "What survives a power loss. \"verified\": the index is synced in batches, images are checked against their\n"
+         "checksums at first use and recomputed if damaged. \"strict\": images are synced before they are indexed.\n"
+         "\"none\": synced when the run ends."},
+    {.name = "store.map_size",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(store.map_bytes),
+     .min = 16 * MIB,
+     .max = 64 * TIB,
+     .multiple = LOOM_PAGE_BYTES,
+     .zero_means = "the smaller of 1TiB and a quarter of the address-space limit",
+     .fallback = "0",
+     .doc = "Address space for the index, an upper bound of its size; nothing is allocated ahead."},
+    {.name = "store.extent_size",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(store.extent_bytes),
+     .min = 16 * MIB,
+     .max = 16 * TIB,
+     .multiple = LOOM_PAGE_BYTES,
+     .fallback = "\"64GiB\"",
+     .doc = "An extent file takes no more images once it is this large."},
+    {.name = "store.extent_step",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(store.step_bytes),
+     .min = 1 * MIB,
+     .max = 1 * GIB,
+     .multiple = LOOM_PAGE_BYTES,
+     .fallback = "\"32MiB\"",
+     .doc = "Disk space is taken in steps of this size, one step per worker ahead of use."},
+    {.name = "store.inline_limit",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(store.inline_bytes),
+     .min = 256,
+     .max = 64 * KIB,
+     .fallback = "\"16KiB\"",
+     .doc = "Numbers, texts and records up to this size, encoded, live in the index; larger ones in extents."},
+    {.name = "store.batch_rows",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(store.batch_rows),
+     .min = 1,
+     .max = 1000000,
+     .fallback = "8192",
+     .doc = "Results are committed to the index at least every so many rows ..."},
+    {.name = "store.batch_ms",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(store.batch_ms),
+     .min = 1,
+     .max = 60000,
+     .fallback = "200",
+     .doc = "... and at least every so many milliseconds: what a killed run may lose."},
+    {.name = "workers.count",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(workers.count),
+     .min = 1,
+     .max = LOOM_WORKERS_MAX,
+     .zero_means = "one for each core this process may use",
+     .fallback = "0",
+     .doc = "Worker processes."},
+    {.name = "workers.pin",
+     .type = LOOM_KEY_BOOL,
+     .offset = FIELD(workers.pin),
+     .fallback = "true",
+     .doc = "Bind each worker to a core. Turn it off on a machine shared with other heavy programs."},
+    {.name = "workers.deaths_max",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(workers.deaths_max),
+     .min = 1,
+     .max = 100,
+     .fallback = "3",
+     .doc = "A node fails when it has killed this many workers; before that it is tried again."},
+    {.name = "io.ring",
+     .type = LOOM_KEY_CHOICE,
+     .offset = FIELD(io.ring),
+     .choices = rings,
+     .fallback = "\"auto\"",
+     .doc = "How bulk bytes are written: \"uring\" (io_uring), \"posix\" (pwrite), or \"auto\": io_uring where the "
+            "kernel\n"
+            "allows it."},
+    {.name = "io.depth",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(io.depth),
+     .min = 1,
+     .max = 256,
+     .fallback = "16",
+     .doc = "Writes in flight per worker."},
+    {.name = "io.tile",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(io.tile_bytes),
+     .min = 64 * KIB,
+     .max = 4 * MIB,
+     .multiple = LOOM_PAGE_BYTES,
+     .fallback = "\"256KiB\"",
+     .doc = "Bytes of one write; a tile should fit in the core's own cache."},
+    {.name = "memory.budget",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(memory.budget_bytes),
+     .min = 64 * MIB,
+     .max = 1024 * TIB,
+     .zero_means = "three quarters of the cgroup's limit or of the machine's memory",
+     .fallback = "0",
+     .doc = "Results in progress and scratch memory of all workers together; work waits rather than exceed it."},
+    {.name = "memory.segment",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(memory.segment_bytes),
+     .min = 16 * MIB,
+     .max = 32 * GIB,
+     .multiple = LOOM_PAGE_BYTES,
+     .fallback = "\"4GiB\"",
+     .doc = "Address space of the segment shared by the workers; memory is used only as it fills."},
+    {.name = "memory.tasks_max",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(memory.tasks_max),
+     .min = 1024,
+     .max = 1u << 30,
+     .fallback = "4194304",
+     .doc = "Most nodes of one run that the segment has room for."},
+    {.name = "output.progress",
+     .type = LOOM_KEY_BOOL,
+     .offset = FIELD(output.progress),
+     .fallback = "true",
+     .doc = "Show progress while running (also: --no-progress)."},
+    {.name = "output.quiet",
+     .type = LOOM_KEY_BOOL,
+     .offset = FIELD(output.quiet),
+     .fallback = "false",
+     .doc = "Print nothing but results and errors (also: -q)."},
+};
+_Static_assert(sizeof loom_config_keys / sizeof loom_config_keys[0] <= LOOM_CONFIG_KEYS_MAX,
+               "raise LOOM_CONFIG_KEYS_MAX");
+const size_t loom_config_key_count = sizeof loom_config_keys / sizeof loom_config_keys[0];
+
+const loom_config_key *loom_config_key_find(const char *name) {
+    for (size_t i = 0; i < loom_config_key_count; i++)
+        if (strcmp(loom_config_keys[i].name, name) == 0) return &loom_config_keys[i];
+    return NULL;
+}
+
+const char *loom_config_nearest(const char *name) {
+    const char *names[sizeof loom_config_keys / sizeof loom_config_keys[0]];
+    for (size_t i = 0; i < loom_config_key_count; i++)
+        names[i] = loom_config_keys[i].name;
+    return loom_nearest(name, names, loom_config_key_count);
+}
+
+void loom_config_variable(const loom_config_key *key, char name[LOOM_CONFIG_VARIABLE_BYTES]) {
+    snprintf(name, LOOM_CONFIG_VARIABLE_BYTES, "VOXLOOM_%s", key->name);
+    for (char *at = name; *at != '\0'; at++)
+        *at = *at == '.' ? '_' : (char)toupper((unsigned char)*at);
+}

@@ -1,0 +1,245 @@
+/* config_text.c - settings from text and to text: sizes with units, bounds, and what an error says is allowed. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/config/config_keys.h"
+
+static const struct unit {
+    const char *name;
+    unsigned shift;
+} units[] = {{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"KiB", 10}, {"T", 40},
+             {"G", 30},   {"M", 20},   {"K", 10},   {"B", 0},    {"", 0}};
+enum { UNIT_COUNT = sizeof units / sizeof units[0], LONG_UNIT_COUNT = 4 };
+
+bool loom_size_parse(const char *text, uint64_t *bytes) {
+    if (text[0] < '0' || text[0] > '9') return false;
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno != 0) return false;
+    if (*end == ' ') end++;
+    for (size_t i = 0; i < UNIT_COUNT; i++) {
+        if (strcmp(end, units[i].name) != 0) continue;
+        if (number > (uint64_t)INT64_MAX >> units[i].shift) return false;
+        *bytes = (uint64_t)number << units[i].shift;
+        return true;
+    }
+    return false;
+}
+
+void loom_size_text(uint64_t bytes, char text[LOOM_SIZE_TEXT_BYTES]) {
+    for (size_t i = 0; i < LONG_UNIT_COUNT && bytes != 0; i++) {
+        if (bytes % (UINT64_C(1) << units[i].shift) != 0) continue;
+        snprintf(text, LOOM_SIZE_TEXT_BYTES, "%" PRIu64 "%s", bytes >> units[i].shift, units[i].name);
+        return;
+    }
+    snprintf(text, LOOM_SIZE_TEXT_BYTES, "%" PRIu64, bytes);
+}
+
+/* ---- what a key takes ---- */
+
+/* snprintf onto the end of what is there. */
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t capacity, const char *format, ...) {
+    size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + used, capacity - used, format, arguments);
+    va_end(arguments);
+}
+
+static void describe_choices(const char *const *choices, char *text, size_t capacity) {
+    for (size_t i = 0; choices[i] != NULL; i++) {
+        const char *separator = i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ";
+        append(text, capacity, "%s\"%s\"", separator, choices[i]);
+    }
+}
+
+static void describe_size(const loom_config_key *key, char *text, size_t capacity) {
+    char least[LOOM_SIZE_TEXT_BYTES], most[LOOM_SIZE_TEXT_BYTES];
+    loom_size_text(key->min, least);
+    loom_size_text(key->max, most);
+    append(text, capacity, "a size from %s to %s, as a number of bytes or as text such as \"%s\"", least, most, least);
+    if (key->multiple != 0) append(text, capacity, ", a multiple of %" PRIu64, key->multiple);
+}
+
+void loom_config_describe(const loom_config_key *key, char *text, size_t capacity) {
+    text[0] = '\0';
+    switch (key->type) {
+    case LOOM_KEY_BOOL:
+        append(text, capacity, "true or false");
+        break;
+    case LOOM_KEY_COUNT:
+        append(text, capacity, "an integer from %" PRIu64 " to %" PRIu64, key->min, key->max);
+        break;
+    case LOOM_KEY_SIZE:
+        describe_size(key, text, capacity);
+        break;
+    case LOOM_KEY_PATH:
+        append(text, capacity, "a path, as text");
+        break;
+    case LOOM_KEY_CHOICE:
+        describe_choices(key->choices, text, capacity);
+        break;
+    }
+    if (key->zero_means != NULL) append(text, capacity, ", or 0: %s", key->zero_means);
+}
+
+static loom_status refuse(const loom_config_key *key, const char *problem, loom_error *err) {
+    char allowed[320];
+    loom_config_describe(key, allowed, sizeof allowed);
+    return loom_fail(err, LOOM_BAD_CONFIG, "%s %s; it takes %s", key->name, problem, allowed);
+}
+
+/* ---- setting ---- */
+
+static void *field_of(loom_config *config, const loom_config_key *key) {
+    return (char *)config + key->offset;
+}
+
+static const void *field_of_const(const loom_config *config, const loom_config_key *key) {
+    return (const char *)config + key->offset;
+}
+
+static loom_status set_number(loom_config *config, const loom_config_key *key, uint64_t value, loom_error *err) {
+    bool special = value == 0 && key->zero_means != NULL;
+    if (!special && (value < key->min || value > key->max)) {
+        char problem[64];
+        snprintf(problem, sizeof problem, "= %" PRIu64 " is out of bounds", value);
+        return refuse(key, problem, err);
+    }
+    if (key->multiple != 0 && value % key->multiple != 0) {
+        char problem[96];
+        snprintf(problem, sizeof problem, "= %" PRIu64 " is not a multiple of %" PRIu64, value, key->multiple);
+        return refuse(key, problem, err);
+    }
+    memcpy(field_of(config, key), &value, sizeof value);
+    return LOOM_OK;
+}
+
+static loom_status set_choice(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
+    for (int i = 0; key->choices[i] != NULL; i++) {
+        if (strcmp(key->choices[i], text) != 0) continue;
+        memcpy(field_of(config, key), &i, sizeof i);
+        return LOOM_OK;
+    }
+    char problem[128];
+    snprintf(problem, sizeof problem, "= \"%.80s\" is not known", text);
+    return refuse(key, problem, err);
+}
+
+static loom_status set_path(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
+    char *field = field_of(config, key);
+    const char *home = getenv("HOME");
+    bool at_home = strncmp(text, "~/", 2) == 0 && home != NULL;
+    int length = at_home ? snprintf(field, LOOM_PATH_BYTES, "%s%s", home, text + 1)
+                         : snprintf(field, LOOM_PATH_BYTES, "%s", text);
+    if (length < 0 || length >= LOOM_PATH_BYTES) return refuse(key, "is longer than a path can be", err);
+    return LOOM_OK;
+}
+
+loom_status loom_config_set_bool(loom_config *config, const loom_config_key *key, bool value, loom_error *err) {
+    if (key->type != LOOM_KEY_BOOL) return refuse(key, "cannot be a boolean", err);
+    memcpy(field_of(config, key), &value, sizeof value);
+    return LOOM_OK;
+}
+
+loom_status loom_config_set_integer(loom_config *config, const loom_config_key *key, int64_t value, loom_error *err) {
+    if (key->type != LOOM_KEY_COUNT && key->type != LOOM_KEY_SIZE) return refuse(key, "cannot be an integer", err);
+    if (value < 0) return refuse(key, "is negative", err);
+    return set_number(config, key, (uint64_t)value, err);
+}
+
+loom_status loom_config_set_string(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
+    uint64_t bytes = 0;
+    switch (key->type) {
+    case LOOM_KEY_PATH:
+        return set_path(config, key, text, err);
+    case LOOM_KEY_CHOICE:
+        return set_choice(config, key, text, err);
+    case LOOM_KEY_SIZE:
+        if (!loom_size_parse(text, &bytes)) return refuse(key, "is not a size", err);
+        return set_number(config, key, bytes, err);
+    default:
+        return refuse(key, "cannot be text", err);
+    }
+}
+
+static loom_status set_count_text(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0) return refuse(key, "is not an integer", err);
+    return loom_config_set_integer(config, key, value, err);
+}
+
+loom_status loom_config_set_text(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
+    /* --set 'store.path="x"' is TOML, --set store.path=x is what people type: both are taken. */
+    char unquoted[LOOM_PATH_BYTES];
+    size_t length = strlen(text);
+    if (length >= 2 && length - 2 < sizeof unquoted && text[0] == '"' && text[length - 1] == '"') {
+        memcpy(unquoted, text + 1, length - 2);
+        unquoted[length - 2] = '\0';
+        text = unquoted;
+    }
+    if (key->type == LOOM_KEY_COUNT) return set_count_text(config, key, text, err);
+    if (key->type != LOOM_KEY_BOOL) return loom_config_set_string(config, key, text, err);
+    if (strcmp(text, "true") == 0) return loom_config_set_bool(config, key, true, err);
+    if (strcmp(text, "false") == 0) return loom_config_set_bool(config, key, false, err);
+    return refuse(key, "is neither", err);
+}
+
+/* ---- getting ---- */
+
+/* A TOML basic string: quotes, backslashes and control characters are escaped. */
+static void quote(const char *source, char *text, size_t capacity) {
+    text[0] = '\0';
+    append(text, capacity, "\"");
+    for (const char *at = source; *at != '\0'; at++) {
+        unsigned char byte = (unsigned char)*at;
+        if (byte == '"' || byte == '\\')
+            append(text, capacity, "\\%c", byte);
+        else if (byte < 0x20 || byte == 0x7f)
+            append(text, capacity, "\\u%04X", byte);
+        else
+            append(text, capacity, "%c", byte);
+    }
+    append(text, capacity, "\"");
+}
+
+loom_status loom_config_get_text(const loom_config *config, const loom_config_key *key, char *text, size_t capacity) {
+    const void *field = field_of_const(config, key);
+    uint64_t number = 0;
+    int choice = 0;
+    char size[LOOM_SIZE_TEXT_BYTES];
+    if (capacity < LOOM_CONFIG_TEXT_BYTES) return LOOM_TOO_LARGE;
+    text[0] = '\0';
+    switch (key->type) {
+    case LOOM_KEY_BOOL:
+        append(text, capacity, "%s", *(const bool *)field ? "true" : "false");
+        break;
+    case LOOM_KEY_COUNT:
+        memcpy(&number, field, sizeof number);
+        append(text, capacity, "%" PRIu64, number);
+        break;
+    case LOOM_KEY_SIZE:
+        memcpy(&number, field, sizeof number);
+        loom_size_text(number, size);
+        if (strchr(size, 'B') != NULL)
+            quote(size, text, capacity);
+        else
+            append(text, capacity, "%s", size);
+        break;
+    case LOOM_KEY_PATH:
+        quote(field, text, capacity);
+        break;
+    case LOOM_KEY_CHOICE:
+        memcpy(&choice, field, sizeof choice);
+        append(text, capacity, "\"%s\"", key->choices[choice]);
+        break;
+    }
+    return LOOM_OK;
+}
