@@ -35,6 +35,9 @@ void loom_volume_close(loom_volume *volume);
 /* Writes to a temporary name in the same folder, then renames (an existing file is replaced whole or not at all).
  * Format by suffix: .nii, .nii.gz, .png (2D, 1/3/4 components of u8, bool8 or u16). Creates parent folders. */
 loom_status loom_volume_write(const char *path, const loom_image_header *header, const void *voxels, loom_error *err);
+/* The same with zlib's level, 0 (stored) to 9 (smallest), instead of 6. Equal images and levels give equal bytes. */
+loom_status loom_volume_write_level(const char *path, const loom_image_header *header, const void *voxels, int level,
+                                    loom_error *err);
 /* True for suffixes that loom_volume_write handles. */
 bool loom_volume_can_write(const char *path);
 
