@@ -1,8 +1,8 @@
 /* domain.h - static types and image domains of plan nodes (DESIGN.md, section 4).
  *
  * A node with no image beneath it and an open operator (border, tt, x, constant) is domain-open: it is instantiated
- * once per domain in which it is used. This header answers, per plan node, what it is and which argument gives the
- * domain. */
+ * once per domain in which it is used. This header answers, per plan node, what it is and whether its domain comes from
+ * where it is used. */
 #ifndef LOOM_PLANNER_DOMAIN_H
 #define LOOM_PLANNER_DOMAIN_H
 
@@ -15,20 +15,30 @@ typedef enum loom_static_kind {
     LOOM_KIND_IMAGE
 } loom_static_kind;
 
+typedef enum loom_openness {
+    LOOM_CLOSED,    /* an image beneath it fixes the domain, or there is none to fix */
+    LOOM_OPEN,      /* takes the domain of its user */
+    LOOM_MAYBE_OPEN /* a loop, or an item of one: only its items can tell */
+} loom_openness;
+
 typedef struct loom_node_facts {
-    loom_static_kind kind;
-    bool open;       /* an image (or something that contains one) whose domain is not fixed by an image beneath it */
-    bool has_effect; /* contains WriteImage */
+    uint8_t kind;     /* loom_static_kind */
+    uint8_t openness; /* loom_openness */
 } loom_node_facts;
 
-/* Facts of every node, computed lazily and kept as the plan grows. */
+/* Facts of every node, computed when first asked for and kept as the plan grows. Belongs to the plan's thread. */
 typedef struct loom_facts loom_facts;
-loom_facts *loom_facts_new(const loom_plan *plan);
+loom_facts *loom_facts_new(const loom_plan *plan); /* NULL when out of memory */
 void loom_facts_free(loom_facts *facts);
+/* Amortised O(arguments) a node. LOOM_NO_MEMORY. */
 loom_status loom_facts_of(loom_facts *facts, loom_node_index node, loom_node_facts *out);
 
-/* Static type errors that need no data: a scalar where only an image fits, and the like. Position and operator are
- * named. */
+/* What the signature says of argument `position`: its letter (shm/operator.h), 'v' beyond its end. */
+char loom_signature_argument(const loom_operator *op, uint32_t position);
+char loom_signature_result(const loom_operator *op);
+
+/* Type errors, in what the goals need, that need no data to be seen: a string where only an image fits, and the like.
+ * LOOM_BAD_PROGRAM with position, operator, argument, what came and what is needed. */
 loom_status loom_plan_check(const loom_plan *plan, loom_facts *facts, loom_error *err);
 
 #endif

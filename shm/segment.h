@@ -75,7 +75,8 @@ typedef struct loom_task {
     uint64_t root[2];
     loom_offset hashes; /* uint64_t per block */
     uint32_t cost_us;   /* of the kernel, saturating */
-    uint64_t reserved;  /* 0 */
+    loom_offset memo;   /* length-prefixed list of hashed input files, for the store's memo; 0 if none */
+    uint32_t reserved;  /* 0 */
 } loom_task;
 
 typedef enum loom_task_flag {

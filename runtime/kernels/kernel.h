@@ -35,7 +35,8 @@ struct loom_call {
     const loom_call_services *services;
     void *context;     /* of the services */
     loom_arena *arena; /* for results and small things: lives until the result is published */
-    loom_ring *ring;
+    loom_ring *ring;   /* for new_stream */
+    size_t tile_bytes; /* of a stream's tiles; 0 = default */
     loom_error *err;
     loom_value result; /* set by the kernel; new_image and new_stream set it to the image */
 };

@@ -1,0 +1,285 @@
+/* The committer thread: takes what the main thread queued and appends it to the index in batches. It reads results
+ * where workers left them, in the shared segment, where a finished task no longer changes. */
+#include "runtime/coordinator/commit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/worker/memo_list.h"
+
+typedef struct entry {
+    uint32_t task; /* LOOM_TASK_NONE: forget `id` */
+    loom_id id;    /* node id, or the rkey to forget */
+} entry;
+
+typedef struct entry_list {
+    entry *entries;
+    size_t count, capacity;
+} entry_list;
+
+struct loom_committer {
+    loom_store *store;
+    loom_segment *segment;
+    const loom_operator_table *operators;
+    size_t batch_rows;
+    uint64_t batch_ms;
+    loom_arena *arena; /* the thread's, reset per row */
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* by either side */
+    entry_list queued;      /* guarded by lock, as all below */
+    bool busy, flush, stop;
+    loom_error error; /* the first */
+    uint64_t irreproducible;
+    loom_error first_difference;
+};
+
+/* ---- one row ---- */
+
+/* An argument in a recipe: a constant as it is, anything else by the key that replays it. */
+static loom_status recipe_argument(const loom_committer *committer, uint32_t number, loom_value *argument) {
+    const loom_task *task = loom_segment_task(committer->segment, number);
+    if (!task) return LOOM_INTERNAL;
+    if (task->origin != LOOM_ORIGIN_CONSTANT) {
+        *argument =
+            (loom_value){.type = LOOM_REFERENCE, .reference = {.type = (loom_type)task->type, .vid = task->rkey}};
+        return LOOM_OK;
+    }
+    size_t length = task->inline_bytes;
+    const void *bytes = length ? task->inline_payload : loom_segment_get(committer->segment, task->payload, &length);
+    return bytes ? loom_value_decode(bytes, length, committer->arena, argument, NULL) : LOOM_INTERNAL;
+}
+
+static loom_status recipe_of(const loom_committer *committer, const loom_task *task, loom_buffer *recipe) {
+    const loom_operator *op = committer->operators->operators[task->operator_index];
+    const uint32_t *numbers = loom_segment_pointer(committer->segment, task->arguments);
+    loom_value *arguments = loom_arena_array(committer->arena, task->argument_count, sizeof *arguments);
+    if (!arguments) return LOOM_NO_MEMORY;
+    for (uint32_t i = 0; i < task->argument_count; i++)
+        LOOM_TRY(recipe_argument(committer, numbers[i], &arguments[i]));
+    loom_value attributes = loom_null();
+    size_t length = 0;
+    const void *bytes = task->attributes ? loom_segment_get(committer->segment, task->attributes, &length) : NULL;
+    if (bytes) LOOM_TRY(loom_value_decode(bytes, length, committer->arena, &attributes, NULL));
+    loom_value parts[] = {loom_string_of(op->name), loom_int(op->version), attributes,
+                          loom_sequence(arguments, task->argument_count)};
+    loom_value whole = loom_sequence(parts, 4);
+    return loom_value_encode(&whole, recipe);
+}
+
+static uint64_t now_ns(clockid_t clock) {
+    struct timespec now;
+    return clock_gettime(clock, &now) == 0 ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec : 0;
+}
+
+static loom_result result_of(const loom_committer *committer, const entry *item, const loom_task *task,
+                             const loom_buffer *recipe) {
+    loom_result result = {.rkey = task->rkey,
+                          .vid = task->vid,
+                          .node = item->id,
+                          .type = (loom_type)task->type,
+                          .blob = (task->flags & LOOM_TASK_BLOB) != 0,
+                          .worker = (uint32_t)(atomic_load_explicit(&task->state, memory_order_relaxed) >> 8 & 0xffff),
+                          .bulk = task->bulk,
+                          .block_hashes = loom_segment_pointer(committer->segment, task->hashes),
+                          .root = {task->root[0], task->root[1]},
+                          .recipe = recipe->bytes,
+                          .recipe_bytes = recipe->length,
+                          .created_ns = now_ns(CLOCK_REALTIME),
+                          .cost_ns = (uint64_t)task->cost_us * 1000};
+    result.payload_bytes = task->inline_bytes;
+    result.payload = task->inline_bytes ? task->inline_payload
+                     : task->payload    ? loom_segment_get(committer->segment, task->payload, &result.payload_bytes)
+                                        : NULL;
+    return result;
+}
+
+static loom_status put_file_hashes(const loom_committer *committer, loom_batch *batch, const loom_task *task,
+                                   loom_error *err) {
+    size_t length = 0;
+    const loom_memo_entry *memo = task->memo ? loom_segment_get(committer->segment, task->memo, &length) : NULL;
+    for (size_t i = 0; memo && i < length / sizeof *memo; i++)
+        LOOM_TRY(loom_batch_put_file(batch, &memo[i].stamp, &memo[i].content, err));
+    return LOOM_OK;
+}
+
+static void note_difference(loom_committer *committer, const loom_task *task, const loom_error *err) {
+    pthread_mutex_lock(&committer->lock);
+    if (committer->irreproducible++ == 0) {
+        committer->first_difference = *err;
+        loom_error_node(&committer->first_difference, committer->operators->operators[task->operator_index]->name);
+    }
+    pthread_mutex_unlock(&committer->lock);
+}
+
+static loom_status put_entry(loom_committer *committer, loom_batch *batch, const entry *item, loom_error *err) {
+    if (item->task == LOOM_TASK_NONE) {
+        loom_status status = loom_batch_delete(batch, &item->id, err);
+        return status == LOOM_NOT_FOUND ? LOOM_OK : status;
+    }
+    const loom_task *task = loom_segment_task(committer->segment, item->task);
+    loom_buffer recipe = {0};
+    loom_arena_reset(committer->arena);
+    loom_status status = recipe_of(committer, task, &recipe);
+    if (status != LOOM_OK)
+        loom_fail(err, status, "cannot describe how a result was computed: %s", loom_status_message(status));
+    if (status == LOOM_OK) {
+        loom_result result = result_of(committer, item, task, &recipe);
+        loom_error difference = {0};
+        status = loom_batch_put(batch, &result, &difference);
+        if (status == LOOM_IRREPRODUCIBLE) {
+            note_difference(committer, task, &difference);
+            status = LOOM_OK;
+        } else if (status != LOOM_OK) {
+            *err = difference;
+        }
+    }
+    loom_buffer_free(&recipe);
+    return status == LOOM_OK ? put_file_hashes(committer, batch, task, err) : status;
+}
+
+static loom_status commit_entries(loom_committer *committer, const entry_list *list, loom_error *err) {
+    loom_batch *batch;
+    LOOM_TRY(loom_store_begin(committer->store, &batch, err));
+    for (size_t i = 0; i < list->count; i++) {
+        loom_status status = put_entry(committer, batch, &list->entries[i], err);
+        if (status == LOOM_OK) continue;
+        loom_batch_abort(batch);
+        return status;
+    }
+    return loom_batch_commit(batch, err);
+}
+
+/* ---- the thread ---- */
+
+/* Waits, with the lock held, until there is a reason to commit: enough rows, a flush, or rows that waited long enough.
+ */
+static void wait_for_batch(loom_committer *committer) {
+    while (!committer->stop && committer->queued.count == 0)
+        pthread_cond_wait(&committer->changed, &committer->lock);
+    uint64_t until_ns = now_ns(CLOCK_REALTIME) + committer->batch_ms * 1000000u;
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u)};
+    while (!committer->stop && !committer->flush && committer->queued.count < committer->batch_rows)
+        if (pthread_cond_timedwait(&committer->changed, &committer->lock, &until) == ETIMEDOUT) break;
+}
+
+static void *committer_main(void *context) {
+    loom_committer *committer = context;
+    entry_list taken = {0};
+    pthread_mutex_lock(&committer->lock);
+    for (;;) {
+        wait_for_batch(committer);
+        if (committer->queued.count == 0) break; /* stopped */
+        entry_list empty = {.entries = taken.entries, .capacity = taken.capacity};
+        taken = committer->queued;
+        committer->queued = empty;
+        committer->busy = true;
+        pthread_mutex_unlock(&committer->lock);
+
+        loom_error err = {0};
+        loom_status status = commit_entries(committer, &taken, &err);
+
+        pthread_mutex_lock(&committer->lock);
+        taken.count = 0;
+        committer->busy = false;
+        if (status != LOOM_OK && committer->error.status == LOOM_OK) committer->error = err;
+        pthread_cond_broadcast(&committer->changed);
+    }
+    pthread_mutex_unlock(&committer->lock);
+    free(taken.entries);
+    return NULL;
+}
+
+/* ---- the main thread's side ---- */
+
+loom_status loom_committer_start(loom_store *store, loom_segment *segment, const loom_operator_table *operators,
+                                 const loom_config *config, loom_committer **out, loom_error *err) {
+    *out = NULL;
+    loom_committer *committer = calloc(1, sizeof *committer);
+    if (!committer) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting the committer");
+    committer->store = store;
+    committer->segment = segment;
+    committer->operators = operators;
+    committer->batch_rows = config->store.batch_rows;
+    committer->batch_ms = config->store.batch_ms;
+    committer->arena = loom_arena_new();
+    pthread_mutex_init(&committer->lock, NULL);
+    pthread_cond_init(&committer->changed, NULL);
+    int failed = committer->arena ? pthread_create(&committer->thread, NULL, committer_main, committer) : ENOMEM;
+    if (failed) {
+        loom_arena_free(committer->arena);
+        free(committer);
+        return loom_fail_errno(err, failed, "cannot start the committer thread");
+    }
+    *out = committer;
+    return LOOM_OK;
+}
+
+static loom_status append(loom_committer *committer, entry item) {
+    loom_status status = LOOM_OK;
+    pthread_mutex_lock(&committer->lock);
+    entry_list *list = &committer->queued;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 256;
+        entry *grown = realloc(list->entries, capacity * sizeof *grown);
+        if (grown) {
+            list->entries = grown;
+            list->capacity = capacity;
+        } else {
+            status = LOOM_NO_MEMORY;
+        }
+    }
+    if (status == LOOM_OK) {
+        list->entries[list->count++] = item;
+        if (list->count == 1 || list->count == committer->batch_rows) pthread_cond_broadcast(&committer->changed);
+    }
+    pthread_mutex_unlock(&committer->lock);
+    return status;
+}
+
+loom_status loom_committer_add(loom_committer *committer, uint32_t task, const loom_id *node) {
+    return append(committer, (entry){.task = task, .id = *node});
+}
+
+loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey) {
+    return append(committer, (entry){.task = LOOM_TASK_NONE, .id = *rkey});
+}
+
+loom_status loom_committer_flush(loom_committer *committer, loom_error *err) {
+    pthread_mutex_lock(&committer->lock);
+    committer->flush = true;
+    pthread_cond_broadcast(&committer->changed);
+    while (committer->busy || committer->queued.count > 0)
+        pthread_cond_wait(&committer->changed, &committer->lock);
+    committer->flush = false;
+    loom_status status = committer->error.status;
+    if (status != LOOM_OK && err) *err = committer->error;
+    pthread_mutex_unlock(&committer->lock);
+    return status;
+}
+
+uint64_t loom_committer_irreproducible(loom_committer *committer, loom_error *first) {
+    pthread_mutex_lock(&committer->lock);
+    uint64_t count = committer->irreproducible;
+    if (count && first) *first = committer->first_difference;
+    pthread_mutex_unlock(&committer->lock);
+    return count;
+}
+
+void loom_committer_stop(loom_committer *committer) {
+    if (!committer) return;
+    pthread_mutex_lock(&committer->lock);
+    committer->stop = true;
+    pthread_cond_broadcast(&committer->changed);
+    pthread_mutex_unlock(&committer->lock);
+    pthread_join(committer->thread, NULL);
+    pthread_mutex_destroy(&committer->lock);
+    pthread_cond_destroy(&committer->changed);
+    free(committer->queued.entries);
+    loom_arena_free(committer->arena);
+    free(committer);
+}

@@ -1,0 +1,29 @@
+/* commit.h - the committer: a thread that appends finished results to the store, in batches.
+ *
+ * The main thread queues task numbers; the results lie in the shared segment, where they no longer change. What is
+ * queued is *visible* to this run already, *stored* after its batch. */
+#ifndef LOOM_RUNTIME_COMMIT_H
+#define LOOM_RUNTIME_COMMIT_H
+
+#include "runtime/config/config.h"
+#include "shm/id.h"
+#include "shm/operator.h"
+#include "shm/segment.h"
+#include "shm/storage.h"
+
+typedef struct loom_committer loom_committer;
+
+loom_status loom_committer_start(loom_store *store, loom_segment *segment, const loom_operator_table *operators,
+                                 const loom_config *config, loom_committer **committer, loom_error *err);
+/* Queues a computed task; `node` names it (all zero if nobody asked for it by name). Never blocks for long. */
+loom_status loom_committer_add(loom_committer *committer, uint32_t task, const loom_id *node);
+/* Queues the deletion of a damaged result, before its recomputed successor is stored. */
+loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey);
+/* Waits until everything queued is stored (synced as the durability says), and returns the first error there was. */
+loom_status loom_committer_flush(loom_committer *committer, loom_error *err);
+/* Results that differ from what the store holds under their key: how many, and the message of the first. */
+uint64_t loom_committer_irreproducible(loom_committer *committer, loom_error *first);
+/* Flushes nothing; ends the thread. NULL is accepted. */
+void loom_committer_stop(loom_committer *committer);
+
+#endif

@@ -1,0 +1,124 @@
+/* What workers report: a finished task makes its value known and goes to the committer; a failed one is recorded once,
+ * and what needs it is skipped, while everything else goes on. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/coordinator/session.h"
+
+/* Results that somebody named in the program are stored under that name as well. */
+static loom_id name_of(const loom_session *session, const loom_step *step) {
+    loom_id none = {{0}};
+    return step->node == LOOM_NODE_NONE ? none : loom_plan_node(session->plan, step->node)->id;
+}
+
+static loom_status finished(loom_session *session, uint32_t index, uint32_t number) {
+    loom_step *step = &session->graph.steps[index];
+    const loom_task *task = loom_segment_task(session->segment, number);
+    step->state = LOOM_STEP_DONE;
+    step->type = task->type;
+    step->vid = task->vid;
+    step->rkey = task->rkey;
+    step->has_vid = step->has_rkey = true;
+    session->done++;
+    if (task->origin == LOOM_ORIGIN_STORED) {
+        session->reused++;
+    } else {
+        session->computed++;
+        if (!(step->op->flags & LOOM_OP_NOT_STORED)) {
+            loom_id name = name_of(session, step);
+            LOOM_TRY(loom_committer_add(session->committer, number, &name));
+        }
+    }
+    return loom_announce(session, index, LOOM_EVENT_VALUE);
+}
+
+static loom_status record_failure(loom_session *session, uint32_t index, const loom_error *cause, uint32_t *failure) {
+    if (session->failure_count == session->failure_capacity) {
+        uint32_t capacity = session->failure_capacity ? session->failure_capacity * 2 : 8;
+        loom_failure *grown = realloc(session->failures, capacity * sizeof *grown);
+        if (!grown) return LOOM_NO_MEMORY;
+        session->failures = grown;
+        session->failure_capacity = capacity;
+    }
+    *failure = session->failure_count++;
+    loom_failure *record = &session->failures[*failure];
+    *record = (loom_failure){.error = *cause};
+    loom_describe_step(session, index, &record->error);
+    const loom_step *step = &session->graph.steps[index];
+    if (step->node != LOOM_NODE_NONE) loom_id_hex(&loom_plan_node(session->plan, step->node)->id, record->node);
+    return LOOM_OK;
+}
+
+/* Marks one step failed; false if it was failed already. */
+static bool mark_failed(loom_session *session, uint32_t index, uint32_t failure) {
+    loom_step *step = &session->graph.steps[index];
+    if (step->state == LOOM_STEP_FAILED || step->state == LOOM_STEP_DONE) return false;
+    if (step->state == LOOM_STEP_TASK && loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL))
+        session->in_flight--;
+    step->state = LOOM_STEP_FAILED;
+    step->failure = failure;
+    if (step->op) session->failed++;
+    return true;
+}
+
+loom_status loom_fail_users(loom_session *session, uint32_t index, uint32_t failure) {
+    loom_graph_run *graph = &session->graph;
+    uint32_t *todo = malloc(sizeof *todo);
+    size_t count = 1, capacity = 1;
+    if (!todo) return LOOM_NO_MEMORY;
+    todo[0] = index;
+    while (count > 0) {
+        uint32_t step = todo[--count];
+        for (uint32_t link = graph->steps[step].users; link; link = graph->links[link].next) {
+            uint32_t user = graph->links[link].user;
+            if (!mark_failed(session, user, failure)) continue;
+            if (count == capacity) {
+                uint32_t *grown = realloc(todo, (capacity *= 2) * sizeof *grown);
+                if (!grown) {
+                    free(todo);
+                    return LOOM_NO_MEMORY;
+                }
+                todo = grown;
+            }
+            todo[count++] = user;
+        }
+    }
+    free(todo);
+    return LOOM_OK;
+}
+
+loom_status loom_step_skipped(loom_session *session, uint32_t index, uint32_t failure) {
+    return mark_failed(session, index, failure) ? loom_fail_users(session, index, failure) : LOOM_OK;
+}
+
+loom_status loom_step_fails(loom_session *session, uint32_t index, const loom_error *cause) {
+    uint32_t failure;
+    if (session->graph.steps[index].state == LOOM_STEP_FAILED) return LOOM_OK;
+    LOOM_TRY(record_failure(session, index, cause, &failure));
+    return loom_step_skipped(session, index, failure);
+}
+
+loom_status loom_complete(loom_session *session, uint32_t number, loom_error *err) {
+    loom_task *task = loom_segment_task(session->segment, number);
+    if (!task || task->cookie >= session->graph.step_count)
+        return loom_fail(err, LOOM_INTERNAL, "a worker reported a task that does not exist; please report it");
+    uint32_t index = task->cookie;
+    if (session->graph.steps[index].state != LOOM_STEP_TASK)
+        return LOOM_OK; /* reported twice after a recovery, or skipped */
+    session->in_flight--;
+    unsigned state = (unsigned)(atomic_load_explicit(&task->state, memory_order_acquire) & 0xff);
+    loom_status status;
+    if (state == LOOM_TASK_DONE) {
+        status = finished(session, index, number);
+    } else {
+        loom_error unknown = {0};
+        size_t length = 0;
+        const loom_error *cause = task->error ? loom_segment_get(session->segment, task->error, &length) : NULL;
+        if (!cause || length != sizeof *cause) {
+            loom_fail(&unknown, (loom_status)task->status, "%s", loom_status_message((loom_status)task->status));
+            cause = &unknown;
+        }
+        status = loom_step_fails(session, index, cause);
+    }
+    return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while results came in");
+}

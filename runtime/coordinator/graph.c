@@ -1,0 +1,79 @@
+/* The run's graph: growing arrays of steps and links. */
+#include "runtime/coordinator/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/segment.h"
+
+#define LINKS_MAX ((1u << 30) - 1)
+
+loom_status loom_graph_init(loom_graph_run *graph) {
+    memset(graph, 0, sizeof *graph);
+    graph->link_count = 1;
+    graph->arena = loom_arena_new();
+    return graph->arena ? LOOM_OK : LOOM_NO_MEMORY;
+}
+
+void loom_graph_release(loom_graph_run *graph) {
+    free(graph->steps);
+    free(graph->links);
+    loom_arena_free(graph->arena);
+    memset(graph, 0, sizeof *graph);
+}
+
+/* Makes room for one more item; doubling keeps adding O(1). */
+static loom_status reserve_one(void **items, uint32_t count, uint32_t *capacity, size_t item_bytes) {
+    if (count < *capacity) return LOOM_OK;
+    if (*capacity > UINT32_MAX / 2) return LOOM_TOO_LARGE;
+    uint32_t larger = *capacity ? *capacity * 2 : 1024;
+    void *grown = realloc(*items, (size_t)larger * item_bytes);
+    if (!grown) return LOOM_NO_MEMORY;
+    *items = grown;
+    *capacity = larger;
+    return LOOM_OK;
+}
+
+loom_status loom_graph_add(loom_graph_run *graph, const loom_operator *op, const uint32_t *arguments,
+                           uint32_t argument_count, uint32_t *step) {
+    void *steps = graph->steps;
+    loom_status status = reserve_one(&steps, graph->step_count, &graph->step_capacity, sizeof *graph->steps);
+    graph->steps = steps;
+    LOOM_TRY(status);
+    uint32_t *copy = NULL;
+    if (argument_count) {
+        copy = loom_arena_copy(graph->arena, arguments, argument_count * sizeof *arguments);
+        if (!copy) return LOOM_NO_MEMORY;
+    }
+    uint32_t index = graph->step_count++;
+    graph->steps[index] = (loom_step){.op = op,
+                                      .arguments = copy,
+                                      .argument_count = argument_count,
+                                      .node = LOOM_NODE_NONE,
+                                      .context = LOOM_STEP_NONE,
+                                      .domain_source = index,
+                                      .alias = LOOM_STEP_NONE,
+                                      .task = LOOM_TASK_NONE,
+                                      .state = LOOM_STEP_WAITING};
+    *step = index;
+    return LOOM_OK;
+}
+
+loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user, loom_event event) {
+    if (graph->link_count >= LINKS_MAX) return LOOM_TOO_LARGE;
+    void *links = graph->links;
+    loom_status status = reserve_one(&links, graph->link_count, &graph->link_capacity, sizeof *graph->links);
+    graph->links = links;
+    LOOM_TRY(status);
+    uint32_t link = graph->link_count++;
+    graph->links[link] = (loom_link){.user = user, .next = graph->steps[step].users & LINKS_MAX, .event = event & 3u};
+    graph->steps[step].users = link;
+    if (event != LOOM_EVENT_FAILURE) graph->steps[user].waits++;
+    return LOOM_OK;
+}
+
+uint32_t loom_graph_resolve(const loom_graph_run *graph, uint32_t step) {
+    while (graph->steps[step].alias != LOOM_STEP_NONE)
+        step = graph->steps[step].alias;
+    return step;
+}

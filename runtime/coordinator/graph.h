@@ -1,0 +1,83 @@
+/* graph.h - the run's graph: plan nodes, instantiated per domain and with loops expanded.
+ *
+ * A *step* is one operator application (or constant) that the run may need; steps are numbered densely and refer to
+ * each other by number. Several steps may stand for one plan node (one per domain), and a loop's step becomes an
+ * *alias* of the sequence of its items once they are known. The graph belongs to the coordinator's main thread. */
+#ifndef LOOM_RUNTIME_GRAPH_H
+#define LOOM_RUNTIME_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "planner/plan.h"
+#include "shm/arena.h"
+#include "shm/id.h"
+#include "shm/operator.h"
+#include "shm/status.h"
+
+#define LOOM_STEP_NONE UINT32_MAX
+
+/* A step moves only downwards in this list. */
+typedef enum loom_step_state {
+    LOOM_STEP_PENDING, /* a loop: its items are not known yet */
+    LOOM_STEP_WAITING, /* some argument is not settled */
+    LOOM_STEP_SETTLED, /* keyed as far as can be told now; not in the store */
+    LOOM_STEP_TASK,    /* handed to the workers */
+    LOOM_STEP_DONE,    /* its value is known: a constant, stored, or computed */
+    LOOM_STEP_FAILED
+} loom_step_state;
+
+typedef struct loom_step {
+    const loom_operator *op; /* NULL for constants and pending loops */
+    uint32_t *arguments;     /* steps; owned by the graph */
+    uint32_t argument_count;
+    loom_node_index node;   /* plan node that it stands for; LOOM_NODE_NONE for internal steps */
+    uint32_t context;       /* domain step in which it was instantiated, or LOOM_STEP_NONE */
+    uint32_t domain_source; /* step of the image that fixes its domain; itself by default */
+    uint32_t alias;         /* step that it became; LOOM_STEP_NONE if it is itself */
+    uint32_t users;         /* list of links: who must hear of it */
+    uint32_t waits;         /* what it still has to hear of */
+    uint32_t task;          /* in the segment; LOOM_TASK_NONE while there is none */
+    uint32_t failure;       /* when FAILED: which of the session's failures is the cause */
+    uint8_t state;          /* loom_step_state */
+    uint8_t type;           /* loom_type of the value, once known */
+    bool has_rkey, has_vid;
+    bool stored;   /* the value is in the store */
+    bool demanded; /* somebody needs the value */
+    bool queued;   /* in the session's work list */
+    loom_id rkey, vid;
+} loom_step;
+
+/* What a user wants to hear of. */
+typedef enum loom_event {
+    LOOM_EVENT_SETTLED,
+    LOOM_EVENT_VALUE,
+    LOOM_EVENT_FAILURE /* only if the step fails: nothing to wait for */
+} loom_event;
+
+typedef struct loom_link {
+    uint32_t user;
+    uint32_t next : 30; /* 0 ends the list */
+    uint32_t event : 2; /* loom_event */
+} loom_link;
+
+typedef struct loom_graph_run {
+    loom_step *steps;
+    uint32_t step_count, step_capacity;
+    loom_link *links; /* entry 0 is unused */
+    uint32_t link_count, link_capacity;
+    loom_arena *arena;
+} loom_graph_run;
+
+loom_status loom_graph_init(loom_graph_run *graph);
+void loom_graph_release(loom_graph_run *graph);
+
+/* A new step in state WAITING that waits for nothing; arguments are copied. Pointers to steps are invalid after it. */
+loom_status loom_graph_add(loom_graph_run *graph, const loom_operator *op, const uint32_t *arguments,
+                           uint32_t argument_count, uint32_t *step);
+/* `user` hears of an event of `step`, and waits for it unless it is its failure. */
+loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user, loom_event event);
+/* Follows aliases to the step that stands for it now. */
+uint32_t loom_graph_resolve(const loom_graph_run *graph, uint32_t step);
+
+#endif

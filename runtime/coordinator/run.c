@@ -1,0 +1,304 @@
+/* The loop of a run: do what can be done, take what workers report, meet goals, sleep until something happens. */
+#include "runtime/coordinator/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "runtime/coordinator/session.h"
+#include "runtime/kernels/kernel.h"
+#include "runtime/topology.h"
+
+#define TICK_MS 100
+
+static double now_seconds(void) {
+    struct timespec now;
+    return clock_gettime(CLOCK_MONOTONIC, &now) == 0 ? (double)now.tv_sec + (double)now.tv_nsec * 1e-9 : 0;
+}
+
+static int stop_asked(const loom_session *session) {
+    return session->options->stop ? *session->options->stop : 0;
+}
+
+/* ---- opening and closing ---- */
+
+static loom_status open_store(loom_session *session, loom_error *err) {
+    const loom_config *config = session->config;
+    loom_store_options options = {.path = config->store.path,
+                                  .create = true,
+                                  .durability = config->store.durability,
+                                  .map_bytes = config->store.map_bytes,
+                                  .extent_bytes = config->store.extent_bytes,
+                                  .step_bytes = config->store.step_bytes,
+                                  .memory_writers = session->workers};
+    return loom_store_open(&options, &session->store, err);
+}
+
+static loom_status find_workers(loom_session *session, loom_error *err) {
+    uint64_t count = session->config->workers.count;
+    if (count == 0)
+        LOOM_TRY(loom_topology_usable_cores(&session->workers, err));
+    else
+        session->workers = count < LOOM_WORKERS_MAX ? (uint32_t)count : LOOM_WORKERS_MAX;
+    if (session->workers > LOOM_WORKERS_MAX) session->workers = LOOM_WORKERS_MAX;
+    return LOOM_OK;
+}
+
+static loom_status open_session(loom_session *session, const loom_run_options *options, loom_error *err) {
+    *session = (loom_session){.options = options,
+                              .config = options->config,
+                              .plan = options->plan,
+                              .operators = loom_operators(),
+                              .program_domain = LOOM_STEP_NONE};
+    session->facts = loom_facts_new(options->plan);
+    session->hasher = loom_hasher_new();
+    session->arena = loom_arena_new();
+    session->scratch = loom_arena_new();
+    if (!session->facts || !session->hasher || !session->arena || !session->scratch ||
+        loom_graph_init(&session->graph) != LOOM_OK)
+        return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting the run");
+    LOOM_TRY(loom_plan_check(options->plan, session->facts, err));
+    LOOM_TRY(find_workers(session, err));
+    return open_store(session, err);
+}
+
+static void close_session(loom_session *session) {
+    loom_crew_stop(session->crew);
+    loom_committer_stop(session->committer);
+    loom_segment_close(session->segment);
+    loom_store_close(session->store);
+    loom_facts_free(session->facts);
+    loom_hasher_free(session->hasher);
+    loom_arena_free(session->arena);
+    loom_arena_free(session->scratch);
+    loom_graph_release(&session->graph);
+    loom_memo_release(&session->lowered);
+    loom_memo_release(&session->domains);
+    loom_memo_release(&session->expanded);
+    free(session->expansions);
+    free(session->shapes);
+    free(session->places);
+    free(session->work);
+    free(session->goals);
+    free(session->failures);
+}
+
+/* ---- deaths ---- */
+
+/* A task that killed too many workers fails, with what is known of its end. */
+static void give_up(loom_session *session, uint32_t number, const loom_death *death) {
+    loom_error cause = {0};
+    if (death->signal)
+        loom_fail(
+            &cause, LOOM_WORKER_DIED,
+            "%u workers died running it, the last by signal %d (%s); its input may be damaged or memory too short",
+            (unsigned)loom_segment_task(session->segment, number)->deaths, death->signal, strsignal(death->signal));
+    else
+        loom_fail(&cause, LOOM_WORKER_DIED, "%u workers ended running it, the last with exit status %d",
+                  (unsigned)loom_segment_task(session->segment, number)->deaths, death->status);
+    uint32_t index = loom_segment_task(session->segment, number)->cookie;
+    if (!loom_task_fail(session->segment, number, LOOM_WORKER_DIED, &cause)) return;
+    if (session->graph.steps[index].state == LOOM_STEP_TASK) session->in_flight--;
+    session->graph.steps[index].state = LOOM_STEP_SETTLED;
+    loom_step_fails(session, index, &cause);
+}
+
+static loom_status bury(loom_session *session, const loom_death *death, loom_error *err) {
+    uint32_t running;
+    session->deaths++;
+    loom_segment_recover(session->segment, death->worker, &running);
+    if (running != LOOM_TASK_NONE) {
+        const loom_task *task = loom_segment_task(session->segment, running);
+        if (task->deaths >= session->config->workers.deaths_max) give_up(session, running, death);
+    } else if (!death->signal && session->deaths > session->workers * 4u) {
+        return loom_fail(err, LOOM_WORKER_DIED,
+                         "workers end with status %d as soon as they start; see their messages above", death->status);
+    }
+    if (session->options->notice) {
+        char line[160];
+        if (death->signal)
+            snprintf(line, sizeof line, "worker %u died (signal %d, %s); its task runs again", death->worker,
+                     death->signal, strsignal(death->signal));
+        else
+            snprintf(line, sizeof line, "worker %u ended with status %d; a new one takes its place", death->worker,
+                     death->status);
+        session->options->notice(line, session->options->context);
+    }
+    return loom_crew_replace(session->crew, death->worker, err);
+}
+
+/* ---- the loop ---- */
+
+static uint64_t bytes_written(const loom_session *session) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; session->segment && i < session->workers; i++)
+        sum += atomic_load_explicit(&loom_segment_counters(session->segment, i)->bytes_written, memory_order_relaxed);
+    return sum;
+}
+
+static uint64_t operator_steps(const loom_session *session) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < session->graph.step_count; i++)
+        count += session->graph.steps[i].op != NULL;
+    return count;
+}
+
+static void report_progress(loom_session *session, double start) {
+    if (session->crew) {
+        uint64_t rss, anonymous;
+        loom_crew_memory(session->crew, &rss, &anonymous);
+    }
+    if (!session->options->progress) return;
+    loom_progress progress = {.nodes_total = operator_steps(session),
+                              .nodes_done = session->done,
+                              .nodes_reused = session->reused,
+                              .bytes_written = bytes_written(session),
+                              .workers = session->crew ? session->workers : 0,
+                              .seconds = now_seconds() - start};
+    for (uint32_t i = 0; session->crew && i < session->workers; i++)
+        progress.workers_busy += loom_segment_running(session->segment, i) != LOOM_TASK_NONE;
+    session->options->progress(&progress, session->options->context);
+}
+
+static loom_status take_reports(loom_session *session, loom_error *err) {
+    uint32_t number;
+    loom_death death;
+    while (session->segment && loom_completion_pop(session->segment, &number)) {
+        LOOM_TRY(loom_complete(session, number, err));
+        LOOM_TRY(loom_work_drain(session, err));
+    }
+    while (session->crew && loom_crew_next_death(session->crew, &death))
+        LOOM_TRY(bury(session, &death, err));
+    return LOOM_OK;
+}
+
+/* Nothing runs, nothing can, and goals are open: says who waits for what instead of hanging. */
+static loom_status no_progress(const loom_session *session, loom_error *err) {
+    const loom_goal_state *goal = &session->goals[session->goals_met];
+    uint32_t index = loom_graph_resolve(&session->graph, goal->stage == LOOM_GOAL_WRITING ? goal->write : goal->step);
+    const loom_step *step = &session->graph.steps[index];
+    loom_describe_step(session, index, err);
+    return loom_fail(
+        err, LOOM_INTERNAL,
+        "no progress is possible: goal %u waits for step %u (state %u, %u waits) and nothing runs; please report it",
+        session->goals_met + 1, index, (unsigned)step->state, step->waits);
+}
+
+static loom_status drive(loom_session *session, double start, loom_error *err) {
+    size_t goals = loom_plan_goal_count(session->plan);
+    double last_tick = start;
+    for (;;) {
+        LOOM_TRY(loom_work_drain(session, err));
+        LOOM_TRY(take_reports(session, err));
+        LOOM_TRY(loom_goals_advance(session, err));
+        if (session->goals_met == goals) return LOOM_OK;
+        if (stop_asked(session)) return loom_fail(err, LOOM_CANCELLED, "stopped on request; what was finished is kept");
+        if (session->work_count > 0) continue;
+        if (session->in_flight == 0) {
+            uint32_t before = session->goals_met;
+            LOOM_TRY(loom_goals_advance(session, err));
+            if (session->goals_met == before && session->in_flight == 0 && session->work_count == 0)
+                return no_progress(session, err);
+            continue;
+        }
+        loom_completion_wait(session->segment, TICK_MS);
+        double now = now_seconds();
+        if (now - last_tick >= TICK_MS * 1e-3) {
+            last_tick = now;
+            report_progress(session, start);
+        }
+    }
+}
+
+/* Workers finish the kernels they run and end; what they finished is stored. A second request to stop kills them. */
+static loom_status wind_down(loom_session *session, loom_error *err) {
+    uint32_t number;
+    loom_status status = LOOM_OK;
+    if (!session->segment) return LOOM_OK;
+    loom_segment_stop(session->segment);
+    bool ended = !session->crew;
+    while (status == LOOM_OK) {
+        while (status == LOOM_OK && loom_completion_pop(session->segment, &number))
+            status = loom_complete(session, number, err);
+        if (ended) break;
+        if (stop_asked(session) > 1) loom_crew_kill(session->crew);
+        loom_completion_wait(session->segment, TICK_MS);
+        ended = loom_crew_ended(session->crew); /* asked before the last look at the rings */
+    }
+    if (!session->committer) return status;
+    loom_status stored = loom_committer_flush(session->committer, status == LOOM_OK ? err : NULL);
+    return status == LOOM_OK ? stored : status;
+}
+
+/* ---- the summary ---- */
+
+static void fill_summary(loom_session *session, loom_summary *summary, double start) {
+    struct rusage self;
+    summary->nodes = operator_steps(session);
+    summary->computed = session->computed;
+    summary->reused = session->reused;
+    summary->failed = session->failed;
+    summary->workers = session->crew ? session->workers : 0;
+    summary->worker_deaths = session->deaths;
+    summary->bytes_written = bytes_written(session);
+    if (session->segment) {
+        summary->segment_bytes = loom_segment_used_bytes(session->segment);
+        summary->segment_tasks = loom_segment_task_count(session->segment);
+    }
+    if (session->crew) loom_crew_memory(session->crew, &summary->peak_rss_bytes, &summary->peak_anon_bytes);
+    if (getrusage(RUSAGE_SELF, &self) == 0 && (uint64_t)self.ru_maxrss * 1024 > summary->peak_rss_bytes)
+        summary->peak_rss_bytes = (uint64_t)self.ru_maxrss * 1024;
+    const char *path = session->store ? loom_store_path(session->store) : session->config->store.path;
+    summary->store = loom_arena_text(summary->arena, path, strlen(path));
+    summary->seconds = now_seconds() - start;
+}
+
+static void report_differences(loom_session *session, loom_summary *summary) {
+    loom_error first = {0};
+    summary->irreproducible = loom_committer_irreproducible(session->committer, &first);
+    if (!summary->irreproducible || !session->options->notice) return;
+    char line[600];
+    snprintf(
+        line, sizeof line,
+        "warning: %llu results differ from what is stored under their keys (kept as stored); the first: %.100s: %.300s",
+        (unsigned long long)summary->irreproducible, first.node, first.message);
+    session->options->notice(line, session->options->context);
+}
+
+/* The first goal that failed decides how the run ended. */
+static loom_status verdict(const loom_session *session, loom_error *err) {
+    for (size_t i = 0; i < loom_plan_goal_count(session->plan); i++) {
+        if (session->goals[i].stage != LOOM_GOAL_FAILED) continue;
+        *err = session->failures[session->goals[i].failure].error;
+        return err->status;
+    }
+    return LOOM_OK;
+}
+
+loom_status loom_run(const loom_run_options *options, loom_summary *summary, loom_error *err) {
+    loom_error unused = {0};
+    if (!err) err = &unused;
+    *summary = (loom_summary){.arena = loom_arena_new(), .store = "", .ring = ""};
+    if (!summary->arena) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting the run");
+    double start = now_seconds();
+    loom_session session;
+    loom_status status = open_session(&session, options, err);
+    if (status == LOOM_OK) status = loom_goals_start(&session, err);
+    summary->plan_seconds = now_seconds() - start;
+    if (status == LOOM_OK) status = drive(&session, start, err);
+    loom_error late = {0};
+    loom_status ended = wind_down(&session, status == LOOM_OK ? err : &late);
+    if (status == LOOM_OK) status = ended;
+    if (session.committer) report_differences(&session, summary);
+    fill_summary(&session, summary, start);
+    if (loom_goals_report(&session, summary) != LOOM_OK && status == LOOM_OK) status = LOOM_NO_MEMORY;
+    if (status == LOOM_OK) status = verdict(&session, err);
+    close_session(&session);
+    return status;
+}
+
+void loom_summary_free(loom_summary *summary) {
+    loom_arena_free(summary->arena);
+    *summary = (loom_summary){0};
+}

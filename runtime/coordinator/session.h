@@ -1,0 +1,148 @@
+/* session.h - the state of one run, shared by the coordinator's files. Not for anyone else.
+ *
+ *   lower.c    plan nodes -> steps, each in the domain where it is used
+ *   expand.c   loops -> their items, as soon as these are known
+ *   settle.c   keys, look-ups in the store, and what must therefore be computed
+ *   submit.c   steps -> tasks in the shared segment
+ *   complete.c what workers finished or failed -> what can go on
+ *   value.c    the value of a step, wherever it lies
+ *   goals.c    print and save, in program order
+ *   commit.c   finished results -> the store (a thread)
+ *   crew.c     worker processes
+ *   run.c      the loop that drives all this
+ *
+ * All of it runs on the coordinator's main thread except commit.c's thread and crew.c's watcher. */
+#ifndef LOOM_RUNTIME_SESSION_H
+#define LOOM_RUNTIME_SESSION_H
+
+#include "planner/domain.h"
+#include "planner/plan.h"
+#include "runtime/coordinator/commit.h"
+#include "runtime/coordinator/crew.h"
+#include "runtime/coordinator/graph.h"
+#include "runtime/coordinator/memo.h"
+#include "runtime/coordinator/run.h"
+#include "shm/segment.h"
+#include "shm/storage.h"
+
+/* The items of a loop, as plan nodes. */
+typedef struct loom_items {
+    loom_node_index *nodes;
+    uint32_t count;
+} loom_items;
+
+typedef enum loom_goal_stage { LOOM_GOAL_VALUE, LOOM_GOAL_WRITING, LOOM_GOAL_MET, LOOM_GOAL_FAILED } loom_goal_stage;
+
+typedef struct loom_goal_state {
+    uint32_t step;  /* of the value */
+    uint32_t write; /* of loom.save, for images */
+    loom_goal_stage stage;
+    uint32_t failure; /* when failed */
+} loom_goal_state;
+
+typedef struct loom_session {
+    const loom_run_options *options;
+    const loom_config *config;
+    loom_plan *plan;
+    const loom_operator_table *operators;
+    loom_facts *facts;
+
+    loom_graph_run graph;
+    loom_memo lowered;  /* (plan node, context) -> step */
+    loom_memo domains;  /* image step -> step of its domain record */
+    loom_memo expanded; /* (plan node, context) -> entry of `expansions` */
+    loom_items *expansions;
+    uint32_t expansion_count, expansion_capacity;
+    uint8_t *shapes; /* per plan node: how it expands; see expand.c */
+    uint32_t shape_count, shape_capacity;
+    uint16_t *places; /* NUMA domain of the first `place_count` steps; NULL on a machine with one */
+    uint32_t place_count;
+    uint32_t program_domain; /* step, once needed */
+    uint32_t *work;          /* steps that wait for nothing more: expand or settle them */
+    uint32_t work_count, work_capacity;
+
+    loom_store *store;
+    loom_segment *segment; /* NULL until the first task */
+    loom_crew *crew;       /* NULL until the first task */
+    loom_committer *committer;
+    loom_hasher *hasher;
+    loom_arena *arena;   /* lives as long as the session */
+    loom_arena *scratch; /* reset between uses; never held across calls */
+
+    loom_goal_state *goals;
+    uint32_t goals_met; /* goals 0 .. goals_met - 1 are finished, well or not */
+    loom_failure *failures;
+    uint32_t failure_count, failure_capacity;
+
+    uint32_t workers;
+    uint64_t in_flight; /* submitted, not yet completed */
+    uint64_t done, computed, reused, failed;
+    uint32_t deaths;
+    uint32_t failed_status; /* loom_status of the first goal that failed */
+} loom_session;
+
+/* ---- lower.c ---- */
+/* The step of a plan node in a context (a domain step, or LOOM_STEP_NONE). */
+loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t context, uint32_t *step, loom_error *err);
+/* A step of an internal operator ("loom.save"); it settles like any other. */
+loom_status loom_lower_internal(loom_session *session, const char *name, const uint32_t *arguments, uint32_t count,
+                                uint32_t *step, loom_error *err);
+
+/* ---- expand.c ---- */
+/* True for operators whose result is given by separate items: for, map, filter, sequence, and index or slices of those.
+ */
+loom_status loom_is_expandable(loom_session *session, loom_node_index node, bool *expandable);
+/* Tries to find the items of a pending step and turn it into an alias; if values are missing, the step waits for them.
+ */
+loom_status loom_expand(loom_session *session, uint32_t step, loom_error *err);
+
+/* ---- settle.c ---- */
+loom_status loom_work_add(loom_session *session, uint32_t step);
+/* Does all that can be done without waiting. */
+loom_status loom_work_drain(loom_session *session, loom_error *err);
+/* Somebody needs the step's value: it is stored, or will be computed. */
+loom_status loom_demand(loom_session *session, uint32_t step, loom_error *err);
+/* Tells users of a step. */
+loom_status loom_announce(loom_session *session, uint32_t step, loom_event event);
+/* The step is settled: DONE if `stored` or constant. */
+loom_status loom_settled(loom_session *session, uint32_t step);
+/* A stored value turned out to be missing or damaged: computes it again. */
+loom_status loom_recompute(loom_session *session, uint32_t step, loom_error *err);
+
+/* ---- submit.c ---- */
+/* Creates the segment and starts the committer and the workers, once: when there is something to compute. */
+loom_status loom_engage(loom_session *session, loom_error *err);
+/* Hands a settled step, and what it needs, to the workers. */
+loom_status loom_submit(loom_session *session, uint32_t step, loom_error *err);
+
+/* ---- place.c ---- */
+/* Assigns the steps known so far to NUMA domains. */
+loom_status loom_place(loom_session *session, uint32_t domains, const uint32_t *share, loom_error *err);
+/* The NUMA domain of a step; what appeared after placement follows its arguments. */
+uint16_t loom_session_domain(const loom_session *session, uint32_t step);
+
+/* ---- complete.c ---- */
+loom_status loom_complete(loom_session *session, uint32_t task, loom_error *err);
+/* The step fails for a reason of its own (recorded once) and takes its users with it. */
+loom_status loom_step_fails(loom_session *session, uint32_t step, const loom_error *cause);
+/* The step is not run because something it needs failed; nor is what uses it. */
+loom_status loom_step_skipped(loom_session *session, uint32_t step, uint32_t failure);
+/* Everything that uses the step is skipped for that reason. */
+loom_status loom_fail_users(loom_session *session, uint32_t step, uint32_t failure);
+
+/* ---- value.c ---- */
+/* The value of a DONE step, in the arena; images come without voxels. LOOM_NOT_FOUND or LOOM_CORRUPT: recompute it. */
+loom_status loom_step_value(loom_session *session, uint32_t step, loom_arena *arena, loom_value *value,
+                            loom_error *err);
+/* "vox1.near 3fa9b2c1" and the source position, for messages. */
+void loom_describe_step(const loom_session *session, uint32_t step, loom_error *err);
+/* Encoded attributes of a step (a fold's operator); empty if none. Caller frees the buffer. */
+loom_status loom_step_attributes(const loom_session *session, uint32_t step, loom_buffer *out);
+
+/* ---- goals.c ---- */
+loom_status loom_goals_start(loom_session *session, loom_error *err);
+/* Prints and saves what can be, in program order. */
+loom_status loom_goals_advance(loom_session *session, loom_error *err);
+loom_status loom_goals_report(loom_session *session, loom_summary *summary);
+
+#endif

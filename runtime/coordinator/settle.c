@@ -1,0 +1,207 @@
+/* Settling: when all arguments of a step are settled, its key is computed if it can be, the store is asked, and the
+ * step is either done (stored) or left to be computed on demand. Keys that depend on values not yet computed, or on
+ * files not yet hashed, are found by the worker that runs the task. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/key.h"
+#include "runtime/coordinator/session.h"
+#include "runtime/inputs.h"
+#include "runtime/kernels/kernel.h"
+
+loom_status loom_work_add(loom_session *session, uint32_t step) {
+    if (session->graph.steps[step].queued) return LOOM_OK;
+    if (session->work_count == session->work_capacity) {
+        uint32_t capacity = session->work_capacity ? session->work_capacity * 2 : 1024;
+        uint32_t *grown = realloc(session->work, capacity * sizeof *grown);
+        if (!grown) return LOOM_NO_MEMORY;
+        session->work = grown;
+        session->work_capacity = capacity;
+    }
+    session->graph.steps[step].queued = true;
+    session->work[session->work_count++] = step;
+    return LOOM_OK;
+}
+
+loom_status loom_announce(loom_session *session, uint32_t step, loom_event event) {
+    loom_graph_run *graph = &session->graph;
+    for (uint32_t link = graph->steps[step].users; link; link = graph->links[link].next) {
+        if (graph->links[link].event != event) continue;
+        loom_step *user = &graph->steps[graph->links[link].user];
+        if (user->waits > 0 && --user->waits == 0) LOOM_TRY(loom_work_add(session, graph->links[link].user));
+    }
+    return LOOM_OK;
+}
+
+/* ---- keys ---- */
+
+static const loom_call_services no_services;
+
+static loom_status memoised_hash(const char *path, loom_id *content, void *context, loom_error *err) {
+    loom_session *session = context;
+    return loom_file_known_hash(session->store, path, content, err);
+}
+
+/* Hashes of what a file-reading step depends on, if they are known without reading; else not LOOM_OK. */
+static loom_status known_inputs(loom_session *session, const loom_step *step, loom_key_parts *parts) {
+    const loom_kernel *kernel = loom_kernel_of(step->op);
+    loom_arena *arena = session->scratch;
+    if (!kernel->inputs || step->argument_count == 0) return LOOM_NOT_FOUND;
+    loom_value *values = loom_arena_array(arena, step->argument_count, sizeof *values);
+    if (!values) return LOOM_NO_MEMORY;
+    for (uint32_t i = 0; i < step->argument_count; i++) {
+        uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
+        if (session->graph.steps[argument].state != LOOM_STEP_DONE) return LOOM_NOT_FOUND;
+        LOOM_TRY(loom_step_value(session, argument, arena, &values[i], NULL));
+    }
+    loom_error ignored = {0};
+    loom_call call = {.op = step->op,
+                      .arguments = values,
+                      .argument_count = step->argument_count,
+                      .services = &no_services,
+                      .arena = arena,
+                      .err = &ignored};
+    loom_input_list list = {.arena = arena, .hash_file = memoised_hash, .context = session};
+    LOOM_TRY(kernel->inputs(&call, &list));
+    loom_id *hashes = loom_arena_array(arena, list.count, sizeof *hashes);
+    if (!hashes) return LOOM_NO_MEMORY;
+    for (size_t i = 0; i < list.count; i++)
+        hashes[i] = list.items[i].content;
+    parts->inputs = hashes;
+    parts->input_count = list.count;
+    if (values[0].type == LOOM_STRING) {
+        parts->path = values[0].text.bytes;
+        parts->path_length = values[0].text.length;
+    }
+    return LOOM_OK;
+}
+
+/* Computes the key if everything in it is known. */
+static loom_status find_key(loom_session *session, uint32_t index) {
+    loom_step *step = &session->graph.steps[index];
+    loom_id *vids = loom_arena_array(session->scratch, step->argument_count, sizeof *vids);
+    if (!vids) return LOOM_NO_MEMORY;
+    for (uint32_t i = 0; i < step->argument_count; i++) {
+        const loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])];
+        if (!argument->has_vid) return LOOM_OK;
+        vids[i] = argument->vid;
+    }
+    loom_key_parts parts = {.vids = vids, .vid_count = step->argument_count};
+    if (step->op->flags & LOOM_OP_READS_FILES && known_inputs(session, step, &parts) != LOOM_OK) return LOOM_OK;
+    loom_buffer attributes = {0};
+    loom_status status = loom_step_attributes(session, index, &attributes);
+    parts.attributes = attributes.bytes;
+    parts.attributes_bytes = attributes.length;
+    if (status == LOOM_OK) {
+        step->rkey = loom_result_key(session->hasher, step->op, &parts);
+        step->has_rkey = true;
+    }
+    loom_buffer_free(&attributes);
+    return status;
+}
+
+/* ---- look-ups ---- */
+
+/* An effect is satisfied while its file still holds what was written; only a memoised hash tells that here. */
+static bool effect_holds(loom_session *session, const loom_result *result) {
+    loom_effect_record record;
+    loom_id content;
+    if (loom_effect_record_read(result->payload, result->payload_bytes, session->scratch, &record) != LOOM_OK)
+        return false;
+    return loom_file_known_hash(session->store, record.path, &content, NULL) == LOOM_OK &&
+           loom_id_equal(&content, &record.content);
+}
+
+static loom_status look_up(loom_session *session, loom_step *step, loom_error *err) {
+    loom_result result;
+    loom_status status = loom_store_find(session->store, &step->rkey, session->scratch, &result, err);
+    if (status == LOOM_OK) {
+        if (step->op->flags & LOOM_OP_EFFECT && !effect_holds(session, &result)) return LOOM_OK;
+        step->vid = result.vid;
+        step->type = (uint8_t)result.type;
+        step->has_vid = step->stored = true;
+        return LOOM_OK;
+    }
+    if (status != LOOM_NOT_FOUND) return status;
+    loom_type type;
+    status = loom_store_trace(session->store, &step->rkey, &step->vid, &type, err);
+    if (status == LOOM_OK) {
+        step->type = (uint8_t)type;
+        step->has_vid = true;
+    } else if (status == LOOM_NOT_FOUND && loom_signature_result(step->op) == 'i') {
+        step->vid = step->rkey; /* the vid of an image is its key */
+        step->type = LOOM_IMAGE;
+        step->has_vid = true;
+    } else if (status != LOOM_NOT_FOUND) {
+        return status;
+    }
+    return LOOM_OK;
+}
+
+loom_status loom_settled(loom_session *session, uint32_t index) {
+    loom_step *step = &session->graph.steps[index];
+    step->state = step->stored ? LOOM_STEP_DONE : LOOM_STEP_SETTLED;
+    if (step->stored) session->reused++, session->done++;
+    LOOM_TRY(loom_announce(session, index, LOOM_EVENT_SETTLED));
+    return step->stored ? loom_announce(session, index, LOOM_EVENT_VALUE) : LOOM_OK;
+}
+
+static loom_status settle(loom_session *session, uint32_t index, loom_error *err) {
+    const loom_step *waiting = &session->graph.steps[index];
+    for (uint32_t i = 0; i < waiting->argument_count; i++) {
+        const loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, waiting->arguments[i])];
+        if (argument->state == LOOM_STEP_FAILED) return loom_step_skipped(session, index, argument->failure);
+    }
+    loom_arena_reset(session->scratch);
+    if (find_key(session, index) != LOOM_OK)
+        return loom_fail(err, LOOM_NO_MEMORY, "out of memory while looking results up");
+    loom_step *step = &session->graph.steps[index];
+    if (step->has_rkey && !(step->op->flags & LOOM_OP_NOT_STORED)) LOOM_TRY(look_up(session, step, err));
+    LOOM_TRY(loom_settled(session, index));
+    step = &session->graph.steps[index];
+    return step->demanded && step->state == LOOM_STEP_SETTLED ? loom_submit(session, index, err) : LOOM_OK;
+}
+
+static loom_status advance(loom_session *session, uint32_t index, loom_error *err) {
+    const loom_step *step = &session->graph.steps[index];
+    if (step->state == LOOM_STEP_WAITING) return settle(session, index, err);
+    if (step->state != LOOM_STEP_PENDING || step->alias != LOOM_STEP_NONE) return LOOM_OK;
+    loom_error cause = {0};
+    loom_status status = loom_expand(session, index, &cause);
+    if (status == LOOM_OK || session->graph.steps[index].state == LOOM_STEP_FAILED) return LOOM_OK;
+    if (status == LOOM_NO_MEMORY) {
+        *err = cause;
+        return status;
+    }
+    return loom_step_fails(session, index, &cause);
+}
+
+loom_status loom_work_drain(loom_session *session, loom_error *err) {
+    while (session->work_count > 0) {
+        uint32_t step = session->work[--session->work_count];
+        session->graph.steps[step].queued = false;
+        LOOM_TRY(advance(session, step, err));
+    }
+    return LOOM_OK;
+}
+
+loom_status loom_demand(loom_session *session, uint32_t index, loom_error *err) {
+    index = loom_graph_resolve(&session->graph, index);
+    loom_step *step = &session->graph.steps[index];
+    step->demanded = true;
+    return step->state == LOOM_STEP_SETTLED ? loom_submit(session, index, err) : LOOM_OK;
+}
+
+loom_status loom_recompute(loom_session *session, uint32_t index, loom_error *err) {
+    loom_step *step = &session->graph.steps[index];
+    if (!step->op)
+        return loom_fail(err, LOOM_NOT_FOUND,
+                         "an item of a stored sequence is no longer in the store; delete the sequence with `voxloom "
+                         "store rm` and run again");
+    step->stored = false;
+    step->task = LOOM_TASK_NONE;
+    step->state = LOOM_STEP_SETTLED;
+    session->reused--, session->done--;
+    LOOM_TRY(loom_engage(session, err));
+    return loom_committer_forget(session->committer, &session->graph.steps[index].rkey);
+}

@@ -1,0 +1,81 @@
+/* The value of a step, wherever it lies: in the plan, in the shared segment, or in the store. */
+#include <string.h>
+
+#include "runtime/coordinator/session.h"
+
+/* The value of an effect is null; what is stored of it is the record of what it wrote. */
+static bool is_effect(const loom_step *step) {
+    return step->op && step->op->flags & LOOM_OP_EFFECT;
+}
+
+/* Decodes a large value from its extent; the view ends here, so the value is copied. */
+static loom_status blob_value(loom_session *session, const loom_placement *bulk, loom_arena *arena, loom_value *value,
+                              loom_error *err) {
+    loom_view view;
+    loom_value borrowed;
+    LOOM_TRY(loom_extent_view(loom_store_extents(session->store), bulk, true, &view, err));
+    loom_status status = loom_value_decode(view.bytes, view.length, arena, &borrowed, err);
+    if (status == LOOM_OK) status = loom_value_copy(arena, &borrowed, value);
+    loom_extent_release(&view);
+    return status;
+}
+
+static loom_status task_value(loom_session *session, const loom_task *task, loom_arena *arena, loom_value *value,
+                              loom_error *err) {
+    if (task->flags & LOOM_TASK_BLOB) return blob_value(session, &task->bulk, arena, value, err);
+    size_t length = task->inline_bytes;
+    const void *bytes = length ? task->inline_payload : loom_segment_get(session->segment, task->payload, &length);
+    if (!bytes) return loom_fail(err, LOOM_INTERNAL, "a finished task has no value; please report it");
+    return loom_value_decode(bytes, length, arena, value, err);
+}
+
+static loom_status stored_value(loom_session *session, const loom_id *rkey, loom_arena *arena, loom_value *value,
+                                loom_error *err) {
+    loom_result result;
+    LOOM_TRY(loom_store_find(session->store, rkey, arena, &result, err));
+    if (!result.blob) return loom_value_decode(result.payload, result.payload_bytes, arena, value, err);
+    LOOM_TRY(loom_store_verify(session->store, &result, err));
+    return blob_value(session, &result.bulk, arena, value, err);
+}
+
+loom_status loom_step_value(loom_session *session, uint32_t index, loom_arena *arena, loom_value *value,
+                            loom_error *err) {
+    const loom_step *step = &session->graph.steps[index];
+    if (step->state != LOOM_STEP_DONE)
+        return loom_fail(err, LOOM_INTERNAL, "a value was read before it was computed; please report it");
+    if (is_effect(step)) {
+        *value = loom_null();
+        return LOOM_OK;
+    }
+    if (!step->op && !step->stored) {
+        *value = loom_plan_node(session->plan, step->node)->value;
+        return LOOM_OK;
+    }
+    if (step->task != LOOM_TASK_NONE)
+        return task_value(session, loom_segment_task(session->segment, step->task), arena, value, err);
+    return stored_value(session, &step->rkey, arena, value, err);
+}
+
+void loom_describe_step(const loom_session *session, uint32_t index, loom_error *err) {
+    const loom_step *step = &session->graph.steps[index];
+    if (step->node == LOOM_NODE_NONE) {
+        if (step->op) loom_error_node(err, step->op->name);
+        return;
+    }
+    const loom_node *node = loom_plan_node(session->plan, step->node);
+    char hex[LOOM_ID_HEX_BYTES], text[160];
+    loom_id_hex(&node->id, hex);
+    snprintf(text, sizeof text, "%s %.8s", step->op ? step->op->name : node->op ? node->op->name : "constant", hex);
+    loom_error_at(err, node->position.file, node->position.line, node->position.column);
+    loom_error_node(err, text);
+}
+
+loom_status loom_step_attributes(const loom_session *session, uint32_t index, loom_buffer *out) {
+    const loom_step *step = &session->graph.steps[index];
+    if (step->node == LOOM_NODE_NONE || !step->op) return LOOM_OK;
+    const loom_node *node = loom_plan_node(session->plan, step->node);
+    if (!node->fold_operator || node->op != step->op) return LOOM_OK;
+    loom_field field = {.name = "operator", .name_length = 8, .value = loom_string_of(node->fold_operator)};
+    loom_value record = loom_record(&field, 1);
+    return loom_value_encode(&record, out);
+}

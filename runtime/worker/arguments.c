@@ -1,0 +1,109 @@
+/* Arguments of a task: small values decoded from the segment, images mapped read-only from their extents. */
+#include <string.h>
+
+#include "runtime/worker/worker.h"
+
+const void *loom_worker_payload(const loom_worker *worker, const loom_task *task, size_t *length) {
+    *length = task->inline_bytes;
+    if (*length) return *length <= sizeof task->inline_payload ? task->inline_payload : NULL;
+    return task->payload ? loom_segment_get(worker->segment, task->payload, length) : NULL;
+}
+
+loom_status loom_worker_map(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err) {
+    if (worker->view_count == worker->view_capacity) {
+        size_t capacity = worker->view_capacity ? worker->view_capacity * 2 : 8;
+        loom_view *grown = loom_arena_array(worker->arena, capacity, sizeof *grown);
+        if (!grown) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while mapping an argument");
+        if (worker->view_count) memcpy(grown, worker->views, worker->view_count * sizeof *grown);
+        worker->views = grown;
+        worker->view_capacity = capacity;
+    }
+    loom_view *view = &worker->views[worker->view_count];
+    LOOM_TRY(loom_extent_view(loom_store_extents(worker->store), bulk, true, view, err));
+    worker->view_count++;
+    *bytes = view->bytes;
+    return LOOM_OK;
+}
+
+/* Completes a decoded image with its voxels. */
+static loom_status map_voxels(loom_worker *worker, const loom_placement *bulk, loom_value *value, loom_error *err) {
+    LOOM_TRY(loom_image_header_check(value->image.header, err));
+    if (loom_image_bytes(value->image.header) != bulk->bytes)
+        return loom_fail(err, LOOM_CORRUPT,
+                         "an image of %llu bytes is stored in %llu; run `voxloom store rm` on it and compute it again",
+                         (unsigned long long)loom_image_bytes(value->image.header), (unsigned long long)bulk->bytes);
+    return loom_worker_map(worker, bulk, &value->image.voxels, err);
+}
+
+static loom_status decode_blob(loom_worker *worker, const loom_placement *bulk, loom_value *value, loom_error *err) {
+    const void *bytes;
+    LOOM_TRY(loom_worker_map(worker, bulk, &bytes, err));
+    return loom_value_decode(bytes, bulk->bytes, worker->arena, value, err);
+}
+
+static loom_status task_value(loom_worker *worker, const loom_task *task, bool map, loom_value *value,
+                              loom_error *err) {
+    if (task->operator_index < worker->operators->count &&
+        worker->operators->operators[task->operator_index]->flags & LOOM_OP_EFFECT) {
+        *value = loom_null(); /* what is kept of an effect is the record of what it wrote */
+        return LOOM_OK;
+    }
+    if (task->flags & LOOM_TASK_BLOB) return decode_blob(worker, &task->bulk, value, err);
+    size_t length;
+    const void *bytes = loom_worker_payload(worker, task, &length);
+    if (!bytes) return loom_fail(err, LOOM_INTERNAL, "an argument has no value; please report it");
+    LOOM_TRY(loom_value_decode(bytes, length, worker->arena, value, err));
+    return map && value->type == LOOM_IMAGE ? map_voxels(worker, &task->bulk, value, err) : LOOM_OK;
+}
+
+/* Sequences hold images and large values by reference. */
+static bool is_large(const loom_task *task) {
+    return task->type == LOOM_IMAGE || task->flags & LOOM_TASK_BLOB;
+}
+
+static const loom_task *argument_task(const loom_worker *worker, const loom_task *task, uint32_t position) {
+    const uint32_t *numbers = loom_segment_pointer(worker->segment, task->arguments);
+    return numbers && position < task->argument_count ? loom_segment_task(worker->segment, numbers[position]) : NULL;
+}
+
+loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, uint32_t position, loom_value *value,
+                                 loom_error *err) {
+    const loom_task *task = argument_task(worker, worker->task, position);
+    if (!task) return loom_fail(err, LOOM_INTERNAL, "a task names an argument that does not exist; please report it");
+    bool gathers = strcmp(op->name, "default.sequence") == 0;
+    if (gathers && is_large(task)) {
+        *value = (loom_value){.type = LOOM_REFERENCE, .reference = {.type = (loom_type)task->type, .vid = task->vid}};
+        return LOOM_OK;
+    }
+    return task_value(worker, task, !gathers, value, err);
+}
+
+/* Looks for the referenced value among the items that a sequence was gathered from, in this run. */
+static const loom_task *find_item(const loom_worker *worker, const loom_task *task, const loom_id *vid, int depth) {
+    for (uint32_t i = 0; i < task->argument_count; i++) {
+        const loom_task *argument = argument_task(worker, task, i);
+        if (!argument) return NULL;
+        if (is_large(argument) && loom_id_equal(&argument->vid, vid)) return argument;
+        if (depth > 0 && argument->type == LOOM_SEQUENCE) {
+            const loom_task *item = find_item(worker, argument, vid, depth - 1);
+            if (item) return item;
+        }
+    }
+    return NULL;
+}
+
+loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, loom_value *value, loom_error *err) {
+    const loom_task *item = find_item(worker, worker->task, &reference->reference.vid, 4);
+    if (item) return task_value(worker, item, true, value, err);
+    loom_result result;
+    loom_status status = loom_store_find_value(worker->store, &reference->reference.vid, worker->arena, &result, err);
+    if (status == LOOM_NOT_FOUND)
+        return loom_fail(err, LOOM_NOT_FOUND,
+                         "an item of a stored sequence is no longer in the store; delete the sequence with `voxloom "
+                         "store rm` and run again");
+    if (status != LOOM_OK) return status;
+    LOOM_TRY(loom_store_verify(worker->store, &result, err));
+    if (result.blob) return decode_blob(worker, &result.bulk, value, err);
+    LOOM_TRY(loom_value_decode(result.payload, result.payload_bytes, worker->arena, value, err));
+    return value->type == LOOM_IMAGE ? map_voxels(worker, &result.bulk, value, err) : LOOM_OK;
+}

@@ -1,0 +1,280 @@
+/* One task, from its key to its publication:
+ *
+ *   key       rkey = H(operator, version, attributes, vid of each argument, content of each input file)
+ *   look up   the store may have it by now: then nothing runs
+ *   run       the kernel writes its result in place
+ *   publish   value id, payload, placement; then loom_task_finish readies whoever waits */
+#include <string.h>
+#include <time.h>
+
+#include "planner/key.h"
+#include "runtime/inputs.h"
+#include "runtime/worker/worker.h"
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    return clock_gettime(CLOCK_MONOTONIC, &now) == 0 ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec : 0;
+}
+
+static loom_status no_room(loom_error *err) {
+    return loom_fail(err, LOOM_NO_MEMORY,
+                     "the shared segment is full; raise memory.segment or memory.tasks_max (voxloom config show)");
+}
+
+/* ---- the key ---- */
+
+static loom_status add_inputs(loom_worker *worker, loom_call *call, loom_key_parts *parts) {
+    const loom_kernel *kernel = loom_kernel_of(call->op);
+    if (!kernel->inputs) return LOOM_OK;
+    loom_input_list list = {.arena = worker->arena, .hash_file = loom_worker_hash_file, .context = worker};
+    LOOM_TRY(kernel->inputs(call, &list));
+    loom_id *hashes = loom_arena_array(worker->arena, list.count, sizeof *hashes);
+    if (!hashes) return no_room(call->err);
+    for (size_t i = 0; i < list.count; i++)
+        hashes[i] = list.items[i].content;
+    parts->inputs = hashes;
+    parts->input_count = list.count;
+    if (call->argument_count && call->arguments[0].type == LOOM_STRING) {
+        parts->path = call->arguments[0].text.bytes;
+        parts->path_length = call->arguments[0].text.length;
+    }
+    return LOOM_OK;
+}
+
+static loom_status find_key(loom_worker *worker, loom_call *call) {
+    loom_task *task = worker->task;
+    const uint32_t *numbers = loom_segment_pointer(worker->segment, task->arguments);
+    loom_id *vids = loom_arena_array(worker->arena, task->argument_count, sizeof *vids);
+    if (!vids) return no_room(call->err);
+    for (uint32_t i = 0; i < task->argument_count; i++)
+        vids[i] = loom_segment_task(worker->segment, numbers[i])->vid;
+    loom_key_parts parts = {.vids = vids, .vid_count = task->argument_count};
+    if (task->attributes)
+        parts.attributes = loom_segment_get(worker->segment, task->attributes, &parts.attributes_bytes);
+    if (call->op->flags & LOOM_OP_READS_FILES) LOOM_TRY(add_inputs(worker, call, &parts));
+    task->rkey = loom_result_key(worker->hasher, call->op, &parts);
+    return LOOM_OK;
+}
+
+/* ---- the store ---- */
+
+static loom_status effect_holds(loom_worker *worker, const loom_result *result, bool *holds) {
+    loom_effect_record record;
+    loom_id content;
+    loom_error ignored = {0};
+    *holds = false;
+    if (loom_effect_record_read(result->payload, result->payload_bytes, worker->arena, &record) != LOOM_OK)
+        return LOOM_OK;
+    if (loom_worker_hash_file(record.path, &content, worker, &ignored) != LOOM_OK) return LOOM_OK;
+    *holds = loom_id_equal(&content, &record.content);
+    return LOOM_OK;
+}
+
+static loom_status put_payload(loom_worker *worker, const void *bytes, size_t length, loom_error *err) {
+    loom_task *task = worker->task;
+    if (length >= 1 && length <= sizeof task->inline_payload) {
+        memcpy(task->inline_payload, bytes, length);
+        task->inline_bytes = (uint32_t)length;
+        return LOOM_OK;
+    }
+    task->payload = loom_segment_put(worker->segment, bytes, length);
+    return task->payload ? LOOM_OK : no_room(err);
+}
+
+static loom_status put_hashes(loom_worker *worker, const uint64_t *hashes, size_t count, loom_error *err) {
+    if (!count) return LOOM_OK;
+    worker->task->hashes = loom_segment_alloc(worker->segment, count * sizeof *hashes);
+    if (!worker->task->hashes) return no_room(err);
+    memcpy(loom_segment_pointer(worker->segment, worker->task->hashes), hashes, count * sizeof *hashes);
+    return LOOM_OK;
+}
+
+/* Takes a stored result over, if there is one and its bytes are good. */
+static loom_status take_stored(loom_worker *worker, const loom_operator *op, bool *taken, loom_error *err) {
+    loom_task *task = worker->task;
+    loom_result result;
+    bool holds = true;
+    *taken = false;
+    loom_status status = loom_store_find(worker->store, &task->rkey, worker->arena, &result, err);
+    if (status == LOOM_NOT_FOUND) return LOOM_OK;
+    if (status != LOOM_OK) return status;
+    if (op->flags & LOOM_OP_EFFECT) LOOM_TRY(effect_holds(worker, &result, &holds));
+    loom_error damage = {0};
+    if (!holds || loom_store_verify(worker->store, &result, &damage) != LOOM_OK) return LOOM_OK; /* computed again */
+    if (result.payload_bytes) LOOM_TRY(put_payload(worker, result.payload, result.payload_bytes, err));
+    LOOM_TRY(put_hashes(worker, result.block_hashes, loom_extent_block_count(result.bulk.bytes), err));
+    task->bulk = result.bulk;
+    memcpy(task->root, result.root, sizeof task->root);
+    task->flags |= result.blob ? LOOM_TASK_BLOB : 0;
+    task->type = (uint8_t)result.type;
+    task->vid = result.vid;
+    task->origin = LOOM_ORIGIN_STORED;
+    *taken = true;
+    return LOOM_OK;
+}
+
+/* ---- publication ---- */
+
+static loom_status seal(loom_worker *worker, loom_error *err) {
+    size_t count = loom_extent_block_count(worker->reservation.placement.bytes);
+    uint64_t *hashes = loom_arena_array(worker->arena, count, sizeof *hashes);
+    if (!hashes) return no_room(err);
+    loom_placement bulk = worker->reservation.placement;
+    worker->reserved = false;
+    LOOM_TRY(loom_extent_seal(worker->writer, &worker->reservation, hashes, worker->task->root, err));
+    worker->task->bulk = bulk;
+    loom_worker_counters *counters = loom_segment_counters(worker->segment, worker->index);
+    atomic_fetch_add_explicit(&counters->bytes_written, bulk.bytes, memory_order_relaxed);
+    return put_hashes(worker, hashes, count, err);
+}
+
+/* An encoded value too large for the index goes to an extent. */
+static loom_status put_blob(loom_worker *worker, const loom_buffer *encoded, loom_error *err) {
+    if (!worker->writer) LOOM_TRY(loom_extent_writer_open(loom_store_extents(worker->store), &worker->writer, err));
+    LOOM_TRY(loom_extent_reserve(worker->writer, encoded->length, true, &worker->reservation, err));
+    worker->reserved = true;
+    memcpy(worker->reservation.window, encoded->bytes, encoded->length);
+    worker->task->flags |= LOOM_TASK_BLOB;
+    return seal(worker, err);
+}
+
+static loom_status publish(loom_worker *worker, const loom_value *value, loom_error *err) {
+    loom_task *task = worker->task;
+    loom_buffer encoded = {0};
+    loom_status status = loom_value_encode(value, &encoded);
+    if (status != LOOM_OK) loom_fail(err, status, "the result cannot be stored: %s", loom_status_message(status));
+    bool image = value->type == LOOM_IMAGE, blob = !image && encoded.length > worker->inline_bytes;
+    task->type = (uint8_t)value->type;
+    task->origin = LOOM_ORIGIN_COMPUTED;
+    task->vid = image || blob ? task->rkey : loom_sha256(encoded.bytes, encoded.length);
+    if (status == LOOM_OK && image && !worker->reserved)
+        status = loom_fail(err, LOOM_INTERNAL, "the operator returned an image that it did not make; please report it");
+    if (status == LOOM_OK && image) status = seal(worker, err);
+    if (status == LOOM_OK)
+        status = blob ? put_blob(worker, &encoded, err) : put_payload(worker, encoded.bytes, encoded.length, err);
+    loom_buffer_free(&encoded);
+    return status;
+}
+
+/* What an effect leaves in the store: where it wrote, and the content hash of what is there now. */
+static loom_status publish_effect(loom_worker *worker, const loom_call *call, loom_error *err) {
+    const loom_value *path = NULL;
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        if (call->arguments[i].type == LOOM_STRING) path = &call->arguments[i];
+    if (!path) return loom_fail(err, LOOM_INTERNAL, "an effect without a path; please report it");
+    loom_effect_record record = {.path = loom_arena_text(worker->arena, path->text.bytes, path->text.length)};
+    if (!record.path) return no_room(err);
+    worker->hashed_count = 0;
+    LOOM_TRY(loom_worker_hash_file(record.path, &record.content, worker, err));
+    loom_value value;
+    if (loom_effect_record_write(&record, worker->arena, &value) != LOOM_OK) return no_room(err);
+    return publish(worker, &value, err);
+}
+
+static loom_status publish_memo(loom_worker *worker, loom_error *err) {
+    if (!worker->memo_count) return LOOM_OK;
+    worker->task->memo = loom_segment_put(worker->segment, worker->memo, worker->memo_count * sizeof *worker->memo);
+    return worker->task->memo ? LOOM_OK : no_room(err);
+}
+
+/* ---- the whole ---- */
+
+static loom_status run_kernel(loom_worker *worker, loom_call *call) {
+    const loom_kernel *kernel = loom_kernel_of(call->op);
+    if (!kernel || !kernel->run)
+        return loom_fail(
+            call->err, LOOM_UNSUPPORTED,
+            "%s has no native kernel in this version; write the program without it, or run it in VoxLogicA-2",
+            call->op->name);
+    uint64_t start = now_ns();
+    LOOM_TRY(kernel->run(call));
+    uint64_t microseconds = (now_ns() - start) / 1000;
+    worker->task->cost_us = microseconds > UINT32_MAX ? UINT32_MAX : (uint32_t)microseconds;
+    if (call->op->flags & LOOM_OP_EFFECT) return publish_effect(worker, call, call->err);
+    LOOM_TRY(loom_worker_inputs_unchanged(worker, call->err));
+    return publish(worker, &call->result, call->err);
+}
+
+static loom_status load_arguments(loom_worker *worker, const loom_operator *op, loom_value **arguments,
+                                  loom_error *err) {
+    uint32_t count = worker->task->argument_count;
+    if (*arguments) return LOOM_OK;
+    *arguments = loom_arena_array(worker->arena, count, sizeof **arguments);
+    if (!*arguments) return no_room(err);
+    for (uint32_t i = 0; i < count; i++)
+        LOOM_TRY(loom_worker_argument(worker, op, i, &(*arguments)[i], err));
+    return LOOM_OK;
+}
+
+static loom_status execute(loom_worker *worker, loom_error *err) {
+    loom_task *task = worker->task;
+    if (task->operator_index >= worker->operators->count)
+        return loom_fail(err, LOOM_INTERNAL, "a task names an operator that does not exist; please report it");
+    const loom_operator *op = worker->operators->operators[task->operator_index];
+    loom_value attributes = loom_null(), *arguments = NULL;
+    loom_call call = {.op = op,
+                      .argument_count = task->argument_count,
+                      .services = &loom_worker_services,
+                      .context = worker,
+                      .arena = worker->arena,
+                      .ring = worker->ring,
+                      .tile_bytes = worker->tile_bytes,
+                      .err = err};
+    if (task->attributes) {
+        size_t length;
+        const void *bytes = loom_segment_get(worker->segment, task->attributes, &length);
+        LOOM_TRY(loom_value_decode(bytes, length, worker->arena, &attributes, err));
+        call.attributes = &attributes;
+    }
+    if (op->flags & LOOM_OP_READS_FILES) { /* their key depends on values */
+        LOOM_TRY(load_arguments(worker, op, &arguments, err));
+        call.arguments = arguments;
+    }
+    if (!(task->flags & LOOM_TASK_KEYED) || op->flags & LOOM_OP_READS_FILES) LOOM_TRY(find_key(worker, &call));
+    bool taken = false;
+    bool look = !(task->flags & LOOM_TASK_NO_LOOKUP) && !(op->flags & LOOM_OP_NOT_STORED);
+    if (look) LOOM_TRY(take_stored(worker, op, &taken, err));
+    if (!taken) {
+        LOOM_TRY(load_arguments(worker, op, &arguments, err));
+        call.arguments = arguments;
+        LOOM_TRY(run_kernel(worker, &call));
+    }
+    return publish_memo(worker, err);
+}
+
+static void count(loom_worker *worker, loom_status status, uint64_t busy_ns) {
+    loom_worker_counters *counters = loom_segment_counters(worker->segment, worker->index);
+    _Atomic uint64_t *outcome = status != LOOM_OK                            ? &counters->failed
+                                : worker->task->origin == LOOM_ORIGIN_STORED ? &counters->reused
+                                                                             : &counters->computed;
+    atomic_fetch_add_explicit(outcome, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->busy_ns, busy_ns, memory_order_relaxed);
+}
+
+/* A task may have run before, in a worker that died: nothing of that attempt may remain. */
+static void forget_attempt(loom_task *task) {
+    task->inline_bytes = 0;
+    task->payload = task->hashes = task->memo = task->error = 0;
+    task->bulk = (loom_placement){0};
+    task->root[0] = task->root[1] = 0;
+    task->flags &= (uint8_t)~LOOM_TASK_BLOB;
+    task->origin = LOOM_ORIGIN_NONE;
+    task->cost_us = 0;
+}
+
+void loom_worker_execute(loom_worker *worker, uint32_t number) {
+    loom_error err = {0};
+    uint64_t start = now_ns();
+    worker->number = number;
+    worker->task = loom_segment_task(worker->segment, number);
+    forget_attempt(worker->task);
+    loom_status status = execute(worker, &err);
+    if (status != LOOM_OK) {
+        if (err.status == LOOM_OK) loom_fail(&err, status, "%s", loom_status_message(status));
+        worker->task->status = (uint16_t)status;
+        worker->task->error = loom_segment_put(worker->segment, &err, sizeof err);
+    }
+    count(worker, status, now_ns() - start);
+    loom_worker_release(worker);
+    loom_task_finish(worker->segment, number, status == LOOM_OK ? LOOM_TASK_DONE : LOOM_TASK_FAILED);
+}

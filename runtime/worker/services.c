@@ -1,0 +1,72 @@
+/* What a kernel may ask its worker for. Result images are written where they will stay: in reserved space of this
+ * worker's extent file. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/worker/worker.h"
+
+static loom_status reserve_image(loom_call *call, const loom_image_header *header, bool window) {
+    loom_worker *worker = call->context;
+    if (worker->reserved)
+        return loom_fail(call->err, LOOM_INTERNAL, "%s asked for two result images; please report it", call->op->name);
+    LOOM_TRY(loom_image_header_check(header, call->err));
+    if (!worker->writer)
+        LOOM_TRY(loom_extent_writer_open(loom_store_extents(worker->store), &worker->writer, call->err));
+    LOOM_TRY(loom_extent_reserve(worker->writer, loom_image_bytes(header), window, &worker->reservation, call->err));
+    worker->reserved = true;
+    worker->header = *header;
+    call->result = loom_image(&worker->header, worker->reservation.window);
+    return LOOM_OK;
+}
+
+static loom_status new_image(loom_call *call, const loom_image_header *header, void **voxels) {
+    LOOM_TRY(reserve_image(call, header, true));
+    *voxels = ((loom_worker *)call->context)->reservation.window;
+    return LOOM_OK;
+}
+
+static loom_status new_stream(loom_call *call, const loom_image_header *header, int *fd, uint64_t *offset) {
+    loom_worker *worker = call->context;
+    LOOM_TRY(reserve_image(call, header, false));
+    *fd = worker->reservation.fd;
+    *offset = worker->reservation.placement.offset;
+    return LOOM_OK;
+}
+
+static void *scratch(loom_call *call, size_t bytes) {
+    loom_worker *worker = call->context;
+    if (worker->scratch_count == worker->scratch_capacity) {
+        size_t capacity = worker->scratch_capacity ? worker->scratch_capacity * 2 : 8;
+        void **grown = loom_arena_array(worker->arena, capacity, sizeof *grown);
+        if (!grown) return NULL;
+        if (worker->scratch_count) memcpy(grown, worker->scratch, worker->scratch_count * sizeof *grown);
+        worker->scratch = grown;
+        worker->scratch_capacity = capacity;
+    }
+    void *memory = malloc(bytes ? bytes : 1);
+    if (memory) worker->scratch[worker->scratch_count++] = memory;
+    return memory;
+}
+
+static loom_status fetch(loom_call *call, const loom_value *reference, loom_value *value) {
+    return loom_worker_fetch(call->context, reference, value, call->err);
+}
+
+const loom_call_services loom_worker_services = {
+    .new_image = new_image, .new_stream = new_stream, .scratch = scratch, .fetch = fetch};
+
+void loom_worker_release(loom_worker *worker) {
+    for (size_t i = 0; i < worker->view_count; i++)
+        loom_extent_release(&worker->views[i]);
+    for (size_t i = 0; i < worker->scratch_count; i++)
+        free(worker->scratch[i]);
+    if (worker->reserved) loom_extent_abandon(worker->writer, &worker->reservation);
+    worker->reserved = false;
+    worker->views = NULL;
+    worker->scratch = NULL;
+    worker->memo = NULL;
+    worker->hashed = NULL;
+    worker->view_count = worker->view_capacity = worker->scratch_count = worker->scratch_capacity = 0;
+    worker->memo_count = worker->hashed_count = worker->hashed_capacity = 0;
+    loom_arena_reset(worker->arena);
+}

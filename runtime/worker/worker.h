@@ -1,0 +1,71 @@
+/* worker.h - the state of one worker process, shared by runtime/worker's files.
+ *
+ *   main.c      arguments, attaching, pinning, the loop
+ *   execute.c   one task: key, look-up, kernel, publication
+ *   services.c  what a kernel may ask for: space, scratch, items
+ *   arguments.c values of a task's arguments, images mapped read-only
+ *   input_hash.c  content hashes of input files, memoised by stat fields */
+#ifndef LOOM_RUNTIME_WORKER_H
+#define LOOM_RUNTIME_WORKER_H
+
+#include "io/ring.h"
+#include "runtime/kernels/kernel.h"
+#include "runtime/worker/memo_list.h"
+#include "shm/segment.h"
+#include "shm/storage.h"
+
+typedef struct loom_worker {
+    uint32_t index;
+    loom_segment *segment;
+    loom_store *store;
+    loom_extent_writer *writer;
+    loom_ring *ring;
+    loom_hasher *hasher;
+    const loom_operator_table *operators;
+    size_t tile_bytes;   /* of streams through the ring */
+    size_t inline_bytes; /* larger encoded values go to extents */
+
+    /* The task at hand. */
+    loom_arena *arena; /* reset per task */
+    uint32_t number;
+    loom_task *task;
+    loom_view *views; /* of mapped arguments, released after the task; in the arena */
+    size_t view_count, view_capacity;
+    void **scratch; /* malloc'ed for the kernel, freed after the task; list in the arena */
+    size_t scratch_count, scratch_capacity;
+    loom_reservation reservation; /* for the result */
+    bool reserved;
+    loom_image_header header; /* of the result image */
+    loom_memo_entry *memo;    /* hashes computed for this task; in the arena */
+    struct loom_hashed_file { /* every file hashed for this task, to see whether it changed meanwhile */
+        const char *path;
+        loom_file_stamp stamp;
+    } * hashed;
+    size_t memo_count, hashed_count, hashed_capacity;
+} loom_worker;
+
+/* Runs the task that loom_task_take returned, and publishes its end. */
+void loom_worker_execute(loom_worker *worker, uint32_t number);
+
+/* Value of argument `position` of the task: decoded from the segment; images mapped read-only unless the operator only
+ * passes references on. Valid until the task ends. */
+loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, uint32_t position, loom_value *value,
+                                 loom_error *err);
+/* The encoded value of a done task; NULL for a blob. */
+const void *loom_worker_payload(const loom_worker *worker, const loom_task *task, size_t *length);
+/* Maps an object for the rest of the task. */
+loom_status loom_worker_map(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err);
+/* Finds what a reference names: among the arguments' own arguments, else in the store. */
+loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, loom_value *value, loom_error *err);
+
+/* Services for kernels; context is the worker. */
+extern const loom_call_services loom_worker_services;
+/* Gives back what the task held. */
+void loom_worker_release(loom_worker *worker);
+
+/* As loom_input_list.hash_file; context is the worker. Remembers the file for loom_worker_inputs_unchanged. */
+loom_status loom_worker_hash_file(const char *path, loom_id *content, void *context, loom_error *err);
+/* LOOM_STALE_INPUT if a file that was hashed for this task has changed since. */
+loom_status loom_worker_inputs_unchanged(const loom_worker *worker, loom_error *err);
+
+#endif
