@@ -1,0 +1,188 @@
+/* doctor_linux.c - asks a Linux kernel for what voxloom uses of it. Twin: doctor_posix.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/futex.h>
+#include <linux/magic.h>
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "runtime/cli/doctor.h"
+#include "runtime/cli/human.h"
+#include "shm/platform_file.h"
+
+/* The first line of a small file; false if it cannot be read. */
+static bool read_line(const char *path, char *line, size_t capacity) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return false;
+    bool got = fgets(line, (int)capacity, file) != NULL;
+    fclose(file);
+    if (got) line[strcspn(line, "\n")] = '\0';
+    return got;
+}
+
+static void check_perf(loom_check_sink sink, void *context) {
+    struct perf_event_attr attributes = {.type = PERF_TYPE_HARDWARE,
+                                         .size = sizeof attributes,
+                                         .config = PERF_COUNT_HW_CPU_CYCLES,
+                                         .disabled = 1,
+                                         .exclude_kernel = 1};
+    long fd = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    int cause = errno;
+    if (fd >= 0) close((int)fd);
+    loom_check_report(sink, context, "perf events", fd >= 0 ? LOOM_CHECK_GOOD : LOOM_CHECK_LACK,
+                      "no hardware counters in profiles; runs are not slower", "%s",
+                      fd >= 0 ? "available" : strerror(cause));
+}
+
+static void check_numa(loom_check_sink sink, void *context) {
+    char online[64];
+    if (!read_line("/sys/devices/system/node/online", online, sizeof online))
+        loom_check_report(sink, context, "NUMA", LOOM_CHECK_GOOD, "", "one memory domain");
+    else
+        loom_check_report(sink, context, "NUMA", LOOM_CHECK_GOOD, "", "memory domains %s (see `voxloom topology`)",
+                          online);
+}
+
+/* Shared between machines or served by a process: storage refuses it, so this must be BAD. */
+static bool check_refused(const char *folder, loom_check_sink sink, void *context) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *refused = fd >= 0 ? loom_file_system_refused(fd) : NULL;
+    if (fd >= 0) close(fd);
+    if (refused == NULL) return false;
+    loom_check_report(sink, context, "file system", LOOM_CHECK_BAD,
+                      "refused: two machines could write one index; set store.path to a local disk", "%s at %s",
+                      refused, folder);
+    return true;
+}
+
+static void check_file_system(const char *folder, loom_check_sink sink, void *context) {
+    static const struct {
+        unsigned long magic;
+        const char *name, *cost; /* cost NULL: none */
+    } known[] = {
+        {EXT4_SUPER_MAGIC, "ext4", NULL},
+        {XFS_SUPER_MAGIC, "xfs", NULL},
+        {BTRFS_SUPER_MAGIC, "btrfs", "copies on write: overwritten index pages fragment"},
+        {TMPFS_MAGIC, "tmpfs", "results live in memory and are lost at the next start of the machine"},
+        {OVERLAYFS_SUPER_MAGIC, "overlayfs",
+         "the container's layer goes when the container goes: mount a volume for the store"},
+    };
+    struct statfs status;
+    if (check_refused(folder, sink, context) || statfs(folder, &status) != 0) return;
+    unsigned long magic = (unsigned long)status.f_type & 0xFFFFFFFFul;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i].magic != magic) continue;
+        loom_check_report(sink, context, "file system", known[i].cost != NULL ? LOOM_CHECK_LACK : LOOM_CHECK_GOOD,
+                          known[i].cost, "%s at %s", known[i].name, folder);
+        return;
+    }
+    loom_check_report(sink, context, "file system", LOOM_CHECK_LACK,
+                      "not tried by us; voxloom needs fallocate, shared mappings and file locks", "type 0x%lx at %s",
+                      magic, folder);
+}
+
+/* ---- control groups ---- */
+
+/* A limit of the group that this process is in: version 2's file, else version 1's. "max" means none. */
+static bool group_limit(const char *v2, const char *v1, char *limit, size_t capacity) {
+    char group[512] = "";
+    char path[768];
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && fgets(group, sizeof group, file) != NULL && strncmp(group, "0::", 3) != 0)
+        group[0] = '\0';
+    if (file != NULL) fclose(file);
+    group[strcspn(group, "\n")] = '\0';
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", group[0] != '\0' ? group + 3 : "", v2);
+    if (read_line(path, limit, capacity)) return true;
+    /* Inside a container the own group is often mounted as the root. */
+    snprintf(path, sizeof path, "/sys/fs/cgroup/%s", v2);
+    return read_line(path, limit, capacity) || read_line(v1, limit, capacity);
+}
+
+static void check_group_memory(loom_check_sink sink, void *context) {
+    char limit[64];
+    char text[LOOM_HUMAN_BYTES];
+    bool found = group_limit("memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes", limit, sizeof limit);
+    uint64_t bytes = found ? strtoull(limit, NULL, 10) : 0;
+    /* Version 1 writes "no limit" as a huge number. */
+    if (!found || bytes == 0 || bytes > (UINT64_C(1) << 60))
+        loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "", "no limit");
+    else
+        loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "",
+                          "limit %s: memory.budget is at most three quarters of it", loom_human_bytes(bytes, text));
+}
+
+static void check_group_cpu(loom_check_sink sink, void *context) {
+    char limit[64];
+    unsigned long long quota = 0;
+    unsigned long long period = 0;
+    bool found = group_limit("cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", limit, sizeof limit);
+    if (found && sscanf(limit, "%llu %llu", &quota, &period) == 2 && period > 0)
+        loom_check_report(sink, context, "cgroup CPU", LOOM_CHECK_LACK,
+                          "more workers than this are throttled: set workers.count to match", "%.1f cores",
+                          (double)quota / (double)period);
+    else
+        loom_check_report(sink, context, "cgroup CPU", LOOM_CHECK_GOOD, "", "no limit");
+}
+
+/* ---- processes ---- */
+
+static void check_pid_namespace(loom_check_sink sink, void *context) {
+    static const char initial[] = "pid:[4026531836]"; /* PROC_PID_INIT_INO, fixed by the kernel */
+    char name[64];
+    ssize_t length = readlink("/proc/self/ns/pid", name, sizeof name - 1);
+    if (length < 0) return;
+    name[length] = '\0';
+    bool own = strcmp(name, initial) != 0;
+    loom_check_report(sink, context, "pid namespace", own ? LOOM_CHECK_LACK : LOOM_CHECK_GOOD,
+                      "a store must not be used from two containers at once", "%s",
+                      own ? "a container's own" : "the machine's");
+}
+
+static void check_call(loom_check_sink sink, void *context, const char *what, bool works, loom_check_grade otherwise,
+                       const char *cost) {
+    int cause = errno;
+    loom_check_report(sink, context, what, works ? LOOM_CHECK_GOOD : otherwise, cost, "%s",
+                      works ? "available" : strerror(cause));
+}
+
+static void check_calls(const char *folder, loom_check_sink sink, void *context) {
+    uint32_t word = 0;
+    long woken = syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0);
+    check_call(sink, context, "futex", woken >= 0, LOOM_CHECK_BAD,
+               "idle workers cannot sleep; build with VOXLOOM_PORTABLE");
+
+    int memory = memfd_create("voxloom-doctor", MFD_CLOEXEC);
+    check_call(sink, context, "memfd", memory >= 0, LOOM_CHECK_BAD, "no shared segment; build with VOXLOOM_PORTABLE");
+    if (memory >= 0) close(memory);
+
+    long process = syscall(SYS_pidfd_open, getpid(), 0);
+    check_call(sink, context, "pidfd", process >= 0, LOOM_CHECK_LACK, "a worker's death is noticed by polling");
+    if (process >= 0) close((int)process);
+
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+    int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    bool tried = file >= 0;
+    bool locks = tried && fcntl(file, F_OFD_SETLK, &lock) == 0;
+    if (tried)
+        check_call(sink, context, "file locks", locks, LOOM_CHECK_BAD, "the store's processes cannot see each other");
+    if (file >= 0) close(file);
+}
+
+void loom_doctor_platform(const char *folder, loom_check_sink sink, void *context) {
+    check_perf(sink, context);
+    check_numa(sink, context);
+    check_file_system(folder, sink, context);
+    check_group_memory(sink, context);
+    check_group_cpu(sink, context);
+    check_pid_namespace(sink, context);
+    check_calls(folder, sink, context);
+}

@@ -1,0 +1,150 @@
+/* run.c - `voxloom run`: a program or a plan, from its text to its closing summary. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/cli/interrupt.h"
+#include "runtime/cli/progress.h"
+#include "runtime/cli/settings.h"
+#include "runtime/cli/summary.h"
+#include "runtime/coordinator/run.h"
+#include "runtime/program.h"
+
+/* What the callbacks of a run share. */
+typedef struct run_stage {
+    loom_config config;
+    loom_progress_view view;
+    /* Where stdout and stderr are one terminal, a print would land inside the live line: prints are then held in
+     * memory until the line has been taken away. */
+    FILE *held;
+    char *held_text;
+    size_t held_length, held_shown;
+} run_stage;
+
+static void show_held(run_stage *stage) {
+    if (stage->held == NULL || fflush(stage->held) != 0 || stage->held_length == stage->held_shown) return;
+    loom_progress_clear(&stage->view);
+    fwrite(stage->held_text + stage->held_shown, 1, stage->held_length - stage->held_shown, stdout);
+    fflush(stdout); /* an error stays in the stream: loom_exit_flushed reports it */
+    stage->held_shown = stage->held_length;
+}
+
+static void show_progress(const loom_progress *progress, void *context) {
+    run_stage *stage = context;
+    show_held(stage);
+    loom_progress_show(&stage->view, progress);
+}
+
+static void show_notice(const char *line, void *context) {
+    run_stage *stage = context;
+    loom_progress_clear(&stage->view);
+    if (!stage->config.output.quiet) fprintf(stderr, "voxloom: %s\n", line);
+}
+
+static void show_planning_notice(const loom_position *position, const char *text, void *context) {
+    const run_stage *stage = context;
+    if (stage->config.output.quiet) return;
+    if (position != NULL && position->file != NULL)
+        fprintf(stderr, "%s:%u:%u: note: %s\n", position->file, position->line, position->column, text);
+    else
+        fprintf(stderr, "voxloom: note: %s\n", text);
+}
+
+/* Prints how the run ended. The error of a run that got as far as a summary is among its failures. */
+static void report(const run_stage *stage, const loom_summary *summary, loom_status status, const loom_error *err) {
+    bool failures_told = summary->failure_count > 0 && status != LOOM_CANCELLED;
+    if (status != LOOM_OK && !failures_told) loom_error_print(err, stderr);
+    if (summary->arena == NULL) return;
+    if (stage->config.output.quiet)
+        loom_summary_print_failures(summary, stderr);
+    else
+        loom_summary_print(summary, stderr);
+}
+
+static int run_plan(run_stage *stage, loom_plan *plan, const char *summary_path) {
+    loom_progress_begin(&stage->view, stderr);
+    bool progress = stage->config.output.progress && !stage->config.output.quiet;
+    if (progress && stage->view.live && isatty(STDOUT_FILENO) == 1)
+        stage->held = open_memstream(&stage->held_text, &stage->held_length);
+    const loom_run_options options = {.config = &stage->config,
+                                      .plan = plan,
+                                      .prints = stage->held != NULL ? stage->held : stdout,
+                                      .progress = progress ? show_progress : NULL,
+                                      .notice = show_notice,
+                                      .context = stage,
+                                      .stop = loom_interrupt_install()};
+    loom_summary summary = {0};
+    loom_error err = {0};
+    loom_status status = loom_run(&options, &summary, &err);
+    show_held(stage);
+    if (stage->held != NULL) fclose(stage->held);
+    free(stage->held_text);
+    loom_progress_clear(&stage->view);
+    fflush(stdout);
+    report(stage, &summary, status, &err);
+    int exit_status = loom_exit_status(status);
+    if (summary_path != NULL && summary.arena != NULL) {
+        loom_error_clear(&err);
+        if (loom_summary_save(&summary, summary_path, &err) != LOOM_OK) exit_status = loom_exit_failed(&err);
+    }
+    loom_summary_free(&summary);
+    return exit_status;
+}
+
+static int run_file(run_stage *stage, const char *path, const char *summary_path) {
+    loom_error err = {0};
+    char *text = NULL;
+    size_t length = 0;
+    loom_plan *plan = NULL;
+    if (loom_program_read(path, &text, &length, &err) != LOOM_OK) {
+        loom_exit_failed(&err);
+        return 2; /* the command line names a file that cannot be read */
+    }
+    loom_status status = loom_program_plan(path, text, length, show_planning_notice, stage, &plan, &err);
+    int exit_status = status == LOOM_OK ? run_plan(stage, plan, summary_path) : loom_exit_failed(&err);
+    loom_plan_free(plan);
+    free(text);
+    return exit_status;
+}
+
+static int run(const loom_command *self, int argc, char **argv) {
+    loom_settings settings = {0};
+    loom_words words = {0};
+    const char *summary_path = NULL;
+    const loom_option options[] = {LOOM_SETTINGS_CONFIG(&settings),
+                                   LOOM_SETTINGS_STORE(&settings),
+                                   LOOM_SETTINGS_WORKERS(&settings),
+                                   {.name = "--summary", .value = &summary_path},
+                                   {.name = "--no-progress", .flag = &settings.no_progress},
+                                   {.name = "--quiet", .letter = "-q", .flag = &settings.quiet}};
+    loom_parsed parsed = loom_options_parse(self, argc, argv, options, LOOM_COUNT(options), 1, 1, &words);
+    int status = parsed == LOOM_PARSED_FAILED ? 2 : 0;
+    if (parsed == LOOM_PARSED) {
+        loom_error err = {0};
+        run_stage stage = {0};
+        if (loom_settings_load(&settings, &stage.config, &err) == LOOM_OK)
+            status = run_file(&stage, words.items[0], summary_path);
+        else
+            status = loom_exit_failed(&err);
+    }
+    loom_words_free(&words);
+    loom_settings_free(&settings);
+    return status;
+}
+
+const loom_command loom_command_run = {
+    .name = "run",
+    .summary = "Runs a program and meets its print and save goals",
+    .usage = "voxloom run PROGRAM.imgql|PLAN.json [options]",
+    .help = "What `print` shows goes to stdout, everything else to stderr. Results are kept in the store:\n"
+            "running again computes only what changed. Ctrl-C once stops cleanly, twice at once.\n\n"
+            "options:\n"
+            "  --store DIR|:memory:   where results are kept (default ~/.local/share/voxloom)\n"
+            "  -j, --workers N        worker processes (default: one per core)\n"
+            "  --summary FILE.json    writes figures, goals and failures as JSON\n"
+            "  --config FILE          reads this configuration file too\n"
+            "  --set KEY=VALUE        sets one setting; `voxloom config show` lists them\n"
+            "  --no-progress          no progress line\n"
+            "  -q, --quiet            only results and errors\n",
+    .run = run,
+};

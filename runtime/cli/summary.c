@@ -1,0 +1,75 @@
+/* summary.c - the closing lines of a run. */
+#include "runtime/cli/summary.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/cli/human.h"
+#include "runtime/report.h"
+
+/* More would scroll the cause off the screen; the JSON file has them all. */
+static const size_t failures_shown_max = 10;
+
+void loom_summary_print_failures(const loom_summary *summary, FILE *out) {
+    for (size_t i = 0; i < summary->failure_count && i < failures_shown_max; i++)
+        loom_error_print(&summary->failures[i].error, out);
+    if (summary->failure_count > failures_shown_max)
+        fprintf(out, "... and %zu more failures; --summary FILE.json lists all\n",
+                summary->failure_count - failures_shown_max);
+    for (size_t i = 0; i < summary->goal_count; i++) {
+        const loom_goal_report *goal = &summary->goals[i];
+        if (strcmp(goal->status, "ok") != 0) fprintf(out, "not done: %s \"%s\"\n", goal->operation, goal->name);
+    }
+}
+
+void loom_summary_print(const loom_summary *summary, FILE *out) {
+    char seconds[LOOM_HUMAN_BYTES], written[LOOM_HUMAN_BYTES], rss[LOOM_HUMAN_BYTES];
+    loom_summary_print_failures(summary, out);
+    fprintf(out, "%" PRIu64 " nodes: %" PRIu64 " computed, %" PRIu64 " from store", summary->nodes, summary->computed,
+            summary->reused);
+    if (summary->failed > 0) fprintf(out, ", %" PRIu64 " failed", summary->failed);
+    fprintf(out, "; %s", loom_human_seconds(summary->seconds, seconds));
+    if (summary->workers > 0)
+        fprintf(out, " with %" PRIu32 " worker%s", summary->workers, summary->workers > 1 ? "s" : "");
+    fprintf(out, "; %s written", loom_human_bytes(summary->bytes_written, written));
+    if (summary->ring != NULL && summary->bytes_written > 0) fprintf(out, " (%s)", summary->ring);
+    fprintf(out, "; peak %s; store %s\n", loom_human_bytes(summary->peak_rss_bytes, rss),
+            summary->store != NULL ? summary->store : "-");
+    if (summary->irreproducible > 0)
+        fprintf(out,
+                "warning: %" PRIu64 " results differ from what is stored under their keys; the stored ones were kept\n",
+                summary->irreproducible);
+    if (summary->worker_deaths > 0)
+        fprintf(out, "warning: %" PRIu32 " worker%s died and %s replaced\n", summary->worker_deaths,
+                summary->worker_deaths > 1 ? "s" : "", summary->worker_deaths > 1 ? "were" : "was");
+}
+
+static loom_status write_whole(const char *path, const loom_buffer *bytes, loom_error *err) {
+    char temporary[4096];
+    int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof temporary)
+        return loom_fail(err, LOOM_BAD_USAGE, "--summary: the path is longer than a path can be");
+    FILE *file = fopen(temporary, "wbe");
+    if (file == NULL) return loom_fail_errno(err, errno, "cannot write the summary %s", path);
+    bool written = fwrite(bytes->bytes, 1, bytes->length, file) == bytes->length;
+    int cause = errno;
+    if (fclose(file) != 0 && written) {
+        written = false;
+        cause = errno;
+    }
+    if (written && rename(temporary, path) == 0) return LOOM_OK;
+    if (written) cause = errno;
+    unlink(temporary);
+    return loom_fail_errno(err, cause, "cannot write the summary %s", path);
+}
+
+loom_status loom_summary_save(const loom_summary *summary, const char *path, loom_error *err) {
+    loom_buffer json = {0};
+    loom_status status = loom_report_write(summary, &json, err);
+    if (status == LOOM_OK) status = write_whole(path, &json, err);
+    loom_buffer_free(&json);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* report.h - the summary of a run as JSON: what `--summary` writes and loom_report_json returns. */
+#ifndef LOOM_RUNTIME_REPORT_H
+#define LOOM_RUNTIME_REPORT_H
+
+#include "runtime/coordinator/run.h"
+#include "shm/value.h"
+
+/* Appends one JSON object and a newline: nodes, computed, reused, failed, irreproducible, workers, worker_deaths,
+ * seconds, plan_seconds, peak_rss_bytes, peak_anon_bytes, bytes_written, segment_bytes, segment_tasks, ring, store,
+ * goals: [{operation, name, id, status, error, bytes}] and failures: [{id, status, error, node, file, line, column}].
+ * `error` is null when there is none. LOOM_NO_MEMORY. */
+loom_status loom_report_write(const loom_summary *summary, loom_buffer *out, loom_error *err);
+
+#endif
