@@ -32,6 +32,13 @@ if(VOXLOOM_FUZZERS)
     target_compile_options(loom_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Files that come as twins: x_${platform}.c
+if(VOXLOOM_PORTABLE)
+    set(platform posix)
+else()
+    set(platform linux)
+endif()
+
 # loom_room(NAME SOURCES ... LIBRARIES ...): one static library per room, loom_NAME. LIBRARIES are the rooms below and the
 # dependencies (loom::lmdb ...); a user of the room gets them too.
 function(loom_room name)
