@@ -45,9 +45,9 @@ int scratch_teardown(void **state) {
 }
 
 const char *scratch_path(const char *name) {
-    static char paths[8][1024];
+    static char paths[64][1024];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }

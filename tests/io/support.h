@@ -14,7 +14,7 @@
 /* cmocka group setup and teardown: make and remove a scratch folder. */
 int scratch_setup(void **state);
 int scratch_teardown(void **state);
-/* A path in it; valid until the eighth next call. */
+/* A path in it; valid for the next 64 calls. */
 const char *scratch_path(const char *name);
 
 void write_file(const char *path, const void *bytes, size_t length);
