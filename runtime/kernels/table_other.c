@@ -5,9 +5,10 @@
 #include "runtime/kernels/table.h"
 
 static const loom_kernel rows[] = {
-    LOOM_ROW("arrays.vector_uint32", "v:q", 1, 1, 0, 1, LOOM_COST_SCALAR, NULL, NULL,
+    LOOM_ROW("arrays.vector_uint32", "v:q", 1, 1, 0, 1, LOOM_COST_SCALAR, loom_run_vector_uint32, NULL,
              "the items truncated to integers"),
-    LOOM_ROW("arrays.vector_double", "v:q", 1, 1, 0, 1, LOOM_COST_SCALAR, NULL, NULL, "the items as numbers"),
+    LOOM_ROW("arrays.vector_double", "v:q", 1, 1, 0, 1, LOOM_COST_SCALAR, loom_run_vector_double, NULL,
+             "the items as numbers"),
     LOOM_ROW("arrays.pixel_accuracy", "vv:r", 2, 2, 0, 1, LOOM_COST_VOXEL, NULL, NULL, "share of equal pixels"),
     LOOM_ROW("arrays.confusion_matrix", "vvn:r", 2, 3, 0, 1, LOOM_COST_VOXEL, NULL, NULL,
              "confusion matrix of two label images"),

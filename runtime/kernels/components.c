@@ -1,0 +1,98 @@
+/* components.c - through, lcc and maxvol: connected components of a set, by runs.h. */
+#include <string.h>
+
+#include "runtime/kernels/arguments.h"
+#include "runtime/kernels/kernels.h"
+#include "runtime/kernels/runs.h"
+#include "runtime/kernels/voxels.h"
+
+static inline uint64_t run_length(const loom_runs *runs, uint64_t run) {
+    return (uint64_t)runs->last[run] - runs->first[run] + 1;
+}
+
+/* Sets the voxels of every run whose component is chosen (a byte a run, at its root). */
+static void paint(const loom_runs *runs, const uint8_t *chosen, uint8_t *voxels) {
+    for (uint64_t row = 0; row < runs->rows; row++)
+        for (uint64_t run = runs->row[row]; run < runs->row[row + 1]; run++)
+            if (chosen[runs->root[run]])
+                memset(voxels + row * runs->width + runs->first[run], 1, run_length(runs, run));
+}
+
+static bool any_true(const loom_value *image, uint64_t first, uint64_t count) {
+    uint8_t buffer[LOOM_CHUNK];
+    for (uint64_t done = 0; done < count; done += LOOM_CHUNK) {
+        size_t n = count - done < LOOM_CHUNK ? (size_t)(count - done) : LOOM_CHUNK;
+        const uint8_t *bytes = loom_as_u8(image, first + done, n, buffer);
+        uint8_t any = 0;
+        for (size_t k = 0; k < n; k++)
+            any |= bytes[k];
+        if (any) return true;
+    }
+    return false;
+}
+
+/* Scratch of the three: that of the runs, and a byte, a float or 8 bytes a run. */
+loom_status loom_run_through(loom_call *call) {
+    const loom_value *seeds = NULL, *set = NULL;
+    void *memory = NULL, *voxels = NULL;
+    loom_runs runs = {0};
+    LOOM_TRY(loom_arg_image(call, 0, &seeds));
+    LOOM_TRY(loom_arg_image(call, 1, &set));
+    LOOM_TRY(loom_arg_same_domain(call, seeds, 0, set, 1));
+    LOOM_TRY(loom_runs_connect(call, set, &runs));
+    LOOM_TRY(loom_scratch(call, runs.count, 1, &memory));
+    uint8_t *chosen = memory;
+    memset(chosen, 0, runs.count);
+    for (uint64_t row = 0; row < runs.rows; row++)
+        for (uint64_t run = runs.row[row]; run < runs.row[row + 1]; run++) {
+            uint8_t *mark = &chosen[runs.root[run]];
+            if (!*mark) *mark = any_true(seeds, row * runs.width + runs.first[run], run_length(&runs, run));
+        }
+    LOOM_TRY(loom_result_image(call, seeds->image.header, LOOM_BOOL8, 1, &voxels));
+    paint(&runs, chosen, voxels);
+    return LOOM_OK;
+}
+
+loom_status loom_run_lcc(loom_call *call) {
+    const loom_value *set = NULL;
+    void *memory = NULL, *voxels = NULL;
+    loom_runs runs = {0};
+    LOOM_TRY(loom_arg_image(call, 0, &set));
+    LOOM_TRY(loom_runs_connect(call, set, &runs));
+    LOOM_TRY(loom_scratch(call, runs.count, sizeof(float), &memory));
+    float *label = memory;
+    uint64_t labels = 0;
+    for (uint64_t run = 0; run < runs.count; run++)
+        label[run] = runs.root[run] == run ? (float)++labels : label[runs.root[run]];
+    LOOM_TRY(loom_result_image(call, set->image.header, LOOM_F32, 1, &voxels));
+    float *out = voxels;
+    for (uint64_t row = 0; row < runs.rows; row++)
+        for (uint64_t run = runs.row[row]; run < runs.row[row + 1]; run++)
+            for (uint64_t x = runs.first[run]; x <= runs.last[run]; x++)
+                out[row * runs.width + x] = label[run];
+    return LOOM_OK;
+}
+
+loom_status loom_run_maxvol(loom_call *call) {
+    const loom_value *set = NULL;
+    void *memory = NULL, *voxels = NULL;
+    loom_runs runs = {0};
+    LOOM_TRY(loom_arg_image(call, 0, &set));
+    LOOM_TRY(loom_runs_connect(call, set, &runs));
+    LOOM_TRY(loom_scratch(call, runs.count, sizeof(uint64_t), &memory));
+    uint64_t *volume = memory;
+    memset(volume, 0, runs.count * sizeof *volume);
+    uint64_t largest = 0;
+    for (uint64_t run = 0; run < runs.count; run++) {
+        uint64_t *sum = &volume[runs.root[run]];
+        *sum += run_length(&runs, run);
+        if (*sum > largest) largest = *sum;
+    }
+    LOOM_TRY(loom_scratch(call, runs.count, 1, &memory));
+    uint8_t *chosen = memory;
+    for (uint64_t run = 0; run < runs.count; run++)
+        chosen[run] = volume[run] == largest;
+    LOOM_TRY(loom_result_image(call, set->image.header, LOOM_BOOL8, 1, &voxels));
+    paint(&runs, chosen, voxels);
+    return LOOM_OK;
+}

@@ -1,0 +1,171 @@
+/* statistics.c - one number from an image: volume, min, max, avg, MinimumMaximum.
+ *
+ * Sums run in a fixed tree (eight lanes over blocks of LOOM_CHUNK voxels, blocks added in raster order), so they do not
+ * depend on how the work is split. No scratch memory. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/kernels/arguments.h"
+#include "runtime/kernels/kernels.h"
+#include "runtime/kernels/statistics.h"
+#include "runtime/kernels/voxels.h"
+
+#define LANES 8
+
+static uint64_t count_true(const uint8_t *bytes, size_t count) {
+    uint64_t sum = 0;
+    for (size_t first = 0; first < count; first += 255) {
+        size_t n = count - first < 255 ? count - first : 255;
+        uint32_t part = 0;
+        for (size_t k = 0; k < n; k++)
+            part += bytes[first + k] != 0;
+        sum += part;
+    }
+    return sum;
+}
+
+loom_status loom_run_volume(loom_call *call) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(call, 0, &image));
+    uint64_t total = loom_image_voxels(image->image.header), sum = 0;
+    uint8_t buffer[LOOM_CHUNK];
+    for (uint64_t first = 0; first < total; first += LOOM_CHUNK) {
+        size_t count = total - first < LOOM_CHUNK ? (size_t)(total - first) : LOOM_CHUNK;
+        sum += count_true(loom_as_u8(image, first, count, buffer), count);
+    }
+    call->result = loom_float((double)sum);
+    return LOOM_OK;
+}
+
+/* ---- extremes ---- */
+
+#define EXTREME_LANES 32
+#define DEFINE_EXTREMES(type_, least_, greatest_)                                                                      \
+    static void extremes_##type_(const type_ *in, size_t count, double *low, double *high) {                           \
+        type_ small[EXTREME_LANES], large[EXTREME_LANES];                                                              \
+        for (size_t j = 0; j < EXTREME_LANES; j++) {                                                                   \
+            small[j] = (greatest_);                                                                                    \
+            large[j] = (least_);                                                                                       \
+        }                                                                                                              \
+        size_t k = 0;                                                                                                  \
+        for (; k + EXTREME_LANES <= count; k += EXTREME_LANES)                                                         \
+            for (size_t j = 0; j < EXTREME_LANES; j++) {                                                               \
+                small[j] = in[k + j] < small[j] ? in[k + j] : small[j];                                                \
+                large[j] = in[k + j] > large[j] ? in[k + j] : large[j];                                                \
+            }                                                                                                          \
+        for (; k < count; k++) {                                                                                       \
+            small[0] = in[k] < small[0] ? in[k] : small[0];                                                            \
+            large[0] = in[k] > large[0] ? in[k] : large[0];                                                            \
+        }                                                                                                              \
+        for (size_t j = 1; j < EXTREME_LANES; j++) {                                                                   \
+            small[0] = small[j] < small[0] ? small[j] : small[0];                                                      \
+            large[0] = large[j] > large[0] ? large[j] : large[0];                                                      \
+        }                                                                                                              \
+        *low = (double)small[0];                                                                                       \
+        *high = (double)large[0];                                                                                      \
+    }
+DEFINE_EXTREMES(uint8_t, 0, UINT8_MAX)
+DEFINE_EXTREMES(int8_t, INT8_MIN, INT8_MAX)
+DEFINE_EXTREMES(uint16_t, 0, UINT16_MAX)
+DEFINE_EXTREMES(int16_t, INT16_MIN, INT16_MAX)
+DEFINE_EXTREMES(uint32_t, 0, UINT32_MAX)
+DEFINE_EXTREMES(int32_t, INT32_MIN, INT32_MAX)
+DEFINE_EXTREMES(uint64_t, 0, UINT64_MAX)
+DEFINE_EXTREMES(int64_t, INT64_MIN, INT64_MAX)
+DEFINE_EXTREMES(float, -INFINITY, INFINITY)
+DEFINE_EXTREMES(double, -(double)INFINITY, (double)INFINITY)
+
+void loom_extremes(const loom_value *image, double *low, double *high) {
+    const loom_image_header *header = image->image.header;
+    size_t count = loom_image_voxels(header) * header->components;
+    switch (header->dtype) {
+#define CASE(dtype_, type_)                                                                                            \
+    case dtype_:                                                                                                       \
+        extremes_##type_(image->image.voxels, count, low, high);                                                       \
+        break;
+        LOOM_EACH_PIXEL(CASE)
+#undef CASE
+    default:
+        *low = *high = NAN;
+    }
+    /* NaN voxels are passed over; if there is nothing else, the extremes are NaN. */
+    if (*low > *high) *low = *high = NAN;
+}
+
+static loom_status extremes(loom_call *call, double *low, double *high) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(call, 0, &image));
+    loom_extremes(image, low, high);
+    return LOOM_OK;
+}
+
+loom_status loom_run_min(loom_call *call) {
+    double low = 0, high = 0;
+    LOOM_TRY(extremes(call, &low, &high));
+    call->result = loom_float(low);
+    return LOOM_OK;
+}
+
+loom_status loom_run_max(loom_call *call) {
+    double low = 0, high = 0;
+    LOOM_TRY(extremes(call, &low, &high));
+    call->result = loom_float(high);
+    return LOOM_OK;
+}
+
+loom_status loom_run_minimum_maximum(loom_call *call) {
+    double low = 0, high = 0;
+    LOOM_TRY(extremes(call, &low, &high));
+    loom_value *pair = loom_arena_array(call->arena, 2, sizeof *pair);
+    if (pair == NULL) return loom_fail(call->err, LOOM_NO_MEMORY, "out of memory in `%s`", call->op->name);
+    pair[0] = loom_float(low);
+    pair[1] = loom_float(high);
+    call->result = loom_sequence(pair, 2);
+    call->result.tuple = true;
+    return LOOM_OK;
+}
+
+/* ---- means ---- */
+
+/* Sum of the values where the mask is true, and how many there are. A voxel outside contributes nothing, whatever it
+ * is: not even NaN. */
+static double masked_sum(const float *values, const uint8_t *mask, size_t count) {
+    double lane[LANES] = {0};
+    size_t k = 0;
+    for (; k + LANES <= count; k += LANES)
+        for (size_t j = 0; j < LANES; j++)
+            lane[j] += mask[k + j] != 0 ? (double)values[k + j] : 0.0;
+    for (; k < count; k++)
+        lane[k % LANES] += mask[k] != 0 ? (double)values[k] : 0.0;
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+}
+
+static loom_status mean(loom_call *call, bool empty_allowed) {
+    const loom_value *image = NULL, *mask = NULL;
+    LOOM_TRY(loom_arg_image(call, 0, &image));
+    LOOM_TRY(loom_arg_image(call, 1, &mask));
+    LOOM_TRY(loom_arg_same_domain(call, image, 0, mask, 1));
+    uint64_t total = loom_image_voxels(image->image.header), voxels = 0;
+    double sum = 0;
+    uint8_t bytes[LOOM_CHUNK];
+    float numbers[LOOM_CHUNK];
+    for (uint64_t first = 0; first < total; first += LOOM_CHUNK) {
+        size_t count = total - first < LOOM_CHUNK ? (size_t)(total - first) : LOOM_CHUNK;
+        const uint8_t *truth = loom_as_u8(mask, first, count, bytes);
+        voxels += count_true(truth, count);
+        sum += masked_sum(loom_as_float(image, first, count, numbers), truth, count);
+    }
+    if (voxels == 0 && !empty_allowed)
+        return loom_fail(call->err, LOOM_BAD_ARGUMENT,
+                         "`%s` got an empty mask, which has no mean; use `avg0`, which gives 0 then", call->op->name);
+    call->result = loom_float(voxels == 0 ? 0.0 : sum / (double)voxels);
+    return LOOM_OK;
+}
+
+loom_status loom_run_avg(loom_call *call) {
+    return mean(call, false);
+}
+loom_status loom_run_avg0(loom_call *call) {
+    return mean(call, true);
+}
