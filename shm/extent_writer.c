@@ -59,12 +59,16 @@ static loom_status open_locked(loom_extent_writer *writer, uint32_t number, loom
     return LOOM_OK;
 }
 
+/* Failure to shorten costs space until the store is next opened alone, nothing else. */
+static void give_back_unused(const loom_extent_writer *writer) {
+    struct stat now;
+    if (fstat(writer->fd, &now) == 0 && (uint64_t)now.st_size > writer->tail)
+        (void)loom_file_resize(writer->fd, writer->tail);
+}
+
 static void let_go(loom_extent_writer *writer) {
     if (writer->fd < 0) return;
-    /* Failure to shorten costs space until the store is next opened alone, nothing else. */
-    if (!in_memory(writer->extents) && writer->allocated > writer->tail &&
-        writer->extents->generation == loom_fork_generation())
-        (void)loom_file_resize(writer->fd, writer->tail);
+    if (!in_memory(writer->extents) && writer->extents->generation == loom_fork_generation()) give_back_unused(writer);
     close(writer->fd);
     writer->fd = -1;
     loom_extents_unlock(writer->extents, writer->number);

@@ -1,0 +1,29 @@
+/* store_folder.h - the folder of a store and its FORMAT file: what makes a folder a store (shm/SCHEMA.md). */
+#ifndef LOOM_SHM_STORE_FOLDER_H
+#define LOOM_SHM_STORE_FOLDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/status.h"
+
+typedef struct loom_folder {
+    int fd;     /* of STORE; -1 when closed */
+    char *path; /* absolute, without links */
+    uint64_t device, inode;
+    uint8_t uuid[16]; /* once FORMAT was read or written */
+} loom_folder;
+
+/* Opens the folder, making it and its parents (mode 0700) if `create`. LOOM_NOT_FOUND, LOOM_DENIED, LOOM_BAD_STORE. */
+loom_status loom_folder_open(const char *path, bool create, loom_folder *folder, loom_error *err);
+void loom_folder_close(loom_folder *folder);
+
+/* Refuses file systems that cannot hold a store. */
+loom_status loom_folder_check_system(const loom_folder *folder, loom_error *err);
+/* Reads FORMAT if it is there (*present); without it the folder must be empty or a creation that did not finish.
+ * LOOM_BAD_STORE, LOOM_NEWER_STORE. */
+loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_error *err);
+/* Makes the parts of a new store, FORMAT last. Inside the gate of `control`. */
+loom_status loom_folder_create(loom_folder *folder, loom_error *err);
+
+#endif
