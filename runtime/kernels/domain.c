@@ -128,3 +128,22 @@ loom_status loom_run_domain(loom_call *call) {
                          "an image, or name one: border(img)");
     return loom_domain_record(call->arena, header, &call->result);
 }
+
+loom_status loom_run_common_domain(loom_call *call) {
+    const loom_image_header *first = NULL;
+    for (uint32_t k = 0; k < call->argument_count; k++) {
+        const loom_image_header *header = NULL;
+        char why[160] = "";
+        LOOM_TRY(first_image(call, &call->arguments[k], &header));
+        if (header == NULL || first == NULL) {
+            first = header ? header : first;
+        } else if (!loom_image_same_domain(first, header, why)) {
+            return loom_fail(call->err, LOOM_BAD_DOMAIN,
+                             "border, tt, x, constant or the like stands alone, and the program's images differ (%s); "
+                             "combine it with one of them, or name one: border(img)",
+                             why);
+        }
+    }
+    if (first == NULL) return loom_fail(call->err, LOOM_BAD_DOMAIN, "none of the program's inputs is an image");
+    return loom_domain_record(call->arena, first, &call->result);
+}

@@ -21,6 +21,7 @@ loom_status loom_run_bool_not(loom_call *call);
 loom_status loom_run_bool_or(loom_call *call);
 loom_status loom_run_border(loom_call *call);
 loom_status loom_run_cast(loom_call *call);
+loom_status loom_run_common_domain(loom_call *call);
 loom_status loom_run_concat_sequences(loom_call *call);
 loom_status loom_run_concat_text(loom_call *call);
 loom_status loom_run_constant(loom_call *call);
