@@ -75,7 +75,9 @@ typedef struct loom_plan loom_plan;
 /* What building a plan needs from above. Borrowed for the life of the plan. */
 typedef struct loom_plan_options {
     const loom_operator_table *operators;
-    /* A one-line notice for the user ("load is ReadImage ..."); may be NULL. */
+    /* A one-line notice for the user ("load is ReadImage ..."), without its position, which comes beside it; may be
+     * NULL.
+     */
     void (*notice)(const loom_position *position, const char *text, void *context);
     void *context;
 } loom_plan_options;
@@ -93,6 +95,8 @@ void loom_plan_free(loom_plan *plan);
 
 size_t loom_plan_node_count(const loom_plan *plan);
 const loom_node *loom_plan_node(const loom_plan *plan, loom_node_index index); /* valid until the plan grows */
+/* The node of that id, or LOOM_NODE_NONE. */
+loom_node_index loom_plan_find(const loom_plan *plan, const loom_id *id);
 size_t loom_plan_goal_count(const loom_plan *plan);
 const loom_goal *loom_plan_goal(const loom_plan *plan, size_t index);
 size_t loom_plan_import_count(const loom_plan *plan);

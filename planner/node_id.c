@@ -1,0 +1,94 @@
+/* node_id.c - canonical texts of nodes, and their hashes. */
+#include "planner/node_id.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "planner/plan_state.h"
+
+static const char *const kind_names[] = {
+    [LOOM_NODE_CONSTANT] = "constant", [LOOM_NODE_PRIMITIVE] = "primitive", [LOOM_NODE_CLOSURE] = "closure"};
+
+static const char *const output_kind_names[] = {
+    [LOOM_OUT_SCALAR] = "scalar",   [LOOM_OUT_SEQUENCE] = "sequence", [LOOM_OUT_TREE] = "tree",
+    [LOOM_OUT_DATASET] = "dataset", [LOOM_OUT_EFFECT] = "effect",     [LOOM_OUT_OVERLAY] = "overlay",
+    [LOOM_OUT_CLOSURE] = "closure", [LOOM_OUT_UNKNOWN] = "unknown"};
+
+const char *loom_output_kind_name(loom_output_kind kind) {
+    return output_kind_names[kind];
+}
+
+loom_output_kind loom_output_kind_named(const char *name, size_t length, bool *known) {
+    for (size_t i = 0; i < sizeof output_kind_names / sizeof *output_kind_names; i++) {
+        *known = strlen(output_kind_names[i]) == length && memcmp(output_kind_names[i], name, length) == 0;
+        if (*known) return (loom_output_kind)i;
+    }
+    return LOOM_OUT_UNKNOWN;
+}
+
+static void add_arguments(loom_text *text, const loom_payload *payload) {
+    loom_text_put(text, "{\"args\":[");
+    for (uint32_t i = 0; i < payload->argument_count; i++) {
+        loom_text_put(text, i ? ",\"" : "\"");
+        loom_text_id(text, &payload->arguments[i]);
+        loom_text_put(text, "\"");
+    }
+    loom_text_put(text, "],\"attrs\":");
+}
+
+static bool add_attributes(loom_text *text, const loom_payload *payload) {
+    if (payload->attributes) return loom_json_value(text, payload->attributes, -1);
+    if (payload->attributes_text)
+        loom_text_add(text, (const char *)payload->attributes_text->buffer.bytes,
+                      payload->attributes_text->buffer.length);
+    else
+        loom_text_put(text, "{}");
+    return true;
+}
+
+static void add_keywords(loom_text *text, const loom_payload *payload) {
+    loom_text_put(text, ",\"kwargs\":[");
+    for (uint32_t i = 0; i < payload->keyword_count; i++) {
+        loom_text_put(text, i ? ",[" : "[");
+        loom_json_string(text, payload->keywords[i].name, strlen(payload->keywords[i].name));
+        loom_text_put(text, ",\"");
+        loom_text_id(text, &payload->keywords[i].id);
+        loom_text_put(text, "\"]");
+    }
+}
+
+bool loom_payload_write(loom_text *text, const loom_payload *payload) {
+    add_arguments(text, payload);
+    if (!add_attributes(text, payload)) return false;
+    loom_text_put(text, ",\"kind\":\"");
+    loom_text_put(text, kind_names[payload->kind]);
+    loom_text_put(text, "\"");
+    add_keywords(text, payload);
+    loom_text_put(text, "],\"operator\":");
+    loom_json_string(text, payload->operator_name, strlen(payload->operator_name));
+    loom_text_put(text, ",\"output_kind\":\"");
+    loom_text_put(text, output_kind_names[payload->output_kind]);
+    loom_text_put(text, "\"}");
+    return true;
+}
+
+loom_id loom_item_id(const loom_id *parent, int64_t k) {
+    char hex[LOOM_ID_HEX_BYTES], text[160];
+    loom_id_hex(parent, hex);
+    int length = snprintf(text, sizeof text,
+                          "{\"kind\":\"sequence-item-ref\",\"parent_node_id\":\"%s\",\"token\":%" PRId64 "}", hex, k);
+    return loom_sha256(text, (size_t)length);
+}
+
+bool loom_child_id(const char *family, const char *parent, const loom_value *token, loom_text *text, loom_id *id) {
+    loom_text_put(text, "{\"kind\":");
+    loom_json_string(text, family, strlen(family));
+    loom_text_put(text, ",\"parent_node_id\":");
+    loom_json_string(text, parent, strlen(parent));
+    loom_text_put(text, ",\"token\":");
+    if (!loom_json_value(text, token, -1)) return false;
+    loom_text_put(text, "}");
+    if (text->failed) return false;
+    *id = loom_sha256(text->buffer.bytes, text->buffer.length);
+    return true;
+}
