@@ -103,8 +103,9 @@ static loom_status open_environment(loom_index *index, const loom_index_options 
     if (options->no_lock) flags |= MDB_NOLOCK;
     uint64_t bytes = options->map_bytes != 0 ? options->map_bytes : automatic_map_bytes();
     int code = try_open(index, folder, bytes, flags);
-    while (code == ENOMEM && bytes / 2 >= MAP_BYTES_MIN) {
-        bytes /= 2; /* address space is short (RLIMIT_AS, valgrind) */
+    /* Address space is short: RLIMIT_AS says ENOMEM, valgrind EINVAL. */
+    while ((code == ENOMEM || code == EINVAL) && bytes / 2 >= MAP_BYTES_MIN) {
+        bytes /= 2;
         code = try_open(index, folder, bytes, flags);
     }
     free(folder);
