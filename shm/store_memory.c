@@ -91,7 +91,7 @@ void loom_memory_inode_key(const loom_file_stamp *stamp, loom_id *key) {
     memcpy(key->bytes + 8, &stamp->inode, 8);
 }
 
-stored_file *loom_memory_file(memory_store *store, const loom_file_stamp *stamp) {
+stored_file *loom_memory_file_memo(memory_store *store, const loom_file_stamp *stamp) {
     loom_id key;
     size_t cursor = 0;
     loom_memory_inode_key(stamp, &key);
@@ -108,7 +108,7 @@ static loom_status memory_get_file(loom_store *base, const loom_file_stamp *stam
     (void)err;
     memory_store *store = loom_memory_of(base);
     pthread_mutex_lock(&store->lock);
-    const stored_file *file = loom_memory_file(store, stamp);
+    const stored_file *file = loom_memory_file_memo(store, stamp);
     bool found = file != NULL && same_stamp(&file->stamp, stamp);
     if (found) *content = file->content;
     pthread_mutex_unlock(&store->lock);

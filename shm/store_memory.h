@@ -51,7 +51,7 @@ loom_status loom_memory_exhausted(loom_error *err);
 const stored_row *loom_memory_row(const memory_store *store, uint64_t row);
 bool loom_memory_row_has(const stored_row *row, loom_find_by by, const loom_id *id);
 /* The file memo and the named blob, or NULL. Under the lock. */
-stored_file *loom_memory_file(memory_store *store, const loom_file_stamp *stamp);
+stored_file *loom_memory_file_memo(memory_store *store, const loom_file_stamp *stamp);
 void loom_memory_inode_key(const loom_file_stamp *stamp, loom_id *key);
 stored_meta *loom_memory_meta(memory_store *store, const char *key);
 

@@ -245,7 +245,7 @@ static void apply_rows(memory_store *store, memory_batch *batch) {
 static void apply_files(memory_store *store, const memory_batch *batch) {
     for (size_t i = 0; i < batch->file_count; i++) {
         const stored_file *file = &batch->files[i];
-        stored_file *known = loom_memory_file(store, &file->stamp);
+        stored_file *known = loom_memory_file_memo(store, &file->stamp);
         loom_id key;
         loom_memory_inode_key(&file->stamp, &key);
         if (known != NULL)
