@@ -1,0 +1,182 @@
+/* machine_linux.c - CPUs as the Linux kernel tells: sched_getaffinity(2), /proc, /sys and the cgroup file systems. */
+#include "runtime/machine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_BYTES = 4096, TEXT_BYTES = 4096 };
+
+/* Reads a small file whole; false if it is missing, empty, or longer than the buffer. */
+static bool read_text(const char *path, char *text, size_t capacity) {
+    FILE *file = fopen(path, "re");
+    if (!file) return false;
+    size_t length = fread(text, 1, capacity, file);
+    fclose(file);
+    if (length == 0 || length == capacity) return false;
+    text[length] = '\0';
+    return true;
+}
+
+/* ---- affinity ---- */
+
+bool loom_machine_allowed(loom_cpus *allowed) {
+    cpu_set_t *set = CPU_ALLOC(LOOM_CPUS_MAX);
+    if (!set) return false;
+    size_t bytes = CPU_ALLOC_SIZE(LOOM_CPUS_MAX);
+    CPU_ZERO_S(bytes, set);
+    bool known = sched_getaffinity(0, bytes, set) == 0;
+    memset(allowed, known ? 0 : 0xFF, sizeof *allowed);
+    for (uint32_t cpu = 0; known && cpu < LOOM_CPUS_MAX; cpu++)
+        if (CPU_ISSET_S(cpu, bytes, set)) loom_cpus_add(allowed, cpu);
+    CPU_FREE(set);
+    return known;
+}
+
+loom_status loom_machine_pin(uint32_t cpu, loom_error *err) {
+    cpu_set_t *set = cpu < LOOM_CPUS_MAX ? CPU_ALLOC(LOOM_CPUS_MAX) : NULL;
+    if (!set)
+        return loom_fail(err, LOOM_UNSUPPORTED, "CPU %u cannot be bound to: the number is too large", (unsigned)cpu);
+    size_t bytes = CPU_ALLOC_SIZE(LOOM_CPUS_MAX);
+    CPU_ZERO_S(bytes, set);
+    CPU_SET_S(cpu, bytes, set);
+    int failed = sched_setaffinity(0, bytes, set) == 0 ? 0 : errno;
+    CPU_FREE(set);
+    if (failed)
+        return loom_fail_errno(err, failed, "cannot bind a worker to CPU %u; set workers.pin = false", (unsigned)cpu);
+    return LOOM_OK;
+}
+
+/* ---- physical cores ---- */
+
+/* Reads a list like "0-3,8" and tells whether `cpu` is its first allowed member. False, too, for malformed text: then
+ * no core is counted and hwloc is asked. */
+static bool is_first_of_list(const char *list, const loom_cpus *allowed, uint32_t cpu) {
+    for (const char *at = list; *at != '\0' && *at != '\n';) {
+        char *end;
+        unsigned long first = strtoul(at, &end, 10), last = first;
+        if (end == at) return false;
+        if (*end == '-') {
+            at = end + 1;
+            last = strtoul(at, &end, 10);
+            if (end == at) return false;
+        }
+        for (unsigned long member = first; member <= last && member < LOOM_CPUS_MAX; member++)
+            if (loom_cpus_has(allowed, member)) return member == cpu;
+        at = *end == ',' ? end + 1 : end;
+    }
+    return false;
+}
+
+uint32_t loom_machine_cores(const char *root, const loom_cpus *allowed) {
+    uint32_t cores = 0;
+    for (uint32_t cpu = 0; cpu < LOOM_CPUS_MAX; cpu++) {
+        if (!loom_cpus_has(allowed, cpu)) continue;
+        char path[PATH_BYTES], siblings[TEXT_BYTES];
+        int length = snprintf(path, sizeof path, "%s/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list", root,
+                              (unsigned)cpu);
+        if (length < 0 || (size_t)length >= sizeof path || !read_text(path, siblings, sizeof siblings)) return 0;
+        cores += is_first_of_list(siblings, allowed, cpu);
+    }
+    return cores;
+}
+
+/* ---- quota ---- */
+
+/* CPUs of a quota in microseconds per period, rounded up; 0 = no limit, also for nonsense. */
+static uint32_t cpus_of(long long quota, long long period) {
+    if (quota <= 0 || period <= 0) return 0;
+    long long cpus = quota / period + (quota % period != 0);
+    return cpus < LOOM_CPUS_MAX ? (uint32_t)cpus : LOOM_CPUS_MAX;
+}
+
+static uint32_t stricter(uint32_t a, uint32_t b) {
+    if (a == 0 || b == 0) return a | b;
+    return a < b ? a : b;
+}
+
+/* "max 100000" or "150000 100000" */
+static uint32_t quota_v2(const char *folder) {
+    char path[PATH_BYTES + 64], text[128];
+    long long quota, period;
+    snprintf(path, sizeof path, "%s/cpu.max", folder);
+    if (!read_text(path, text, sizeof text) || sscanf(text, "%lld %lld", &quota, &period) != 2) return 0;
+    return cpus_of(quota, period);
+}
+
+static uint32_t quota_v1(const char *folder) {
+    char path[PATH_BYTES + 64], quota[64], period[64];
+    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
+    if (!read_text(path, quota, sizeof quota)) return 0;
+    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+    if (!read_text(path, period, sizeof period)) return 0;
+    return cpus_of(strtoll(quota, NULL, 10), strtoll(period, NULL, 10));
+}
+
+/* Every group from `group` up to the mount point limits those below it. The path may not exist below the mount point
+ * (a container that sees the host's path): the mount point itself is then what counts. */
+static uint32_t quota_upwards(const char *root, const char *mount, const char *group, bool second_version) {
+    char folder[PATH_BYTES];
+    int length = snprintf(folder, sizeof folder, "%s%s%s", root, mount, group);
+    if (length < 0 || (size_t)length >= sizeof folder) return 0;
+    size_t top = strlen(root) + strlen(mount);
+    uint32_t strictest = 0;
+    for (;;) {
+        strictest = stricter(strictest, second_version ? quota_v2(folder) : quota_v1(folder));
+        char *slash = strrchr(folder, '/');
+        if (!slash || (size_t)(slash - folder) < top) return strictest;
+        *slash = '\0';
+    }
+}
+
+/* Does the comma-separated list of controllers contain "cpu"? */
+static bool is_cpu_controller(const char *controllers) {
+    for (const char *at = controllers; at; at = strchr(at, ',')) {
+        if (*at == ',') at++;
+        if (strncmp(at, "cpu", 3) == 0 && (at[3] == ',' || at[3] == '\0')) return true;
+    }
+    return false;
+}
+
+/* One line of /proc/self/cgroup: "ID:CONTROLLERS:PATH"; ID 0 is version 2. */
+static uint32_t quota_of_line(const char *root, char *line) {
+    char *controllers = strchr(line, ':');
+    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!group) return 0;
+    *controllers++ = '\0';
+    *group++ = '\0';
+    if (strcmp(line, "0") == 0)
+        return stricter(quota_upwards(root, "/sys/fs/cgroup", group, true),
+                        quota_upwards(root, "/sys/fs/cgroup/unified", group, true));
+    if (!is_cpu_controller(controllers)) return 0;
+    return stricter(quota_upwards(root, "/sys/fs/cgroup/cpu", group, false),
+                    quota_upwards(root, "/sys/fs/cgroup/cpu,cpuacct", group, false));
+}
+
+uint32_t loom_machine_quota(const char *root) {
+    char path[PATH_BYTES], groups[TEXT_BYTES];
+    int length = snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    if (length < 0 || (size_t)length >= sizeof path || !read_text(path, groups, sizeof groups)) return 0;
+    uint32_t strictest = 0;
+    char *rest = NULL;
+    for (char *line = strtok_r(groups, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        strictest = stricter(strictest, quota_of_line(root, line));
+    return strictest;
+}
+
+/* ---- identity ---- */
+
+bool loom_machine_key(loom_id *key) {
+    struct {
+        char boot[64], online[1024];
+        loom_cpus allowed;
+    } told;
+    memset(&told, 0, sizeof told);
+    if (!read_text("/proc/sys/kernel/random/boot_id", told.boot, sizeof told.boot)) return false;
+    if (!read_text("/sys/devices/system/cpu/online", told.online, sizeof told.online)) return false;
+    if (!loom_machine_allowed(&told.allowed)) return false;
+    *key = loom_sha256(&told, sizeof told);
+    return true;
+}

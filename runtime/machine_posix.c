@@ -1,0 +1,31 @@
+/* machine_posix.c - the portable twin: POSIX has no affinity, no quota and no boot id, so every CPU may be used,
+ * nothing is cached, and workers stay where the scheduler puts them. */
+#include "runtime/machine.h"
+
+#include <string.h>
+
+bool loom_machine_allowed(loom_cpus *allowed) {
+    memset(allowed, 0xFF, sizeof *allowed);
+    return false;
+}
+
+uint32_t loom_machine_quota(const char *root) {
+    (void)root;
+    return 0;
+}
+
+uint32_t loom_machine_cores(const char *root, const loom_cpus *allowed) {
+    (void)root;
+    (void)allowed;
+    return 0;
+}
+
+bool loom_machine_key(loom_id *key) {
+    (void)key;
+    return false;
+}
+
+loom_status loom_machine_pin(uint32_t cpu, loom_error *err) {
+    return loom_fail(err, LOOM_UNSUPPORTED,
+                     "workers cannot be bound to a CPU (%u) on this system; set workers.pin = false", (unsigned)cpu);
+}
