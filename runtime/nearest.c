@@ -10,7 +10,10 @@ static unsigned min2(unsigned a, unsigned b) {
     return a < b ? a : b;
 }
 
-unsigned loom_edit_distance(const char *a, const char *b) {
+/* Edits (insert, delete, replace, swap of neighbours) that turn a into b: the optimal string alignment distance (F.
+ * Damerau, "A technique for computer detection and correction of spelling errors", CACM 1964). Words beyond 127 bytes
+ * count as far. */
+static unsigned edit_distance(const char *a, const char *b) {
     size_t rows = strlen(a);
     size_t columns = strlen(b);
     if (rows > WORD_MAX || columns > WORD_MAX) return FAR;
@@ -36,7 +39,7 @@ const char *loom_nearest(const char *word, const char *const *words, size_t coun
     const char *nearest = NULL;
     unsigned least = FAR;
     for (size_t i = 0; i < count; i++) {
-        unsigned distance = loom_edit_distance(word, words[i]);
+        unsigned distance = edit_distance(word, words[i]);
         if (distance >= least) continue;
         least = distance;
         nearest = words[i];

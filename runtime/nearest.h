@@ -4,11 +4,6 @@
 
 #include <stddef.h>
 
-/* Edits (insert, delete, replace, swap of neighbours) that turn a into b: the optimal string alignment distance (F.
- * Damerau, "A technique for computer detection and correction of spelling errors", CACM 1964). Words beyond 127 bytes
- * count as far. */
-unsigned loom_edit_distance(const char *a, const char *b);
-
 /* The first of the nearest words, if it is at most a third of its letters away (at least 1, at most 3 edits); else
  * NULL. */
 const char *loom_nearest(const char *word, const char *const *words, size_t count);

@@ -34,6 +34,7 @@ typedef struct member {
 
 struct loom_crew {
     loom_crew_options options;
+    loom_topology topology;
     char program[4096];
     char token[8192];
     int store_fds[STORE_FDS_MAX];
@@ -94,7 +95,7 @@ static int set_attributes(posix_spawnattr_t *attributes) {
 
 static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
     const loom_config *config = crew->options.config;
-    char segment[16], lifeline[16], worker[16], ring[16], depth[24], tile[24], limit[24];
+    char segment[16], lifeline[16], worker[16], ring[16], depth[24], tile[24], limit[24], domain[16], cpu[16] = "any";
     snprintf(segment, sizeof segment, "%d", loom_segment_fd(crew->options.segment));
     snprintf(lifeline, sizeof lifeline, "%d", crew->lifeline[0]);
     snprintf(worker, sizeof worker, "%u", index);
@@ -102,9 +103,10 @@ static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
     snprintf(depth, sizeof depth, "%llu", (unsigned long long)config->io.depth);
     snprintf(tile, sizeof tile, "%llu", (unsigned long long)config->io.tile_bytes);
     snprintf(limit, sizeof limit, "%llu", (unsigned long long)config->store.inline_bytes);
-    char *arguments[] = {crew->program, segment, lifeline, worker, crew->token,
-                         ring,          depth,   tile,     limit,  config->workers.pin ? "pin" : "free",
-                         NULL};
+    snprintf(domain, sizeof domain, "%u", (unsigned)loom_topology_domain(&crew->topology, index));
+    if (config->workers.pin) snprintf(cpu, sizeof cpu, "%u", loom_topology_cpu(&crew->topology, index));
+    char *arguments[] = {crew->program, segment, lifeline, worker, crew->token, ring,
+                         depth,         tile,    limit,    domain, cpu,         NULL};
 
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -175,6 +177,8 @@ loom_status loom_crew_start(const loom_crew_options *options, loom_crew **out, l
     loom_crew *crew = calloc(1, sizeof *crew + options->workers * sizeof *crew->members);
     if (!crew) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");
     crew->options = *options;
+    crew->topology = *options->topology;
+    crew->options.topology = &crew->topology;
     pthread_mutex_init(&crew->lock, NULL);
     for (uint32_t i = 0; i < options->workers; i++)
         crew->members[i] = (member){.crew = crew, .index = i};

@@ -3,6 +3,7 @@
 #define LOOM_RUNTIME_CREW_H
 
 #include "runtime/config/config.h"
+#include "runtime/topology.h"
 #include "shm/segment.h"
 #include "shm/storage.h"
 
@@ -14,6 +15,7 @@ typedef struct loom_crew_options {
     loom_store *store;
     loom_segment *segment;
     uint32_t workers;
+    const loom_topology *topology; /* copied */
 } loom_crew_options;
 
 /* A worker that ended. */
