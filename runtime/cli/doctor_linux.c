@@ -44,11 +44,12 @@ static void check_perf(loom_check_sink sink, void *context) {
 
 static void check_numa(loom_check_sink sink, void *context) {
     char online[64];
-    if (!read_line("/sys/devices/system/node/online", online, sizeof online))
-        loom_check_report(sink, context, "NUMA", LOOM_CHECK_GOOD, "", "one memory domain");
-    else
-        loom_check_report(sink, context, "NUMA", LOOM_CHECK_GOOD, "", "memory domains %s (see `voxloom topology`)",
+    bool several = read_line("/sys/devices/system/node/online", online, sizeof online) && strcmp(online, "0") != 0;
+    if (several)
+        loom_check_report(sink, context, "NUMA", LOOM_CHECK_GOOD, "", "memory domains %s; see `voxloom topology`",
                           online);
+    else
+        loom_check_report(sink, context, "NUMA", LOOM_CHECK_GOOD, "", "one memory domain");
 }
 
 /* Shared between machines or served by a process: storage refuses it, so this must be BAD. */

@@ -96,7 +96,8 @@ static loom_status set_from_entry(merge_state *merge, const loom_config_key *key
         return loom_config_set_string(merge->config, key, entry->text, err);
     default:
         loom_config_describe(key, allowed, sizeof allowed);
-        return loom_fail(err, LOOM_BAD_CONFIG, "%s cannot be a %s; it takes %s", key->name, entry->kind_name, allowed);
+        return loom_fail(err, LOOM_BAD_CONFIG, "%s cannot be %s %s; it takes %s", key->name,
+                         entry->kind_name[0] == 'a' ? "an" : "a", entry->kind_name, allowed);
     }
 }
 

@@ -21,7 +21,7 @@ bool loom_size_parse(const char *text, uint64_t *bytes) {
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
     if (errno != 0) return false;
-    if (*end == ' ') end++;
+    if (*end == ' ' && end[1] != '\0') end++;
     for (size_t i = 0; i < UNIT_COUNT; i++) {
         if (strcmp(end, units[i].name) != 0) continue;
         if (number > (uint64_t)INT64_MAX >> units[i].shift) return false;
