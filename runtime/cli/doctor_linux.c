@@ -117,8 +117,8 @@ static void check_group_memory(loom_check_sink sink, void *context) {
     if (!found || bytes == 0 || bytes > (UINT64_C(1) << 60))
         loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "", "no limit");
     else
-        loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "",
-                          "limit %s: memory.budget is at most three quarters of it", loom_human_bytes(bytes, text));
+        loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "", "limit %s",
+                          loom_human_bytes(bytes, text));
 }
 
 static void check_group_cpu(loom_check_sink sink, void *context) {

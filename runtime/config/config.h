@@ -41,7 +41,6 @@ typedef struct loom_config {
         uint64_t tile_bytes; /* io.tile */
     } io;
     struct {
-        uint64_t budget_bytes;  /* memory.budget, 0 = three quarters of what the cgroup or machine has */
         uint64_t segment_bytes; /* memory.segment: address space of the shared segment */
         uint64_t tasks_max;     /* memory.tasks_max */
     } memory;

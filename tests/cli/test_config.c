@@ -76,7 +76,6 @@ static const struct {
     {"io", "ring", "\"posix\"", "\"posix\"", "VOXLOOM_IO_RING"},
     {"io", "depth", "256", "256", "VOXLOOM_IO_DEPTH"},
     {"io", "tile", "\"64K\"", "\"64KiB\"", "VOXLOOM_IO_TILE"},
-    {"memory", "budget", "\"2G\"", "\"2GiB\"", "VOXLOOM_MEMORY_BUDGET"},
     {"memory", "segment", "\"32MiB\"", "\"32MiB\"", "VOXLOOM_MEMORY_SEGMENT"},
     {"memory", "tasks_max", "2048", "2048", "VOXLOOM_MEMORY_TASKS_MAX"},
     {"output", "progress", "false", "false", "VOXLOOM_OUTPUT_PROGRESS"},
@@ -123,7 +122,7 @@ static void test_fields(void **state) {
         "[store]\npath = \":memory:\"\ndurability = \"none\"\nmap_size = \"1TiB\"\nextent_step = 1048576\n"
         "inline_limit = \"4KiB\"\nbatch_rows = 3\nbatch_ms = 5\nextent_size = \"1GiB\"\n"
         "[workers]\ncount = 2\npin = false\ndeaths_max = 9\n[io]\nring = \"uring\"\ndepth = 7\n"
-        "tile = 1048576\n[memory]\nbudget = \"1GiB\"\nsegment = \"64MiB\"\ntasks_max = 4096\n"
+        "tile = 1048576\n[memory]\nsegment = \"64MiB\"\ntasks_max = 4096\n"
         "[output]\nprogress = false\nquiet = true\n";
     assert_int_equal(load_file(text, &config, &err), LOOM_OK);
     assert_string_equal(config.store.path, ":memory:");
@@ -140,7 +139,6 @@ static void test_fields(void **state) {
     assert_int_equal(config.io.ring, LOOM_RING_URING);
     assert_int_equal(config.io.depth, 7);
     assert_int_equal(config.io.tile_bytes, 1 << 20);
-    assert_int_equal(config.memory.budget_bytes, 1 << 30);
     assert_int_equal(config.memory.segment_bytes, 64 << 20);
     assert_int_equal(config.memory.tasks_max, 4096);
     assert_false(config.output.progress);
