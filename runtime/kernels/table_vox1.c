@@ -132,7 +132,7 @@ static const loom_kernel rows[] = {
              "signed Euclidean distance to the set, negative inside"),
     LOOM_ROW("vox1.percentiles", "iin:i", 3, 3, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_percentiles, NULL,
              "rank of each voxel within the mask, 0 to 1; -1 outside"),
-    LOOM_ROW("vox1.otsu", "iin:i", 3, 3, LOOM_FILTER, 1, LOOM_COST_GLOBAL, NULL, NULL,
+    LOOM_ROW("vox1.otsu", "iin:i", 3, 3, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_otsu, NULL,
              "voxels of the mask above Otsu's threshold"),
     LOOM_ROW("vox1.crossCorrelation", "niiinnn:i", 7, 7, LOOM_FILTER, 1, LOOM_COST_GLOBAL, NULL, NULL,
              "similarity of local histograms to that of a reference"),
