@@ -53,7 +53,6 @@ typedef struct record_writer {
     loom_plan *plan;
     loom_text *text;
     int indent; /* of the closure's attributes; < 0: canonical */
-    bool grouped;
     loom_error *err;
 } record_writer;
 
@@ -173,7 +172,7 @@ static loom_status add_functions(const record_writer *w, const loom_links *links
 }
 
 static void add_own_body(const record_writer *w, const loom_closure *closure) {
-    if (!w->grouped) {
+    if (!closure->grouped) {
         add_body(w, closure->body);
         return;
     }
@@ -184,9 +183,9 @@ static void add_own_body(const record_writer *w, const loom_closure *closure) {
     loom_text_free(&body);
 }
 
-loom_status loom_closure_attributes(loom_plan *plan, const loom_closure *closure, bool grouped, loom_text *text,
-                                    int indent, loom_error *err) {
-    record_writer w = {.plan = plan, .text = text, .indent = indent, .grouped = grouped, .err = err};
+loom_status loom_closure_attributes(loom_plan *plan, const loom_closure *closure, loom_text *text, int indent,
+                                    loom_error *err) {
+    record_writer w = {.plan = plan, .text = text, .indent = indent, .err = err};
     if (!loom_template_print(closure->body, plan->arena)) return loom_plan_no_memory(err);
     const loom_name *parameter = closure->body->parameters[0];
     bool pretty = indent >= 0;

@@ -215,9 +215,9 @@ static bool same_body(const loom_closure *a, const loom_closure *b) {
     return same;
 }
 
-static loom_status identify_closure(loom_plan *plan, loom_node *node, bool grouped, loom_error *err) {
+static loom_status identify_closure(loom_plan *plan, loom_node *node, loom_error *err) {
     plan->attributes.buffer.length = 0;
-    LOOM_TRY(loom_closure_attributes(plan, node->closure, grouped, &plan->attributes, -1, err));
+    LOOM_TRY(loom_closure_attributes(plan, node->closure, &plan->attributes, -1, err));
     return identify(plan, node, NULL, &plan->attributes, err);
 }
 
@@ -230,10 +230,11 @@ loom_status loom_plan_add_closure(loom_plan *plan, loom_closure closure, loom_po
                       .closure = &closure,
                       .position = position};
     LOOM_TRY(reserve(plan, err));
-    LOOM_TRY(identify_closure(plan, &made, false, err));
+    LOOM_TRY(identify_closure(plan, &made, err));
     *node = loom_intern_find_id(plan, &made.id);
     if (*node != LOOM_NODE_NONE && !same_body(&closure, plan->nodes[*node].closure)) {
-        LOOM_TRY(identify_closure(plan, &made, true, err));
+        closure.grouped = true;
+        LOOM_TRY(identify_closure(plan, &made, err));
         *node = loom_intern_find_id(plan, &made.id);
     }
     if (*node != LOOM_NODE_NONE) return LOOM_OK;

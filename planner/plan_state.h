@@ -31,6 +31,7 @@ struct loom_closure {
     loom_template *body; /* one parameter */
     loom_environment environment;
     loom_links links;
+    bool grouped; /* its body is printed with parentheses, because another one prints alike without */
 };
 
 /* Open addressing over node numbers; slots hold number + 1. */
@@ -117,9 +118,9 @@ bool loom_function_link(loom_plan *plan, loom_function *function);
 loom_status loom_make_closure(loom_plan *plan, loom_template *body, loom_environment environment,
                               loom_position position, loom_node_index *node, loom_error *err);
 /* The attributes of a closure node: canonical (indent < 0), or as json.dumps(indent=2) at that depth. LOOM_TOO_LARGE
- * when nested function records pass the limits. `grouped` prints the closure's own body with parentheses. */
-loom_status loom_closure_attributes(loom_plan *plan, const loom_closure *closure, bool grouped, loom_text *text,
-                                    int indent, loom_error *err);
+ * when nested function records pass the limits. */
+loom_status loom_closure_attributes(loom_plan *plan, const loom_closure *closure, loom_text *text, int indent,
+                                    loom_error *err);
 /* Calls `visit` for every node captured by function records, at every depth. */
 void loom_visit_function_captures(const loom_links *links, void (*visit)(loom_node_index node, void *context),
                                   void *context);
