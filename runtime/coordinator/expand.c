@@ -324,16 +324,18 @@ static loom_status items_of(expansion *at, loom_node_index index, int depth, loo
 /* One step that gathers all items into a sequence; beyond the limit of predecessors, a tree of them. */
 static loom_status gather(expansion *at, uint32_t *steps, uint32_t count, uint32_t *whole) {
     const char *operator_name = "default.sequence";
+    loom_node_index blame = at->session->graph.steps[at->step].node;
     while (count > LOOM_ARGUMENTS_MAX) {
         uint32_t parts = 0;
         for (uint32_t first = 0; first < count; first += LOOM_ARGUMENTS_MAX) {
             uint32_t left = count - first, size = left < LOOM_ARGUMENTS_MAX ? left : LOOM_ARGUMENTS_MAX;
-            LOOM_TRY(loom_lower_internal(at->session, operator_name, steps + first, size, &steps[parts++], at->err));
+            LOOM_TRY(
+                loom_lower_internal(at->session, operator_name, steps + first, size, blame, &steps[parts++], at->err));
         }
         count = parts;
         operator_name = "loom.concat";
     }
-    return loom_lower_internal(at->session, operator_name, steps, count, whole, at->err);
+    return loom_lower_internal(at->session, operator_name, steps, count, blame, whole, at->err);
 }
 
 static loom_status lower_items(expansion *at, const loom_items *items, uint32_t *whole) {

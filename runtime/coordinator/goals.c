@@ -145,7 +145,7 @@ static loom_status start_writing(loom_session *session, size_t index, loom_error
     uint32_t arguments[2] = {goal->step, LOOM_STEP_NONE};
     LOOM_TRY(loom_plan_constant(session->plan, &path, &node, err));
     LOOM_TRY(loom_lower(session, node, LOOM_STEP_NONE, &arguments[1], err));
-    LOOM_TRY(loom_lower_internal(session, "loom.save", arguments, 2, &goal->write, err));
+    LOOM_TRY(loom_lower_internal(session, "loom.save", arguments, 2, asked->node, &goal->write, err));
     goal->stage = LOOM_GOAL_WRITING;
     return loom_demand(session, goal->write, err);
 }

@@ -50,6 +50,7 @@ loom_status loom_graph_add(loom_graph_run *graph, const loom_operator *op, const
                                       .arguments = copy,
                                       .argument_count = argument_count,
                                       .node = LOOM_NODE_NONE,
+                                      .blame = LOOM_NODE_NONE,
                                       .context = LOOM_STEP_NONE,
                                       .domain_source = index,
                                       .alias = LOOM_STEP_NONE,

@@ -32,6 +32,7 @@ typedef struct loom_step {
     uint32_t *arguments;     /* steps; owned by the graph */
     uint32_t argument_count;
     loom_node_index node;   /* plan node that it stands for; LOOM_NODE_NONE for internal steps */
+    loom_node_index blame;  /* plan node to name in messages; differs from `node` for internal steps */
     uint32_t context;       /* domain step in which it was instantiated, or LOOM_STEP_NONE */
     uint32_t domain_source; /* step of the image that fixes its domain; itself by default */
     uint32_t alias;         /* step that it became; LOOM_STEP_NONE if it is itself */

@@ -79,10 +79,11 @@ static loom_status add_operator(loom_session *session, const loom_operator *op, 
 }
 
 loom_status loom_lower_internal(loom_session *session, const char *name, const uint32_t *arguments, uint32_t count,
-                                uint32_t *step, loom_error *err) {
+                                loom_node_index blame, uint32_t *step, loom_error *err) {
     const loom_operator *op = loom_operator_find(session->operators, name, strlen(name));
     if (!op) return loom_fail(err, LOOM_INTERNAL, "the operator %s is missing from this build", name);
     if (add_operator(session, op, arguments, count, step) != LOOM_OK) return out_of_memory(err);
+    session->graph.steps[*step].blame = blame;
     return LOOM_OK;
 }
 
@@ -104,12 +105,13 @@ static loom_status add_known(loom_session *session, const loom_node *node, uint3
 /* ---- domains ---- */
 
 /* The step that gives the domain of an image step. */
-static loom_status domain_of(loom_session *session, uint32_t image, uint32_t *domain, loom_error *err) {
+static loom_status domain_of(loom_session *session, uint32_t image, loom_node_index user, uint32_t *domain,
+                             loom_error *err) {
     image = loom_graph_resolve(&session->graph, image);
     uint32_t source = session->graph.steps[image].domain_source;
     *domain = loom_memo_get(&session->domains, source);
     if (*domain != LOOM_MEMO_NONE) return LOOM_OK;
-    LOOM_TRY(loom_lower_internal(session, "loom.domain", &source, 1, domain, err));
+    LOOM_TRY(loom_lower_internal(session, "loom.domain", &source, 1, user, domain, err));
     return loom_memo_set(&session->domains, source, *domain);
 }
 
@@ -119,7 +121,8 @@ static bool reads_image(const loom_node *node) {
 }
 
 /* The domain of an open node that meets no image: that of the program's inputs, which must all agree. */
-static loom_status program_domain(loom_session *session, const loom_node *user, uint32_t *domain, loom_error *err) {
+static loom_status program_domain(loom_session *session, loom_node_index index, uint32_t *domain, loom_error *err) {
+    const loom_node user = *loom_plan_node(session->plan, index);
     if (session->program_domain == LOOM_STEP_NONE) {
         uint32_t images[LOOM_ARGUMENTS_MAX], count = 0;
         size_t nodes = loom_plan_node_count(session->plan);
@@ -127,13 +130,14 @@ static loom_status program_domain(loom_session *session, const loom_node *user, 
             if (reads_image(loom_plan_node(session->plan, (loom_node_index)i)))
                 LOOM_TRY(loom_lower(session, (loom_node_index)i, LOOM_STEP_NONE, &images[count++], err));
         if (count == 0) {
-            loom_error_at(err, user->position.file, user->position.line, user->position.column);
+            loom_error_at(err, user.position.file, user.position.line, user.position.column);
             return loom_fail(
                 err, LOOM_BAD_DOMAIN,
                 "%s has no image to take its size from: combine it with one, or name it, as in border(img)",
-                user->op->name);
+                user.op->name);
         }
-        LOOM_TRY(loom_lower_internal(session, "loom.common_domain", images, count, &session->program_domain, err));
+        LOOM_TRY(
+            loom_lower_internal(session, "loom.common_domain", images, count, index, &session->program_domain, err));
     }
     *domain = session->program_domain;
     return LOOM_OK;
@@ -180,7 +184,7 @@ static loom_status choose_context(loom_session *session, const loom_node *node, 
     if (child->node != LOOM_NODE_NONE) return LOOM_OK;
     at->inner = at->context;
     at->inner_known = true;
-    return giver == LOOM_STEP_NONE ? LOOM_OK : domain_of(session, giver, &at->inner, err);
+    return giver == LOOM_STEP_NONE ? LOOM_OK : domain_of(session, giver, at->node, &at->inner, err);
 }
 
 /* ---- one node ---- */
@@ -217,7 +221,7 @@ static loom_status build_operator(loom_session *session, const loom_node *node, 
         if (!named && at->context != LOOM_STEP_NONE)
             arguments[count++] = at->context;
         else if (!named)
-            LOOM_TRY(program_domain(session, node, &arguments[count++], err));
+            LOOM_TRY(program_domain(session, at->node, &arguments[count++], err));
     }
     LOOM_TRY(add_operator(session, node->op, arguments, count, step));
     return note_domain_source(session, node, *step);

@@ -239,6 +239,7 @@ static void fill_summary(loom_session *session, loom_summary *summary, double st
     summary->computed = session->computed;
     summary->reused = session->reused;
     summary->failed = session->failed;
+    if (session->ring) summary->ring = session->ring;
     summary->workers = session->crew ? session->workers : 0;
     summary->worker_deaths = session->deaths;
     summary->bytes_written = bytes_written(session);

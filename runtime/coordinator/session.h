@@ -75,6 +75,7 @@ typedef struct loom_session {
     uint32_t failure_count, failure_capacity;
 
     uint32_t workers;
+    const char *ring;   /* how workers write: "io_uring" or "posix"; "" until there are workers */
     uint64_t in_flight; /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
     uint32_t deaths;
@@ -84,9 +85,10 @@ typedef struct loom_session {
 /* ---- lower.c ---- */
 /* The step of a plan node in a context (a domain step, or LOOM_STEP_NONE). */
 loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t context, uint32_t *step, loom_error *err);
-/* A step of an internal operator ("loom.save"); it settles like any other. */
+/* A step of an internal operator ("loom.save"); it settles like any other. Messages about it name the plan node
+ * `blame`. */
 loom_status loom_lower_internal(loom_session *session, const char *name, const uint32_t *arguments, uint32_t count,
-                                uint32_t *step, loom_error *err);
+                                loom_node_index blame, uint32_t *step, loom_error *err);
 
 /* ---- expand.c ---- */
 /* True for operators whose result is given by separate items: for, map, filter, sequence, and index or slices of those.

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/ring.h"
 #include "runtime/coordinator/session.h"
-#include "runtime/kernels/kernel.h"
 
 #define TOPOLOGY_KEY "topology"
 
@@ -37,6 +37,19 @@ static loom_status place(loom_session *session, const loom_topology *topology, l
     return loom_place(session, topology->domains, share, err);
 }
 
+/* Workers open rings of their own; opening one here tells which kind they will get, and why. */
+static loom_status choose_ring(loom_session *session, loom_error *err) {
+    loom_ring *ring;
+    char reason[160] = "", line[256];
+    LOOM_TRY(loom_ring_open(session->config->io.ring, (unsigned)session->config->io.depth, &ring, reason, err));
+    session->ring = loom_ring_kind_of(ring) == LOOM_RING_URING ? "io_uring" : "posix";
+    loom_ring_close(ring);
+    if (!reason[0] || !session->options->notice) return LOOM_OK;
+    snprintf(line, sizeof line, "writing without io_uring: %s", reason);
+    session->options->notice(line, session->options->context);
+    return LOOM_OK;
+}
+
 loom_status loom_engage(loom_session *session, loom_error *err) {
     if (session->crew) return LOOM_OK;
     const loom_config *config = session->config;
@@ -47,6 +60,7 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
     loom_segment_options segment = {.workers = session->workers,
                                     .tasks_max = (uint32_t)config->memory.tasks_max,
                                     .heap_bytes = config->memory.segment_bytes};
+    LOOM_TRY(choose_ring(session, err));
     loom_operator_table_signature(session->operators, segment.table_signature);
     if (!session->segment) LOOM_TRY(loom_segment_create(&segment, &session->segment, err));
     if (!session->committer)

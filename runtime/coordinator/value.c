@@ -58,14 +58,15 @@ loom_status loom_step_value(loom_session *session, uint32_t index, loom_arena *a
 
 void loom_describe_step(const loom_session *session, uint32_t index, loom_error *err) {
     const loom_step *step = &session->graph.steps[index];
-    if (step->node == LOOM_NODE_NONE) {
+    loom_node_index named = step->node != LOOM_NODE_NONE ? step->node : step->blame;
+    if (named == LOOM_NODE_NONE) {
         if (step->op) loom_error_node(err, step->op->name);
         return;
     }
-    const loom_node *node = loom_plan_node(session->plan, step->node);
+    const loom_node *node = loom_plan_node(session->plan, named);
     char hex[LOOM_ID_HEX_BYTES], text[160];
     loom_id_hex(&node->id, hex);
-    snprintf(text, sizeof text, "%s %.8s", step->op ? step->op->name : node->op ? node->op->name : "constant", hex);
+    snprintf(text, sizeof text, "%s %.8s", node->op ? node->op->name : "constant", hex);
     loom_error_at(err, node->position.file, node->position.line, node->position.column);
     loom_error_node(err, text);
 }
