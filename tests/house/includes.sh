@@ -1,0 +1,31 @@
+#!/bin/sh
+# includes.sh - an include may only point down: runtime > planner, io > shm. Siblings never include each other.
+set -u
+cd "$VOXLOOM_SOURCE" || exit 1
+failures=0
+
+# forbid ROOM OTHER...: no file of ROOM includes a header of OTHER.
+forbid() {
+    room=$1
+    shift
+    for other in "$@"; do
+        found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$other/" "$room" --include='*.c' --include='*.h' --include='*.cpp')
+        [ -n "$found" ] || continue
+        failures=$((failures + 1))
+        echo "$room/ must not include $other/:"
+        echo "$found"
+    done
+}
+forbid shm io planner runtime tests perf
+forbid io planner runtime tests perf
+forbid planner io runtime tests perf
+forbid runtime tests perf
+
+# Every file that may be included is named from the root, so that the rule above can be read.
+relative=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"\.\.?/' shm io planner runtime --include='*.c' --include='*.h' --include='*.cpp')
+if [ -n "$relative" ]; then
+    failures=$((failures + 1))
+    echo "includes are named from the root of the repository:"
+    echo "$relative"
+fi
+[ "$failures" -eq 0 ]

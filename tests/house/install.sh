@@ -1,0 +1,35 @@
+#!/bin/sh
+# install.sh - an installed copy, in a folder of its own: the programs start, and a C program is built against header and
+# library and runs a voxloom program. Compiled as the documentation says, without a look into the source tree.
+set -eu
+[ -n "$VOXLOOM_SANITIZE" ] && { echo "skipped: a host program without the sanitizer cannot load this library"; exit 77; }
+folder=$(mktemp -d "${TMPDIR:-/tmp}/loom-install-XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+"$VOXLOOM_CMAKE" --install "$VOXLOOM_BUILD" --prefix "$folder/usr" >"$folder/log" || { cat "$folder/log"; exit 1; }
+
+library=$(dirname "$(find "$folder/usr" -name 'libvoxloom.so')")
+[ -f "$library/pkgconfig/voxloom.pc" ] || { echo "no voxloom.pc"; exit 1; }
+"$folder/usr/bin/voxloom" --version | grep -q '^voxloom [0-9]'
+
+cat >"$folder/host.c" <<'PROGRAM'
+#include <string.h>
+#include <voxloom.h>
+
+int main(int argc, char **argv) {
+    const loom_runtime_options options = {
+        .size = sizeof options, .store_path = ":memory:", .workers = 1, .worker_program = argc > 1 ? argv[1] : NULL};
+    const char *program = "print \"six\" fold + [1, 2, 3]";
+    loom_error err = {0};
+    loom_runtime *runtime = NULL;
+    if (loom_runtime_open(&options, &runtime, &err) != LOOM_OK ||
+        loom_runtime_run_text(runtime, "six.imgql", program, strlen(program), stdout, NULL, &err) != LOOM_OK) {
+        loom_error_print(&err, stderr);
+        return 1;
+    }
+    loom_runtime_close(runtime);
+    return 0;
+}
+PROGRAM
+"$VOXLOOM_CC" -std=c11 -Wall -Wextra -Werror -I"$folder/usr/include" "$folder/host.c" -L"$library" -lvoxloom -o "$folder/host"
+got=$(LD_LIBRARY_PATH=$library "$folder/host" "$folder/usr/bin/voxloom-worker")
+[ "$got" = "six=6.0" ] || { echo "the host program printed: $got"; exit 1; }
