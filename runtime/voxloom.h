@@ -3,7 +3,7 @@
  *     #include <voxloom.h>
  *
  *     loom_error err = {0};
- *     loom_runtime *runtime;
+ *     loom_runtime *runtime = NULL;
  *     loom_report *report;
  *     const char *program = "print \"sum\" 1 + 2";
  *     if (loom_runtime_open(NULL, &runtime, &err) != LOOM_OK ||
