@@ -177,10 +177,16 @@ static uint8_t *mask_pixels(const loom_image_header *header, const void *mask, c
     return inside;
 }
 
+/* Within two pixels of the outside: a line that is seen at a glance, inside the mask. */
 static bool is_edge(const uint8_t *inside, const loom_canvas *canvas, uint64_t x, uint64_t y) {
-    const uint8_t *at = inside + y * canvas->width + x;
-    return (x > 0 && !at[-1]) || (x + 1 < canvas->width && !at[1]) || (y > 0 && !*(at - canvas->width)) ||
-           (y + 1 < canvas->height && !at[canvas->width]);
+    for (uint64_t reach = 1; reach <= 2; reach++) {
+        const uint8_t *at = inside + y * canvas->width + x;
+        if ((x >= reach && !*(at - reach)) || (x + reach < canvas->width && !at[reach])) return true;
+        if ((y >= reach && !*(at - reach * canvas->width)) ||
+            (y + reach < canvas->height && !at[reach * canvas->width]))
+            return true;
+    }
+    return false;
 }
 
 static void draw_mask(const uint8_t *inside, loom_canvas *canvas) {
@@ -189,7 +195,7 @@ static void draw_mask(const uint8_t *inside, loom_canvas *canvas) {
         for (uint64_t x = 0; x < canvas->width; x++) {
             if (!inside[y * canvas->width + x]) continue;
             uint8_t *pixel = canvas->rgb + 3 * (y * canvas->width + x);
-            unsigned share = is_edge(inside, canvas, x, y) ? 100 : 30; /* percent of red */
+            unsigned share = is_edge(inside, canvas, x, y) ? 100 : 25; /* percent of red */
             for (int i = 0; i < 3; i++)
                 pixel[i] = (uint8_t)((pixel[i] * (100 - share) + red[i] * share) / 100);
         }

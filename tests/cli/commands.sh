@@ -153,7 +153,7 @@ expect 2 phantom a.nii.gz --size 0x1x1
 expect 2 phantom a.nii.gz --seed -1
 expect 2 phantom a.jpg
 says err "ends in neither"
-expect 1 phantom /nowhere/at/all/a.nii.gz --size 8x8x8
+expect 1 phantom a.nii.gz/inside-a-file.nii.gz --size 8x8x8
 expect 0 view a.nii.gz a.png --over a.nii.gz --axis x --slice 3
 checks=$((checks + 1))
 [ "$(od -An -tx1 -N8 a.png | tr -d ' ')" = 89504e470d0a1a0a ] || { failures=$((failures + 1)); echo "FAILED: a.png is no PNG"; }
