@@ -128,10 +128,11 @@ static void add_body(const record_writer *w, const loom_template *body) {
 static loom_status add_record(const record_writer *w, loom_function *function, const record_path *outer, int level) {
     record_path path = {.outer = outer, .name = function->name, .depth = outer ? outer->depth + 1 : 1};
     if (path.depth > DEEPEST_RECORD || w->text->buffer.length > LARGEST_RECORD)
-        return loom_fail(w->err, LOOM_TOO_LARGE,
-                         "the functions that a for, filter or map body calls refer to one another too deeply (through "
-                         "'%.100s'); compute parts of them outside the body",
-                         function->name->text);
+        return loom_fail(
+            w->err, LOOM_TOO_LARGE,
+            "the functions that a for, filter or map body calls lead to too many others (through '%.100s'); "
+            "compute parts of them outside the body",
+            function->name->text);
     if (!loom_template_print(function->body, w->plan->arena) || !loom_function_link(w->plan, function))
         return loom_plan_no_memory(w->err);
     static const loom_links none;

@@ -177,6 +177,11 @@ static loom_status open_fold(loom_parser *parser) {
     return push_frame(parser, frame);
 }
 
+/* Behind a label the set that was accepted is the one for any string; elsewhere it is the exact one. */
+static loom_token_set expected_expression(const loom_parser *parser) {
+    return parser->accepted & LOOM_TOKEN_BIT(END) ? LOOM_CONTEXT_EXPRESSION : parser->accepted;
+}
+
 static loom_status at_expression(loom_parser *parser, state *next) {
     *next = AT_EXPRESSION;
     switch (parser->token.kind) {
@@ -191,7 +196,7 @@ static loom_status at_expression(loom_parser *parser, state *next) {
     default:
         *next = AT_OPERAND;
         if (parser->token.kind >= LOOM_TOKEN_COUNT || !((LOOM_CONTEXT_OPERAND >> parser->token.kind) & 1))
-            return loom_parser_fail(parser, LOOM_CONTEXT_EXPRESSION);
+            return loom_parser_fail(parser, expected_expression(parser));
         return push_frame(parser, (loom_parse_frame){.kind = FRAME_INFIX, .place = loom_parser_place(parser)});
     }
 }
