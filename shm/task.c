@@ -47,7 +47,7 @@ static void set_all_bits(_Atomic uint64_t *pending, uint32_t argument_count) {
 
 loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, uint32_t argument_count, uint32_t *index,
                              loom_error *err) {
-    loom_task *task;
+    loom_task *task = NULL;
     if (argument_count > LOOM_ARGUMENTS_MAX)
         return loom_fail(err, LOOM_TOO_LARGE, "a task cannot have %u arguments; %u are possible", argument_count,
                          LOOM_ARGUMENTS_MAX);
@@ -71,7 +71,7 @@ loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, u
 }
 
 loom_status loom_task_create_done(loom_segment *segment, uint32_t *index, loom_error *err) {
-    loom_task *task;
+    loom_task *task = NULL;
     LOOM_TRY(new_task(segment, &task, index, err));
     atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_WAITING, 0, 0), memory_order_relaxed);
     count_task(segment, *index);
