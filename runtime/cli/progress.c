@@ -27,10 +27,10 @@ void loom_progress_line(const loom_progress *progress, char *text, size_t capaci
     char written[LOOM_HUMAN_BYTES], left[LOOM_HUMAN_BYTES], eta[64] = "";
     double percent = progress->nodes_total > 0 ? 100 * (double)progress->nodes_done / (double)progress->nodes_total : 0;
     double seconds = seconds_left(progress);
-    if (seconds >= 0) snprintf(eta, sizeof eta, ", about %s left", loom_human_seconds(seconds, left));
+    if (seconds >= 0) snprintf(eta, sizeof eta, ", %s left", loom_human_seconds(seconds, left));
     snprintf(text, capacity,
              "%" PRIu64 "/%" PRIu64 " nodes (%.0f%%), %" PRIu64 " from store, %s written, %" PRIu32 "/%" PRIu32
-             " workers busy%s",
+             " busy%s",
              progress->nodes_done, progress->nodes_total, percent, progress->nodes_reused,
              loom_human_bytes(progress->bytes_written, written), progress->workers_busy, progress->workers, eta);
 }

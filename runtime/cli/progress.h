@@ -22,7 +22,7 @@ void loom_progress_show(loom_progress_view *view, const loom_progress *progress)
 /* Takes the live line away, before anything else is printed on the terminal and at the end. */
 void loom_progress_clear(loom_progress_view *view);
 
-/* The line: "1200/5678 nodes (21%), 310 from store, 1.2 GiB written, 4/4 workers busy, about 12 s left". */
+/* The line: "1200/5678 nodes (21%), 310 from store, 1.2 GiB written, 4/4 busy, 12 s left". */
 void loom_progress_line(const loom_progress *progress, char *text, size_t capacity);
 
 #endif

@@ -79,14 +79,13 @@ static void test_progress_line(void **state) {
                               .seconds = 30};
     loom_progress_line(&progress, line, sizeof line);
     /* 60 nodes were computed in 30 s, 300 are left: 150 s. */
-    assert_string_equal(line,
-                        "100/400 nodes (25%), 40 from store, 3.0 MiB written, 3/4 workers busy, about 2 min 30 s left");
+    assert_string_equal(line, "100/400 nodes (25%), 40 from store, 3.0 MiB written, 3/4 busy, 2 min 30 s left");
     progress.seconds = 0.5;
     loom_progress_line(&progress, line, sizeof line);
     assert_null(strstr(line, "left"));
     progress = (loom_progress){.seconds = 10};
     loom_progress_line(&progress, line, sizeof line);
-    assert_string_equal(line, "0/0 nodes (0%), 0 from store, 0 B written, 0/0 workers busy");
+    assert_string_equal(line, "0/0 nodes (0%), 0 from store, 0 B written, 0/0 busy");
 }
 
 /* Not a terminal: plain lines, at least five seconds apart, and nothing to take away. */
