@@ -311,7 +311,7 @@ static loom_status read_imports(loom_json_plan *r) {
 }
 
 static loom_status read_plan(loom_json_plan *r) {
-    LOOM_TRY(loom_json_read(r->json_arena, r->source, LOOM_BAD_PLAN, &r->root, r->err));
+    LOOM_TRY(loom_json_parse(r->json_arena, r->source, LOOM_BAD_PLAN, &r->root, r->err));
     if (r->root.kind != LOOM_JSON_OBJECT) return wrong_kind(r, &r->root, "a plan", LOOM_JSON_OBJECT);
     const loom_json *nodes, *goals;
     LOOM_TRY(loom_json_plan_member(r, &r->root, "nodes", LOOM_JSON_ARRAY, &nodes));
