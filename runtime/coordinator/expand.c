@@ -329,8 +329,9 @@ static loom_status gather(expansion *at, uint32_t *steps, uint32_t count, uint32
         uint32_t parts = 0;
         for (uint32_t first = 0; first < count; first += LOOM_ARGUMENTS_MAX) {
             uint32_t left = count - first, size = left < LOOM_ARGUMENTS_MAX ? left : LOOM_ARGUMENTS_MAX;
-            LOOM_TRY(
-                loom_lower_internal(at->session, operator_name, steps + first, size, blame, &steps[parts++], at->err));
+            uint32_t part; /* not written over the items before they are read */
+            LOOM_TRY(loom_lower_internal(at->session, operator_name, steps + first, size, blame, &part, at->err));
+            steps[parts++] = part;
         }
         count = parts;
         operator_name = "loom.concat";
