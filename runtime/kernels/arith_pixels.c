@@ -15,7 +15,7 @@ typedef double wide_double;
         return d == 0;                                                                                                 \
     }                                                                                                                  \
     static inline type_ divide_##type_(type_ n, type_ d) {                                                             \
-        return d == 0 ? (max_) : (type_)(n / d);                                                                       \
+        return (type_)(d == 0 ? (max_) : n / d);                                                                       \
     }                                                                                                                  \
     static inline type_ abs_##type_(type_ v) {                                                                         \
         return v;                                                                                                      \
@@ -35,7 +35,7 @@ DEFINE_UNSIGNED_DIVIDE(uint64_t, UINT64_MAX)
     }                                                                                                                  \
     static inline type_ divide_##type_(type_ n, type_ d) {                                                             \
         if (d == 0) return (max_);                                                                                     \
-        return d == -1 ? negate_##type_(n) : (type_)(n / d);                                                           \
+        return (type_)(d == -1 ? negate_##type_(n) : n / d);                                                           \
     }                                                                                                                  \
     static inline type_ abs_##type_(type_ v) {                                                                         \
         return v < 0 ? negate_##type_(v) : v;                                                                          \
