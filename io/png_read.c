@@ -12,6 +12,8 @@
 #include "io/volume_private.h"
 
 #define PIXELS_MAX ((uint64_t)1 << 31)
+/* Of a chunk that is no pixel data (comments, colour profiles). */
+#define CHUNK_BYTES_MAX 8000000u
 
 typedef struct png_job {
     loom_volume *volume;
@@ -46,12 +48,21 @@ static PNG_NORETURN void leave(png_job *job, loom_status status) {
     png_longjmp(job->png, 1);
 }
 
+/* libpng allocates what a chunk's length field claims, up to 2 GiB: its own limit only warns. */
+static void check_chunk(png_structp png, const png_job *job, png_const_bytep start) {
+    uint64_t length = png_get_uint_32(start);
+    bool pixels = memcmp(start + 4, "IDAT", 4) == 0;
+    if (length > job->volume->input.bytes) png_error(png, "it ends early");
+    if (!pixels && length > CHUNK_BYTES_MAX) png_error(png, "a chunk is too long");
+}
+
 static void on_read(png_structp png, png_bytep bytes, size_t length) {
     png_job *job = png_get_io_ptr(png);
     size_t got;
     loom_status status = loom_stream_read(job->volume->stream, bytes, length, &got, job->err);
     if (status != LOOM_OK) leave(job, status);
     if (got < length) png_error(png, "it ends early");
+    if (length == 8 && (png_get_io_state(png) & PNG_IO_MASK_LOC) == PNG_IO_CHUNK_HDR) check_chunk(png, job, bytes);
 }
 
 /* False if libpng or the step gave up; see job->status and job->message. */

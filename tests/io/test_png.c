@@ -276,6 +276,27 @@ static void sizes_that_lie(void **state) {
     }
 }
 
+/* libpng would allocate a gigabyte for this sCAL chunk. */
+static void a_chunk_that_lies_about_its_length(void **state) {
+    (void)state;
+    const unsigned char rows[] = {0, 7};
+    picture p = {
+        .width = 1, .height = 1, .depth = 8, .rows = rows, .rows_bytes = 2, .scale = "0.5\0002.25", .scale_bytes = 8};
+    make_png(&p, &file);
+    file.data[33] = 0x40; /* the length field after IHDR's 8 + 25 bytes */
+    write_file(scratch_path("chunk.png"), file.data, file.length);
+    assert_int_equal(expect_refusal(scratch_path("chunk.png"), "ends early"), LOOM_BAD_INPUT);
+    /* A comment of nine megabytes that is really there. */
+    size_t length = 9000000;
+    unsigned char *comment = calloc(1, length + 45);
+    memcpy(comment, file.data, 33);
+    const unsigned char field[8] = {0, 0x89, 0x54, 0x40, 't', 'E', 'X', 't'};
+    memcpy(comment + 33, field, 8);
+    write_file(scratch_path("comment.png"), comment, length + 45);
+    assert_int_equal(expect_refusal(scratch_path("comment.png"), "too long"), LOOM_BAD_INPUT);
+    free(comment);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_colour_type_and_depth),
@@ -285,6 +306,7 @@ int main(void) {
         cmocka_unit_test(round_trips),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(sizes_that_lie),
+        cmocka_unit_test(a_chunk_that_lies_about_its_length),
     };
     return cmocka_run_group_tests_name("io png", tests, scratch_setup, scratch_teardown);
 }
