@@ -43,13 +43,20 @@ cores() {
     getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2
 }
 
+# quietly LOG COMMAND...: its output goes to LOG, and is shown if it fails.
+quietly() {
+    log=$1
+    shift
+    "$@" >"$log" 2>&1 || { cat "$log" >&2; fail "$1 failed; its output is above and in $log"; }
+}
+
 # build FOLDER CMAKE_ARGUMENT...: configures and builds.
 build() {
     folder=$1
     shift
-    cmake -S "$root" -B "$folder" "$@" >"$folder.log" 2>&1 || { cat "$folder.log" >&2; fail "cmake could not configure $folder"; }
-    rm -f "$folder.log"
-    cmake --build "$folder" --parallel "$(cores)" || fail "the build of $folder failed"
+    mkdir -p "$folder"
+    quietly "$folder/configure.log" cmake -S "$root" -B "$folder" "$@"
+    quietly "$folder/build.log" cmake --build "$folder" --parallel "$(cores)"
 }
 
 # run_tests FOLDER

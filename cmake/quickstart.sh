@@ -6,7 +6,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/packages.sh"
 
 install_packages $voxloom_packages
-say "Building voxloom"
+say "Building voxloom: about half a minute"
 build "$root/build" -C "$root/cmake/release.cmake" -DVOXLOOM_TESTS=OFF
 
 sample=$root/build/sample
