@@ -191,7 +191,7 @@ static loom_status create_tables(loom_index *index, const uint8_t uuid[16], loom
 }
 
 static loom_status prepare_tables(loom_index *index, const loom_index_options *options, loom_error *err) {
-    bool fresh;
+    bool fresh = false;
     LOOM_TRY(open_existing_tables(index, options->uuid, &fresh, err));
     if (!fresh) return LOOM_OK;
     if (index->read_only)
