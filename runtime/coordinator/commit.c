@@ -116,12 +116,15 @@ static void note_difference(loom_committer *committer, const loom_task *task, co
     pthread_mutex_unlock(&committer->lock);
 }
 
+static loom_status forget(loom_batch *batch, const loom_id *rkey, loom_error *err) {
+    loom_status status = loom_batch_delete(batch, rkey, err);
+    return status == LOOM_NOT_FOUND ? LOOM_OK : status;
+}
+
 static loom_status put_entry(loom_committer *committer, loom_batch *batch, const entry *item, loom_error *err) {
-    if (item->task == LOOM_TASK_NONE) {
-        loom_status status = loom_batch_delete(batch, &item->id, err);
-        return status == LOOM_NOT_FOUND ? LOOM_OK : status;
-    }
+    if (item->task == LOOM_TASK_NONE) return forget(batch, &item->id, err);
     const loom_task *task = loom_segment_task(committer->segment, item->task);
+    if (task->flags & LOOM_TASK_REPLACES) LOOM_TRY(forget(batch, &task->rkey, err));
     loom_buffer recipe = {0};
     loom_arena_reset(committer->arena);
     loom_status status = recipe_of(committer, task, &recipe);

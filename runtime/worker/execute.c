@@ -100,7 +100,10 @@ static loom_status take_stored(loom_worker *worker, const loom_operator *op, boo
     if (status != LOOM_OK) return status;
     if (op->flags & LOOM_OP_EFFECT) LOOM_TRY(effect_holds(worker, &result, &holds));
     loom_error damage = {0};
-    if (!holds || loom_store_verify(worker->store, &result, &damage) != LOOM_OK) return LOOM_OK; /* computed again */
+    if (!holds || loom_store_verify(worker->store, &result, &damage) != LOOM_OK) {
+        task->flags |= LOOM_TASK_REPLACES; /* computed again; else the first, bad one would be kept for ever */
+        return LOOM_OK;
+    }
     if (result.payload_bytes) LOOM_TRY(put_payload(worker, result.payload, result.payload_bytes, err));
     LOOM_TRY(put_hashes(worker, result.block_hashes, loom_extent_block_count(result.bulk.bytes), err));
     task->bulk = result.bulk;
@@ -257,7 +260,7 @@ static void forget_attempt(loom_task *task) {
     task->payload = task->hashes = task->memo = task->error = 0;
     task->bulk = (loom_placement){0};
     task->root[0] = task->root[1] = 0;
-    task->flags &= (uint8_t)~LOOM_TASK_BLOB;
+    task->flags &= (uint8_t)~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES);
     task->origin = LOOM_ORIGIN_NONE;
     task->cost_us = 0;
 }
