@@ -71,8 +71,24 @@ static loom_status make_parents(char *path, loom_error *err) {
     return LOOM_OK;
 }
 
+/* True if the file holds just that: then it is left alone, and whoever watches it is not disturbed. */
+static bool holds_already(const char *path, const loom_buffer *text) {
+    struct stat facts;
+    FILE *file = fopen(path, "rbe");
+    if (!file) return false;
+    bool same = fstat(fileno(file), &facts) == 0 && S_ISREG(facts.st_mode) && (size_t)facts.st_size == text->length;
+    unsigned char piece[4096];
+    for (size_t at = 0; same && at < text->length; at += sizeof piece) {
+        size_t left = text->length - at, length = left < sizeof piece ? left : sizeof piece;
+        same = fread(piece, 1, length, file) == length && memcmp(piece, (const char *)text->bytes + at, length) == 0;
+    }
+    fclose(file);
+    return same;
+}
+
 /* Whole or not at all: written beside the target, then renamed over it. */
 static loom_status write_file(const char *path, const loom_buffer *text, loom_error *err) {
+    if (holds_already(path, text)) return LOOM_OK;
     size_t length = strlen(path);
     char *temporary = malloc(length + 16);
     if (!temporary) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while saving %s", path);
