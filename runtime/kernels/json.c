@@ -219,16 +219,39 @@ static loom_status read_array(reader *in, loom_value *value) {
     return LOOM_OK;
 }
 
-/* A repeated name keeps its first place and its last value, as a Python dict does. */
-static loom_status add_member(reader *in, list *members, const loom_field *member) {
+/* FNV-1a: only spreads names over a table that is discarded at once. */
+static size_t hash_name(const loom_field *field) {
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t k = 0; k < field->name_length; k++)
+        hash = (hash ^ (unsigned char)field->name[k]) * UINT64_C(1099511628211);
+    return (size_t)(hash ^ hash >> 32);
+}
+
+static bool same_name(const loom_field *a, const loom_field *b) {
+    return a->name_length == b->name_length && (a->name_length == 0 || memcmp(a->name, b->name, a->name_length) == 0);
+}
+
+/* A repeated name keeps its first place and its last value, as in a Python dict. */
+static loom_status merge_names(reader *in, list *members) {
+    size_t places = 16, kept = 0;
+    while (places < members->count * 2)
+        places *= 2;
+    size_t *table = loom_arena_array(in->arena, places, sizeof *table); /* member number + 1; 0 is free */
+    if (table == NULL) return no_memory(in);
     for (size_t k = 0; k < members->count; k++) {
-        loom_field *old = &members->fields[k];
-        if (old->name_length != member->name_length) continue;
-        if (member->name_length > 0 && memcmp(old->name, member->name, member->name_length) != 0) continue;
-        old->value = member->value;
-        return LOOM_OK;
+        const loom_field member = members->fields[k];
+        size_t place = hash_name(&member) & (places - 1);
+        while (table[place] != 0 && !same_name(&members->fields[table[place] - 1], &member))
+            place = (place + 1) & (places - 1);
+        if (table[place] == 0) {
+            members->fields[kept++] = member;
+            table[place] = kept;
+        } else {
+            members->fields[table[place] - 1].value = member.value;
+        }
     }
-    return add(in, members, member);
+    members->count = kept;
+    return LOOM_OK;
 }
 
 static loom_status read_object(reader *in, loom_value *value) {
@@ -246,11 +269,12 @@ static loom_status read_object(reader *in, loom_value *value) {
         skip_space(in);
         if (!take(in, ':')) return wrong(in, "`:` is expected here");
         LOOM_TRY(read_value(in, &member.value));
-        LOOM_TRY(add_member(in, &members, &member));
+        LOOM_TRY(add(in, &members, &member));
         skip_space(in);
         more = take(in, ',');
         if (!more && !take(in, '}')) return wrong(in, "`,` or `}` is expected here");
     }
+    if (members.count > 1) LOOM_TRY(merge_names(in, &members));
     *value = loom_record(members.fields, members.count);
     return LOOM_OK;
 }
