@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/platform_file.h"
+
 #define MAP_BYTES_DEFAULT (UINT64_C(1) << 40)
 #define MAP_BYTES_MIN (UINT64_C(1) << 20)
 #define READERS_MAX 2046u
@@ -441,6 +443,13 @@ static int begin_scan(loom_index *index, MDB_txn **txn) {
     return code;
 }
 
+/* Random look-ups want no read-ahead (MDB_NORDAHEAD); a scan of a file that is not cached is 30 times slower without.
+ */
+static void prefetch(const loom_index *index) {
+    mdb_filehandle_t fd;
+    if (mdb_env_get_fd(index->env, &fd) == MDB_SUCCESS) loom_file_prefetch(fd, 0, loom_index_bytes(index));
+}
+
 static void end_scan(loom_index *index, MDB_txn *txn) {
     mdb_txn_abort(txn);
     pthread_mutex_lock(&index->lock);
@@ -452,6 +461,7 @@ loom_status loom_index_scan(loom_index *index, loom_row_visit visit, void *conte
     MDB_txn *txn;
     int code = begin_scan(index, &txn);
     if (code != MDB_SUCCESS) return loom_index_fail(index, code, "cannot read", err);
+    prefetch(index);
     MDB_cursor *cursor;
     MDB_val key, value;
     code = mdb_cursor_open(txn, index->rows, &cursor);

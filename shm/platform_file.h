@@ -26,6 +26,9 @@ int loom_file_punch(int fd, uint64_t offset, uint64_t length);
 /* Sets the length; EFBIG instead of SIGXFSZ beyond RLIMIT_FSIZE. */
 int loom_file_resize(int fd, uint64_t length);
 
+/* Advises that the range will be read soon: starts reading it into the page cache where that can be asked for. */
+void loom_file_prefetch(int fd, uint64_t offset, uint64_t length);
+
 /* A new anonymous file in memory, close-on-exec, shareable by descriptor. `name` (<= 31 letters) is for reports. */
 int loom_memory_file(const char *name, int *fd);
 
