@@ -129,9 +129,22 @@ static loom_status bad_character(loom_parser *parser) {
                          quoted);
 }
 
+/* The classes that the lexer tries in a context: spellings of another class that is tried too are not listed, nor is the
+ * end of input. */
+static loom_token_set lexed_classes(loom_token_set accepted) {
+    const loom_token_set keywords = LOOM_TOKEN_BIT(DO) | LOOM_TOKEN_BIT(FALSE) | LOOM_TOKEN_BIT(FILTER) |
+                                    LOOM_TOKEN_BIT(FOLD) | LOOM_TOKEN_BIT(FOR) | LOOM_TOKEN_BIT(IMPORT) |
+                                    LOOM_TOKEN_BIT(IN) | LOOM_TOKEN_BIT(LET) | LOOM_TOKEN_BIT(PRINT) |
+                                    LOOM_TOKEN_BIT(SAVE) | LOOM_TOKEN_BIT(TRUE);
+    accepted &= ~LOOM_TOKEN_BIT(END);
+    if (accepted & LOOM_TOKEN_BIT(IDENTIFIER)) accepted &= ~keywords;
+    if (accepted & LOOM_TOKEN_BIT(OPERATOR)) accepted &= ~(LOOM_TOKEN_BIT(COLON) | LOOM_TOKEN_BIT(EQUAL));
+    return accepted;
+}
+
 loom_status loom_parser_fail(loom_parser *parser, loom_token_set expected) {
     if (parser->token.kind == LOOM_TOKEN_BAD) return bad_character(parser);
-    if (parser->token.kind == LOOM_TOKEN_MISPLACED) expected = parser->accepted;
+    if (parser->token.kind == LOOM_TOKEN_MISPLACED) expected = lexed_classes(parser->accepted);
     char list[600] = "", found[300] = "end of input";
     list_expected(expected, list, sizeof list);
     loom_place place = loom_parser_place(parser);

@@ -348,6 +348,8 @@ static loom_status after_operand(loom_parser *parser, part *value, state *next) 
         value->expr = NULL; /* `[:]` finishes the frame with no stop */
         return open_brackets(parser, sequence, next);
     }
+    bool after_name = parser->accepted == LOOM_CONTEXT_NAME;
+    if (parser->token.kind == LOOM_TOKEN_EQUAL && after_name) return loom_parser_fail(parser, LOOM_CONTEXT_VALUE);
     LOOM_TRY(apply_operators(parser, value));
     if (parser->token.kind != LOOM_TOKEN_OPERATOR || parser->lexer.source->printed) {
         parser->frame_count--;
