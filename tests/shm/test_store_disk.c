@@ -579,6 +579,11 @@ static void a_file_size_limit_is_an_error_not_a_signal(void **state) {
     loom_store_close(store);
 }
 
+#if defined(__has_feature) /* clang */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #define ADDRESS_SANITIZER 1
 #else
