@@ -48,31 +48,63 @@ static inline bool is_hidden(float d1, float d2, float d3, float x1, float x2, f
     return c * d2 - b * d1 - a * d3 - a * b * c > 0;
 }
 
-/* Replaces line[0], line[stride], ... (squared distances over the axes done so far) by those over this axis too. */
-static void transform_line(const axis *along, envelope work, float *line, uint64_t stride) {
+/* Replaces the line's squared distances over the axes done so far by those over this axis too. */
+static void transform_line(const axis *along, envelope work, float *restrict line) {
     float *restrict g = work.height, *restrict h = work.place;
+    const float *restrict site = along->site, *restrict voxel = along->voxel;
+    const int64_t count = (int64_t)along->count;
     int64_t top = -1;
-    for (uint64_t i = 0; i < along->count; i++) {
-        float d = line[i * stride], x = along->site[i];
+    float g1 = 0, h1 = 0, g2 = 0, h2 = 0; /* the last two parabolas, also on the stack */
+    for (int64_t i = 0; i < count; i++) {
+        float d = line[i], x = site[i];
         if (d == FAR) continue;
-        while (top >= 1 && is_hidden(g[top - 1], g[top], d, h[top - 1], h[top], x))
+        while (top >= 1 && is_hidden(g1, g2, d, h1, h2, x)) {
             top--;
+            g2 = g1;
+            h2 = h1;
+            g1 = g[top > 0 ? top - 1 : 0];
+            h1 = h[top > 0 ? top - 1 : 0];
+        }
         top++;
         g[top] = d;
         h[top] = x;
+        g1 = g2;
+        h1 = h2;
+        g2 = d;
+        h2 = x;
     }
     if (top < 0) return;
+    /* One more parabola, never the lowest, ends every search. */
+    g[top + 1] = INFINITY;
+    h[top + 1] = 0;
     int64_t lowest = 0;
-    for (uint64_t i = 0; i < along->count; i++) {
-        float x = along->voxel[i];
+    for (int64_t i = 0; i < count; i++) {
+        float x = voxel[i];
         float d1 = g[lowest] + (h[lowest] - x) * (h[lowest] - x);
-        while (lowest < top) {
+        for (;;) {
             float d2 = g[lowest + 1] + (h[lowest + 1] - x) * (h[lowest + 1] - x);
             if (d1 <= d2) break;
             lowest++;
             d1 = d2;
         }
-        line[i * stride] = d1;
+        line[i] = d1;
+    }
+}
+
+/* The first axis: sites are where the line is 0, so the nearest one to either side decides. */
+static void transform_first(const axis *along, const uint8_t *restrict is_site, float *restrict line) {
+    const float *restrict site = along->site, *restrict voxel = along->voxel;
+    const int64_t count = (int64_t)along->count;
+    float place = -INFINITY;
+    for (int64_t i = 0; i < count; i++) {
+        place = is_site[i] ? site[i] : place;
+        line[i] = (place - voxel[i]) * (place - voxel[i]);
+    }
+    place = INFINITY;
+    for (int64_t i = count - 1; i >= 0; i--) {
+        place = is_site[i] ? site[i] : place;
+        float d = (place - voxel[i]) * (place - voxel[i]);
+        line[i] = d < line[i] ? d : line[i];
     }
 }
 
@@ -88,29 +120,39 @@ static void transform_axis(const axis *along, envelope work, float *block, float
                 for (uint64_t lane = 0; lane < lanes; lane++)
                     block[lane * along->count + i] = corner[i * stride + lane];
             for (uint64_t lane = 0; lane < lanes; lane++)
-                transform_line(along, work, block + lane * along->count, 1);
+                transform_line(along, work, block + lane * along->count);
             for (uint64_t i = 0; i < along->count; i++)
                 for (uint64_t lane = 0; lane < lanes; lane++)
                     corner[i * stride + lane] = block[lane * along->count + i];
         }
 }
 
-/* 0 on the boundary of the set (voxels with a neighbour outside it), FAR elsewhere, then the distances along x. */
-static void start(const loom_value *image, loom_box *inner, uint8_t *core, const axis *along, envelope work,
-                  float *voxels) {
+/* Marks the boundary of the set, voxels with a neighbour outside it, in one row; false if there is none. */
+static bool mark_boundary(const loom_value *image, uint64_t first, uint64_t width, uint8_t *restrict core) {
+    uint8_t any = 0, buffer[LOOM_CHUNK];
+    for (uint64_t x = 0; x < width; x += LOOM_CHUNK) {
+        size_t count = width - x < LOOM_CHUNK ? (size_t)(width - x) : LOOM_CHUNK;
+        const uint8_t *restrict truth = loom_as_bool(image, first + x, count, buffer);
+        for (size_t k = 0; k < count; k++) {
+            core[x + k] ^= truth[k];
+            any |= core[x + k];
+        }
+    }
+    return any != 0;
+}
+
+/* The squared distances along x: each slice is eroded, and what erosion took away is the boundary. */
+static void start(const loom_value *image, loom_box *inner, uint8_t *core, const axis *along, float *voxels) {
     uint64_t width = inner->width;
     for (uint64_t slice = 0; slice < inner->slices; slice++) {
         loom_box_slice(inner, slice, core);
         for (uint64_t i = 0; i < inner->slice_voxels; i += width) {
-            float *line = voxels + slice * inner->slice_voxels + i;
-            for (uint64_t x = 0; x < width; x += LOOM_CHUNK) {
-                uint8_t buffer[LOOM_CHUNK];
-                size_t count = width - x < LOOM_CHUNK ? (size_t)(width - x) : LOOM_CHUNK;
-                const uint8_t *truth = loom_as_bool(image, slice * inner->slice_voxels + i + x, count, buffer);
-                for (size_t k = 0; k < count; k++)
-                    line[x + k] = truth[k] > core[i + x + k] ? 0.0f : FAR;
-            }
-            transform_line(along, work, line, 1);
+            uint64_t first = slice * inner->slice_voxels + i;
+            if (mark_boundary(image, first, width, core + i))
+                transform_first(along, core + i, voxels + first);
+            else
+                for (uint64_t x = 0; x < width; x++)
+                    voxels[first + x] = FAR;
         }
     }
 }
@@ -128,7 +170,7 @@ static void finish(const loom_value *image, float *voxels, uint64_t total) {
     }
 }
 
-/* Scratch: that of the box, a slice of bytes, and 18 floats a voxel of the longest axis. */
+/* Scratch: that of the box, a slice of bytes, and 20 floats a voxel of the longest axis. */
 loom_status loom_run_dt(loom_call *call) {
     const loom_value *image = NULL;
     void *memory = NULL, *result = NULL;
@@ -141,14 +183,14 @@ loom_status loom_run_dt(loom_call *call) {
         LOOM_TRY(make_axis(call, header->size[d], header->spacing[d], &axes[d]));
         if (header->size[d] > longest) longest = header->size[d];
     }
-    LOOM_TRY(loom_scratch(call, longest, (LANES + 2) * sizeof(float), &memory));
+    LOOM_TRY(loom_scratch(call, longest + 1, (LANES + 2) * sizeof(float), &memory));
     float *block = memory;
-    envelope work = {.height = block + LANES * longest, .place = block + (LANES + 1) * longest};
+    envelope work = {.height = block + LANES * longest, .place = block + (LANES + 1) * longest + 1};
     LOOM_TRY(loom_box_open(call, image, LOOM_ERODE_TRUE, &inner));
     LOOM_TRY(loom_scratch(call, inner.slice_voxels, 1, &memory));
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &result));
     uint64_t total = loom_image_voxels(header);
-    start(image, &inner, memory, &axes[0], work, result);
+    start(image, &inner, memory, &axes[0], result);
     uint64_t stride = header->size[0];
     for (unsigned d = 1; d < header->rank; stride *= header->size[d++])
         transform_axis(&axes[d], work, block, result, stride, total);
