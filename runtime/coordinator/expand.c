@@ -8,7 +8,8 @@
 #include "runtime/coordinator/session.h"
 #include "runtime/kernels/kernel.h"
 
-#define DEPTH_MAX 200 /* loops over loops over loops ... */
+#define DEPTH_MAX 200                    /* loops over loops over loops ... */
+#define ANY_CONTEXT (LOOM_STEP_NONE - 1) /* no step has this number */
 
 typedef enum shape {
     SHAPE_VALUE,     /* not expandable: its value must be computed */
@@ -25,6 +26,7 @@ typedef struct expansion {
     uint32_t step;    /* the pending step that waits */
     uint32_t context; /* domain in which items are used */
     bool waiting;     /* a value is missing; the step has been told to wait for it */
+    bool contextual;  /* a value that decided was an open one: elsewhere the items may be others */
     loom_error *err;
 } expansion;
 
@@ -92,6 +94,9 @@ static loom_status no_memory(expansion *at) {
 static loom_status value_of(expansion *at, loom_node_index node, loom_value *value) {
     loom_session *session = at->session;
     uint32_t step;
+    loom_node_facts facts;
+    if (loom_facts_of(session->facts, node, &facts) != LOOM_OK) return no_memory(at);
+    at->contextual |= facts.openness != LOOM_CLOSED;
     LOOM_TRY(loom_lower(session, node, at->context, &step, at->err));
     step = loom_graph_resolve(&session->graph, step);
     loom_step *source = &session->graph.steps[step];
@@ -185,16 +190,30 @@ static loom_status filtered_items(expansion *at, const loom_node *node, int dept
 /* No services: the operators run here touch no image. */
 static const loom_call_services no_services;
 
+/* The numbers 0 .. count-1, made once and kept: a loop that picks item after item of another must not make them anew
+ * each time. */
+static loom_status numbers_to(expansion *at, uint32_t count, loom_value *sequence) {
+    loom_session *session = at->session;
+    if (count > session->number_count) {
+        uint32_t larger = count > session->number_count * 2 ? count : session->number_count * 2;
+        loom_value *grown = loom_arena_array(session->arena, larger, sizeof *grown); /* the old are still pointed to */
+        if (!grown) return no_memory(at);
+        for (uint32_t i = 0; i < larger; i++)
+            grown[i] = loom_int(i);
+        session->numbers = grown;
+        session->number_count = larger;
+    }
+    *sequence = loom_sequence(session->numbers, count);
+    return LOOM_OK;
+}
+
 /* Which of `count` items an index or slice picks: the kernel itself, run on the sequence 0 .. count-1. */
 static loom_status pick(expansion *at, const loom_node *node, uint32_t count, const loom_value *bounds,
                         loom_value *picked) {
     loom_arena *arena = at->session->arena;
-    loom_value *numbers = loom_arena_array(arena, count, sizeof *numbers);
     loom_value *arguments = loom_arena_array(arena, node->argument_count, sizeof *arguments);
-    if (!numbers || !arguments) return no_memory(at);
-    for (uint32_t i = 0; i < count; i++)
-        numbers[i] = loom_int(i);
-    arguments[0] = loom_sequence(numbers, count);
+    if (!arguments) return no_memory(at);
+    LOOM_TRY(numbers_to(at, count, &arguments[0]));
     for (uint32_t i = 1; i < node->argument_count; i++)
         arguments[i] = bounds[i];
     loom_call call = {.op = node->op,
@@ -256,8 +275,23 @@ static loom_status broadcast_items(expansion *at, const loom_node *node, int dep
     return LOOM_OK;
 }
 
-/* Items are found once per (node, context). */
-static loom_status remember(expansion *at, uint64_t key, const loom_items *items) {
+/* Items are found once per node, or once per (node, context) where they depend on it. */
+static uint64_t items_key(loom_node_index node, uint32_t context) {
+    return (uint64_t)node << 32 | context;
+}
+
+static bool recall(expansion *at, loom_node_index node, loom_items *items) {
+    loom_session *session = at->session;
+    uint32_t known = loom_memo_get(&session->expanded, items_key(node, ANY_CONTEXT));
+    if (known == LOOM_MEMO_NONE) {
+        known = loom_memo_get(&session->expanded, items_key(node, at->context));
+        at->contextual |= known != LOOM_MEMO_NONE;
+    }
+    if (known != LOOM_MEMO_NONE) *items = session->expansions[known];
+    return known != LOOM_MEMO_NONE;
+}
+
+static loom_status remember(expansion *at, loom_node_index node, const loom_items *items) {
     loom_session *session = at->session;
     if (session->expansion_count == session->expansion_capacity) {
         uint32_t capacity = session->expansion_capacity ? session->expansion_capacity * 2 : 64;
@@ -267,22 +301,18 @@ static loom_status remember(expansion *at, uint64_t key, const loom_items *items
         session->expansion_capacity = capacity;
     }
     session->expansions[session->expansion_count] = *items;
-    return loom_memo_set(&session->expanded, key, session->expansion_count++);
+    uint64_t key = items_key(node, at->contextual ? at->context : ANY_CONTEXT);
+    return loom_memo_set(&session->expanded, key, session->expansion_count++) == LOOM_OK ? LOOM_OK : no_memory(at);
 }
 
 static loom_status items_of(expansion *at, loom_node_index index, int depth, loom_items *items) {
     if (depth > DEPTH_MAX) return too_deep(at);
-    uint64_t key = (uint64_t)index << 32 | at->context;
-    uint32_t known = loom_memo_get(&at->session->expanded, key);
     *items = (loom_items){0};
-    if (known != LOOM_MEMO_NONE) {
-        *items = at->session->expansions[known];
-        return LOOM_OK;
-    }
+    if (recall(at, index, items)) return LOOM_OK;
     loom_node node = *loom_plan_node(at->session->plan, index);
     loom_value value;
-    bool waiting = at->waiting;
-    at->waiting = false;
+    bool waiting = at->waiting, contextual = at->contextual;
+    at->waiting = at->contextual = false;
     shape found;
     loom_status status = shape_of(at->session, index, &found);
     if (status != LOOM_OK) return no_memory(at);
@@ -314,8 +344,9 @@ static loom_status items_of(expansion *at, loom_node_index index, int depth, loo
         if (status == LOOM_OK && !at->waiting) status = elements_of_value(at, index, &value, items);
         break;
     }
-    if (status == LOOM_OK && !at->waiting) status = remember(at, key, items);
+    if (status == LOOM_OK && !at->waiting) status = remember(at, index, items);
     at->waiting |= waiting;
+    at->contextual |= contextual;
     return status;
 }
 

@@ -50,9 +50,11 @@ typedef struct loom_session {
     loom_graph_run graph;
     loom_memo lowered;  /* (plan node, context) -> step */
     loom_memo domains;  /* image step -> step of its domain record */
-    loom_memo expanded; /* (plan node, context) -> entry of `expansions` */
+    loom_memo expanded; /* (plan node, context or any) -> entry of `expansions` */
     loom_items *expansions;
     uint32_t expansion_count, expansion_capacity;
+    loom_value *numbers; /* 0 .. number_count - 1, in the arena; see expand.c */
+    uint32_t number_count;
     uint8_t *shapes; /* per plan node: how it expands; see expand.c */
     uint32_t shape_count, shape_capacity;
     uint16_t *places; /* NUMA domain of the first `place_count` steps; NULL on a machine with one */
