@@ -6,6 +6,8 @@
 #include "io/ring.h"
 #include "runtime/coordinator/session.h"
 
+#define NESTING_MAX 4 /* of sequences within a sequence; as deep as a worker looks for an item */
+
 #define TOPOLOGY_KEY "topology"
 
 /* The machine's cores and NUMA domains, from the store's cache when it still fits: asking hwloc takes tens of
@@ -115,6 +117,28 @@ static loom_status put_stored(loom_session *session, const loom_result *result, 
                                  : LOOM_OK;
 }
 
+/* The items of a stored sequence lie in the store themselves; if one is gone or damaged, the sequence must be gathered
+ * again from items that are computed again. */
+static loom_status verify_items(loom_session *session, const loom_value *sequence, int depth, loom_error *err) {
+    for (size_t i = 0; i < sequence->sequence.count; i++) {
+        const loom_value *item = &sequence->sequence.items[i];
+        loom_result result;
+        if (item->type == LOOM_SEQUENCE && depth > 0) LOOM_TRY(verify_items(session, item, depth - 1, err));
+        if (item->type != LOOM_REFERENCE) continue;
+        LOOM_TRY(loom_store_find_value(session->store, &item->reference.vid, session->scratch, &result, err));
+        LOOM_TRY(loom_store_verify(session->store, &result, err));
+    }
+    return LOOM_OK;
+}
+
+static loom_status verify_stored(loom_session *session, uint32_t index, const loom_result *result, loom_error *err) {
+    LOOM_TRY(loom_store_verify(session->store, result, err));
+    if (result->type != LOOM_SEQUENCE) return LOOM_OK;
+    loom_value sequence;
+    LOOM_TRY(loom_step_value(session, index, session->scratch, &sequence, err));
+    return sequence.type == LOOM_SEQUENCE ? verify_items(session, &sequence, NESTING_MAX, err) : LOOM_OK;
+}
+
 /* A task for a step that is done. LOOM_NOT_FOUND or LOOM_CORRUPT: the stored value is gone or damaged. */
 static loom_status submit_done(loom_session *session, uint32_t index, loom_error *err) {
     loom_step *step = &session->graph.steps[index];
@@ -122,7 +146,7 @@ static loom_status submit_done(loom_session *session, uint32_t index, loom_error
     if (step->stored) {
         loom_arena_reset(session->scratch);
         LOOM_TRY(loom_store_find(session->store, &step->rkey, session->scratch, &result, err));
-        LOOM_TRY(loom_store_verify(session->store, &result, err));
+        LOOM_TRY(verify_stored(session, index, &result, err));
     }
     uint32_t number;
     LOOM_TRY(loom_task_create_done(session->segment, &number, err));
