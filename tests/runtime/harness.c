@@ -169,6 +169,10 @@ void scene_age(scene *at, const char *name, double seconds) {
     assert_int_equal(utimensat(AT_FDCWD, scene_path(at, name), times, 0), 0);
 }
 
+void scene_settle(void) {
+    pause_ms(2050);
+}
+
 const char *shared_file(scene *at, const char *name) {
     const char *folder = getenv("VOXLOOM_SHARED");
     const char *path = scene_text(at, "%s/%s", folder ? folder : "../shared", name);

@@ -45,8 +45,10 @@ void scene_copy(scene *at, const char *from, const char *name);
 /* Removes a file or a folder with all that is in it. */
 void scene_remove(scene *at, const char *name);
 bool scene_has(scene *at, const char *name);
-/* Sets a file's modification time to `seconds` before now: only files at rest are trusted by their time. */
+/* Sets a file's modification time to `seconds` before now. */
 void scene_age(scene *at, const char *name, double seconds);
+/* Waits until files written before are so old that their times are trusted to tell their content (2 seconds). */
+void scene_settle(void);
 
 /* Files of ../shared: skips the test, saying so, if they are absent. */
 const char *shared_file(scene *at, const char *name);

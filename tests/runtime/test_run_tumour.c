@@ -13,12 +13,9 @@
 
 static const char chris[] = "data/chris_t1.nii.gz", small[] = "data/case_000_0000.nii.gz";
 
-/* What the program needs beyond a worker's own 64 MiB: the largest scratch that one of its kernels declares for this
- * volume. dt and percentiles work on the whole volume; see the comments in runtime/kernels. */
-static uint64_t scratch_bytes(void) {
-    const uint64_t voxels = UINT64_C(188) * 256 * 190;
-    return voxels * 4 * 2; /* two number images */
-}
+/* A worker's own memory. Scratch that kernels declare would come on top; for this volume it is some tens of kilobytes
+ * (rows and slices, see runtime/kernels), so nothing is allowed for it. */
+static const uint64_t anonymous_max = 64 * MIB;
 
 static void prepare(scene *at) {
     scene_copy(at, shared_file(at, SANITIZED ? small : chris), "flair.nii.gz");
@@ -93,9 +90,8 @@ static void test_workers(void **state) {
         print_message("%d workers: %.2f s, RssAnon sampled %.1f MiB, reported %.1f MiB\n", workers, cold.seconds,
                       (double)anonymous / MIB, number_of(&cold, "peak_anon_bytes") / MIB);
         if (SANITIZED) continue;
-        assert_true(anonymous > 0);
-        assert_in_range(anonymous, 1, 64 * MIB + scratch_bytes());
-        assert_in_range(number_of(&cold, "peak_anon_bytes"), 1, 64 * MIB + scratch_bytes());
+        assert_in_range(anonymous, 1, anonymous_max);
+        assert_in_range(number_of(&cold, "peak_anon_bytes"), 1, anonymous_max);
     }
 }
 
