@@ -46,13 +46,30 @@ static bool add_attributes(loom_text *text, const loom_payload *payload) {
     return true;
 }
 
+static int keyword_order(const loom_payload_keyword *a, const loom_payload_keyword *b) {
+    int order = strcmp(a->name, b->name);
+    return order ? order : loom_id_compare(&a->id, &b->id);
+}
+
+/* In order of name, then id. No planner of VoxLogicA-2 makes any today, so the sort is a plain one. */
+static const loom_payload_keyword *next_keyword(const loom_payload *payload, const loom_payload_keyword *last) {
+    const loom_payload_keyword *next = NULL;
+    for (uint32_t i = 0; i < payload->keyword_count; i++) {
+        const loom_payload_keyword *keyword = &payload->keywords[i];
+        if (last && keyword_order(keyword, last) <= 0) continue;
+        if (!next || keyword_order(keyword, next) < 0) next = keyword;
+    }
+    return next;
+}
+
 static void add_keywords(loom_text *text, const loom_payload *payload) {
     loom_text_put(text, ",\"kwargs\":[");
-    for (uint32_t i = 0; i < payload->keyword_count; i++) {
-        loom_text_put(text, i ? ",[" : "[");
-        loom_json_string(text, payload->keywords[i].name, strlen(payload->keywords[i].name));
+    const loom_payload_keyword *keyword = next_keyword(payload, NULL);
+    for (bool first = true; keyword; keyword = next_keyword(payload, keyword), first = false) {
+        loom_text_put(text, first ? "[" : ",[");
+        loom_json_string(text, keyword->name, strlen(keyword->name));
         loom_text_put(text, ",\"");
-        loom_text_id(text, &payload->keywords[i].id);
+        loom_text_id(text, &keyword->id);
         loom_text_put(text, "\"]");
     }
 }

@@ -17,7 +17,7 @@ typedef struct loom_payload {
     loom_output_kind output_kind;
     const loom_id *arguments;
     uint32_t argument_count;
-    const loom_payload_keyword *keywords; /* in order of name, then id */
+    const loom_payload_keyword *keywords; /* in any order; no two are equal */
     uint32_t keyword_count;
     const loom_value *attributes;     /* a record; or NULL and */
     const loom_text *attributes_text; /* its canonical text; both NULL for no attributes */
