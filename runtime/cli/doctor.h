@@ -23,7 +23,7 @@ __attribute__((format(printf, 6, 7))) void loom_check_report(loom_check_sink sin
                                                              const char *format, ...);
 
 /* The probes of this platform: perf events, NUMA, file system of `folder` (an existing folder), control groups, pid
- * namespace, futex, memfd, pidfd, open-file-description locks. doctor_linux.c, or doctor_posix.c in a portable build.
+ * namespace, futex, memfd, open-file-description locks. doctor_linux.c, or doctor_posix.c in a portable build.
  */
 void loom_doctor_platform(const char *folder, loom_check_sink sink, void *context);
 

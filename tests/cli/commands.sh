@@ -133,7 +133,7 @@ says err "unknown action sohw"
 
 # ---- the machine ----
 expect 0 doctor
-for check in machine store "disk space" io_uring "locked memory" "perf events" "file system" memfd; do
+for check in machine store "disk space" io_uring "locked memory" "file system"; do
     says out "$check"
 done
 expect 0 topology
