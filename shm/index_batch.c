@@ -55,13 +55,24 @@ static loom_status fail_memory(loom_index_batch *batch, loom_error *err) {
     return loom_fail(err, LOOM_NO_MEMORY, "out of memory while writing the index of %s", batch->index->path);
 }
 
-static int begin_transaction(loom_index *index, unsigned flags, MDB_txn **txn) {
-    int code = mdb_txn_begin(index->env, NULL, flags, txn);
+static int begin_transaction(loom_index *index, MDB_txn **txn) {
+    int code = mdb_txn_begin(index->env, NULL, 0, txn);
     if (code != MDB_MAP_RESIZED) return code;
     pthread_mutex_lock(&index->lock);
     if (index->scans == 0) code = mdb_env_set_mapsize(index->env, 0);
     pthread_mutex_unlock(&index->lock);
-    return code == MDB_SUCCESS ? mdb_txn_begin(index->env, NULL, flags, txn) : code;
+    return code == MDB_SUCCESS ? mdb_txn_begin(index->env, NULL, 0, txn) : code;
+}
+
+/* What this transaction's commit will sync. LMDB 0.9 has the choice in the environment, not in the transaction, and
+ * looks at it in commit: the writer lock, which we hold, keeps other commits away until then; the index's lock keeps
+ * readers from beginning meanwhile. Why leaving out the meta page's sync is safe: SCHEMA.md, "Order of operations". */
+static int choose_sync(loom_index *index, loom_durability durability) {
+    unsigned off = durability == LOOM_DURABLE_STRICT ? 0
+                   : durability == LOOM_DURABLE_NONE ? MDB_NOSYNC
+                                                     : MDB_NOMETASYNC;
+    int code = mdb_env_set_flags(index->env, MDB_NOSYNC | MDB_NOMETASYNC, 0);
+    return code == MDB_SUCCESS && off != 0 ? mdb_env_set_flags(index->env, off, 1) : code;
 }
 
 static loom_status prepare_batch(loom_index_batch *batch, loom_error *err) {
@@ -75,6 +86,8 @@ static loom_status prepare_batch(loom_index_batch *batch, loom_error *err) {
     /* The writer lock is ours: until the commit no other process can add rows that the tails would miss. */
     pthread_mutex_lock(&index->lock);
     loom_status status = loom_index_refresh(index, batch->txn, mdb_txn_id(batch->txn) - 1, err);
+    code = choose_sync(index, batch->durability);
+    if (status == LOOM_OK && code != MDB_SUCCESS) status = loom_index_fail(index, code, "cannot write", err);
     if (status == LOOM_OK) {
         index->writing = true;
         index->writer = pthread_self();
@@ -93,11 +106,7 @@ loom_status loom_index_begin(loom_index *index, loom_durability durability, loom
     if (made == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while writing the index of %s", index->path);
     made->index = index;
     made->durability = durability;
-    /* Why leaving out the meta page's sync is safe: SCHEMA.md, "Order of operations". */
-    unsigned flags = durability == LOOM_DURABLE_STRICT ? 0
-                     : durability == LOOM_DURABLE_NONE ? MDB_NOSYNC
-                                                       : MDB_NOMETASYNC;
-    int code = begin_transaction(index, flags, &made->txn);
+    int code = begin_transaction(index, &made->txn);
     if (code != MDB_SUCCESS) {
         free(made);
         return loom_index_fail(index, code, "cannot write", err);
