@@ -159,7 +159,14 @@ loom_status loom_inputs_load(loom_call *call, loom_input_list *list) {
     const loom_value *value = NULL;
     const char *path = NULL;
     LOOM_TRY(loom_arg(call, 0, &value));
-    if (value->type == LOOM_SEQUENCE) return LOOM_OK;
+    if (value->type == LOOM_SEQUENCE) {
+        /* Keys of operators that read files hold inputs in place of the first argument: here it is the input. */
+        loom_id content;
+        loom_status status = loom_value_id(value, &content);
+        if (status == LOOM_OK) status = loom_input_add(list, "", &content);
+        return status == LOOM_OK ? LOOM_OK
+                                 : loom_fail(call->err, status, "`%s` cannot identify its list", call->op->name);
+    }
     LOOM_TRY(loom_arg_path(call, 0, &path));
     return add_file(list, path, call->err);
 }

@@ -206,6 +206,8 @@ static void messages_name_argument_and_need(void **state) {
     assert_int_equal(REFUSED("divisor of 0", "vox1./", number, loom_float(1e-9)), LOOM_BAD_ARGUMENT);
     assert_int_equal(REFUSED("above its upper bound", "vox1.between", loom_float(2), one, number), LOOM_BAD_ARGUMENT);
     assert_int_equal(REFUSED("border(img)", "loom.domain", one, text), LOOM_BAD_DOMAIN);
+    assert_int_equal(REFUSED("images differ", "loom.common_domain", mask, other), LOOM_BAD_DOMAIN);
+    assert_int_equal(RUN(h, "loom.common_domain", mask, number).type, LOOM_RECORD);
     assert_int_equal(REFUSED("avg0", "vox1.avg", number, RUN(h, "vox1.and", mask, RUN(h, "vox1.not", mask))),
                      LOOM_BAD_ARGUMENT);
     assert_int_equal(REFUSED("item 5 of 2", "default.index", loom_string_of("ab"), loom_int(5)), LOOM_BAD_ARGUMENT);

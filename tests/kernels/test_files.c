@@ -155,8 +155,10 @@ static void inputs_follow_content(void **state) {
     write_text("more.txt", "", 0);
     loom_id grown = inputs_of(h, "default.dir", root, 2, 1);
     assert_false(loom_id_equal(&listing, &grown));
-    loom_value list = loom_sequence(NULL, 0);
-    inputs_of(h, "default.load", &list, 1, 0);
+    loom_value list = loom_sequence(NULL, 0), item = loom_float(1), longer = loom_sequence(&item, 1);
+    content = inputs_of(h, "default.load", &list, 1, 1);
+    again = inputs_of(h, "default.load", &longer, 1, 1);
+    assert_false(loom_id_equal(&content, &again));
 }
 
 /* ---- load ---- */
