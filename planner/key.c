@@ -32,7 +32,7 @@ loom_id loom_result_key(loom_hasher *hasher, const loom_operator *op, const loom
     add_sized(hasher, op->name, strlen(op->name));
     add_number(hasher, op->version);
     add_sized(hasher, parts->attributes, parts->attributes_bytes);
-    uint32_t first = reads && parts->vid_count > 0 ? 1 : 0;
+    uint32_t first = reads && parts->path && parts->vid_count > 0 ? 1 : 0;
     add_number(hasher, parts->vid_count);
     if (parts->vid_count > first)
         loom_hasher_add(hasher, parts->vids + first, (parts->vid_count - first) * sizeof(loom_id));

@@ -20,11 +20,12 @@ typedef struct loom_key_parts {
     uint32_t vid_count;
     const loom_id *inputs; /* content hashes, for LOOM_OP_READS_FILES */
     size_t input_count;
-    const char *path; /* for LOOM_OP_READS_FILES: the first argument, of which only the suffix counts */
+    const char *path; /* for LOOM_OP_READS_FILES: the first argument, of which only the suffix counts; NULL if it is no
+                         path (load of a sequence): then it counts like any other */
     size_t path_length;
 } loom_key_parts;
 
-/* The key. With LOOM_OP_READS_FILES the vid of argument 0 (the path) is left out: a file that moved is the same input.
+/* The key. With LOOM_OP_READS_FILES the vid of argument 0, a path, is left out: a file that moved is the same input.
  * The hasher is the caller's, of its thread. */
 loom_id loom_result_key(loom_hasher *hasher, const loom_operator *op, const loom_key_parts *parts);
 

@@ -233,9 +233,12 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
         LOOM_TRY(load_arguments(worker, op, &arguments, err));
         call.arguments = arguments;
     }
-    if (!(task->flags & LOOM_TASK_KEYED) || op->flags & LOOM_OP_READS_FILES) LOOM_TRY(find_key(worker, &call));
-    bool taken = false;
-    bool look = !(task->flags & LOOM_TASK_NO_LOOKUP) && !(op->flags & LOOM_OP_NOT_STORED);
+    /* Found again even if the coordinator has found it: what it was found from may have changed when it was computed
+     * again (an input file edited meanwhile), and a result must never be stored under the key of another. */
+    const loom_id told = task->rkey;
+    LOOM_TRY(find_key(worker, &call));
+    bool asked = task->flags & LOOM_TASK_NO_LOOKUP && loom_id_equal(&told, &task->rkey);
+    bool taken = false, look = !asked && !(op->flags & LOOM_OP_NOT_STORED);
     if (look) LOOM_TRY(take_stored(worker, op, &taken, err));
     if (!taken) {
         LOOM_TRY(load_arguments(worker, op, &arguments, err));
