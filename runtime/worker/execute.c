@@ -182,6 +182,17 @@ static loom_status publish_memo(loom_worker *worker, loom_error *err) {
 
 /* ---- the whole ---- */
 
+/* What was read is what the key says: hashed files have kept their stat fields; a folder is listed again. */
+static loom_status inputs_unchanged(loom_worker *worker, loom_call *call) {
+    if (!(call->op->flags & LOOM_OP_READS_FILES)) return LOOM_OK;
+    if (worker->hashed_count) return loom_worker_inputs_unchanged(worker, call->err);
+    const loom_id before = worker->task->rkey;
+    LOOM_TRY(find_key(worker, call));
+    if (loom_id_equal(&before, &worker->task->rkey)) return LOOM_OK;
+    return loom_fail(call->err, LOOM_STALE_INPUT, "what %s read changed meanwhile; run again when nobody writes there",
+                     call->op->name);
+}
+
 static loom_status run_kernel(loom_worker *worker, loom_call *call) {
     const loom_kernel *kernel = loom_kernel_of(call->op);
     if (!kernel || !kernel->run)
@@ -194,7 +205,7 @@ static loom_status run_kernel(loom_worker *worker, loom_call *call) {
     uint64_t microseconds = (now_ns() - start) / 1000;
     worker->task->cost_us = microseconds > UINT32_MAX ? UINT32_MAX : (uint32_t)microseconds;
     if (call->op->flags & LOOM_OP_EFFECT) return publish_effect(worker, call, call->err);
-    LOOM_TRY(loom_worker_inputs_unchanged(worker, call->err));
+    LOOM_TRY(inputs_unchanged(worker, call));
     return publish(worker, &call->result, call->err);
 }
 
@@ -263,7 +274,7 @@ static void forget_attempt(loom_task *task) {
     task->payload = task->hashes = task->memo = task->error = 0;
     task->bulk = (loom_placement){0};
     task->root[0] = task->root[1] = 0;
-    task->flags &= (uint8_t)~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES);
+    task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES);
     task->origin = LOOM_ORIGIN_NONE;
     task->cost_us = 0;
 }
