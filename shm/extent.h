@@ -1,9 +1,9 @@
 /* extent.h - bulk bytes: where they are, how a worker writes them, how anyone maps them.
  *
- * An extent file (STORE/extents/%08x.ext, or a memfd for a store in memory) is sparse and large; space at its tail is
- * fallocated in steps before a pointer into it is handed out, so a full disk is an error here and never a SIGBUS in a
- * kernel. Exactly one process at a time appends to a file (it holds the file's OFD lock); any number map it read-only.
- * Objects start on a 4 KiB page, are sealed when complete, and are never rewritten while a reader may see them.
+ * An extent file (STORE/extents/%08x.ext, or a memfd for a store in memory) grows by steps that are allocated before a
+ * pointer into them is handed out, so a full disk is an error here and never a SIGBUS in a kernel. Exactly one writer
+ * at a time appends to a file (it holds the file's lock); any number of processes map it read-only. Objects start on a
+ * 4 KiB page, are sealed when complete, and are never rewritten while a reader may see them.
  *
  * Trust: a sealed object carries the XXH3-64 of each of its 1 MiB blocks and the XXH3-128-based root over them. */
 #ifndef LOOM_SHM_EXTENT_H

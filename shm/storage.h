@@ -65,7 +65,9 @@ typedef struct loom_result {
  * is not a store, or a damaged FORMAT or index), LOOM_NEWER_STORE, LOOM_NO_SPACE, LOOM_BUSY, LOOM_UNSUPPORTED (network
  * file system). One process may open one store many times; the environment is shared and counted. */
 loom_status loom_store_open(const loom_store_options *options, loom_store **store, loom_error *err);
-/* Waits for nothing, loses nothing committed. NULL is accepted. */
+/* Loses nothing committed. Batches and extent writers must be ended before. After the last handle of a process that
+ * wrote, the index is tidied and synced, which takes milliseconds. NULL is accepted. A handle may not be used in a
+ * forked child (LOOM_UNSUPPORTED), only closed. */
 void loom_store_close(loom_store *store);
 
 /* Text with which another process attaches, e.g. "disk:/home/me/.local/share/voxloom" or "memory:7,8" (inherited file
@@ -73,7 +75,8 @@ void loom_store_close(loom_store *store);
  */
 loom_status loom_store_token(const loom_store *store, char *text, size_t capacity);
 size_t loom_store_inherit(const loom_store *store, int *fds, size_t capacity);
-/* Attaches a worker: reads the index (disk), maps and appends extents. `writer_index` selects its memfd (memory). */
+/* Attaches a worker: reads the index (disk; a worker of a store in memory has none and finds nothing), maps and appends
+ * extents. `writer_index` (below memory_writers) selects its memfd (memory). */
 loom_status loom_store_attach(const char *token, uint32_t writer_index, loom_store **store, loom_error *err);
 
 loom_extents *loom_store_extents(loom_store *store);
@@ -87,7 +90,8 @@ loom_status loom_store_find(loom_store *store, const loom_id *rkey, loom_arena *
  * Latest row wins for a node id. */
 loom_status loom_store_find_prefix(loom_store *store, const char *hex, loom_arena *arena, loom_result *result,
                                    loom_error *err);
-/* By vid, for references in sequences. */
+/* By vid, for references in sequences: finds large results (whose vid is their rkey) and sequences, records and
+ * datasets by content. Scalars and strings, which nothing refers to, are not found this way. */
 loom_status loom_store_find_value(loom_store *store, const loom_id *vid, loom_arena *arena, loom_result *result,
                                   loom_error *err);
 /* rkey -> vid, which outlives an evicted payload. */
