@@ -332,8 +332,9 @@ static void stop_workers(test_run *run) {
     for (uint32_t worker = 0; worker < run->options->workers; worker++) {
         int status;
         assert_int_equal(waitpid(run->workers[worker], &status, 0), run->workers[worker]);
-        assert_true((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-                    (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+        bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+        assert_true(killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+        run->result.deaths += killed;
     }
 }
 
