@@ -73,10 +73,25 @@ loom_status loom_program_plan(const char *source, const char *text, size_t lengt
                : loom_plan_from_program(&options, source, text, length, plan, err);
 }
 
+void loom_program_quote(loom_error *err) {
+    char *text = NULL;
+    size_t length = 0;
+    if (err->file[0] == '\0' || err->line == 0 || err->excerpt[0] != '\0') return;
+    if (loom_program_read(err->file, &text, &length, NULL) != LOOM_OK) return;
+    const char *line = text, *end = text + length;
+    for (uint32_t n = 1; line != NULL && n < err->line; n++) {
+        line = memchr(line, '\n', (size_t)(end - line));
+        if (line != NULL) line++;
+    }
+    if (line != NULL) loom_error_excerpt(err, line, (size_t)(end - line));
+    free(text);
+}
+
 loom_status loom_program_check(const loom_plan *plan, loom_error *err) {
     loom_facts *facts = loom_facts_new(plan);
     if (facts == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while checking the program");
     loom_status status = loom_plan_check(plan, facts, err);
     loom_facts_free(facts);
+    if (status != LOOM_OK) loom_program_quote(err);
     return status;
 }

@@ -21,6 +21,10 @@ loom_status loom_program_plan(const char *source, const char *text, size_t lengt
                               void (*notice)(const loom_position *position, const char *text, void *context),
                               void *context, loom_plan **plan, loom_error *err);
 
+/* Adds the source line to an error that names file and line but was found after the text was parsed. Nothing if the
+ * file cannot be read again. */
+void loom_program_quote(loom_error *err);
+
 /* The static checks (loom_plan_check) of a plan that is only looked at; loom_run makes them itself. */
 loom_status loom_program_check(const loom_plan *plan, loom_error *err);
 

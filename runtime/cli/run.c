@@ -55,6 +55,7 @@ static void report(const run_stage *stage, const loom_summary *summary, loom_sta
     bool failures_told = summary->failure_count > 0 && status != LOOM_CANCELLED;
     if (status != LOOM_OK && !failures_told) loom_error_print(err, stderr);
     if (summary->arena == NULL) return;
+    if (status != LOOM_OK && summary->goal_count == 0) return; /* nothing ran: figures would say nothing */
     if (stage->config.output.quiet)
         loom_summary_print_failures(summary, stderr);
     else
@@ -81,6 +82,7 @@ static int run_plan(run_stage *stage, loom_plan *plan, const char *summary_path)
     free(stage->held_text);
     loom_progress_clear(&stage->view);
     fflush(stdout);
+    if (status == LOOM_BAD_PROGRAM) loom_program_quote(&err);
     report(stage, &summary, status, &err);
     int exit_status = loom_exit_status(status);
     if (summary_path != NULL && summary.arena != NULL) {
