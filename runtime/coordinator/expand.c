@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/coordinator/session.h"
+#include "runtime/kernels/items.h"
 #include "runtime/kernels/kernel.h"
 
 #define DEPTH_MAX 200                    /* loops over loops over loops ... */
@@ -127,27 +128,23 @@ static loom_status elements_of_value(expansion *at, loom_node_index source, cons
                                      loom_items *items) {
     const loom_node *node = loom_plan_node(at->session->plan, source);
     loom_id parent = node->id;
-    if (value->type != LOOM_SEQUENCE && value->type != LOOM_RECORD) {
+    uint64_t count;
+    if (!loom_items_count(value, &count)) {
         loom_error_at(at->err, node->position.file, node->position.line, node->position.column);
         return loom_fail(at->err, LOOM_BAD_ARGUMENT, "a loop needs a sequence to go over, not %s %s",
                          value->type == LOOM_IMAGE || value->type == LOOM_INT ? "an" : "a",
                          loom_type_name(value->type));
     }
-    bool record = value->type == LOOM_RECORD;
-    size_t count = record ? value->record.count : value->sequence.count;
     if (count > UINT32_MAX / 2) return too_deep(at);
     LOOM_TRY(make_items(at, (uint32_t)count, items));
+    loom_value *elements = loom_arena_array(at->session->arena, count, sizeof *elements);
+    if (!elements) return no_memory(at);
+    loom_items_get(value, 0, count, elements);
     for (uint32_t i = 0; i < count; i++) {
-        if (record) {
-            const loom_field *field = &value->record.fields[i];
-            loom_value name = loom_string(field->name, field->name_length);
-            LOOM_TRY(add_constant(at, &name, &items->nodes[i]));
-        } else if (value->sequence.items[i].type == LOOM_REFERENCE) {
-            LOOM_TRY(
-                loom_plan_item(at->session->plan, &parent, i, &value->sequence.items[i], &items->nodes[i], at->err));
-        } else {
-            LOOM_TRY(add_constant(at, &value->sequence.items[i], &items->nodes[i]));
-        }
+        if (elements[i].type == LOOM_REFERENCE)
+            LOOM_TRY(loom_plan_item(at->session->plan, &parent, i, &elements[i], &items->nodes[i], at->err));
+        else
+            LOOM_TRY(add_constant(at, &elements[i], &items->nodes[i]));
     }
     return LOOM_OK;
 }
