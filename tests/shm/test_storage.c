@@ -552,7 +552,7 @@ static void work(void *context) {
     loom_extent_writer *writer;
     loom_reservation reservation;
     loom_batch *batch;
-    worker_report report;
+    worker_report report = {.placement = {0}}; /* whole: it goes through a pipe */
     REQUIRE_OK(loom_store_attach(worker->token, worker->index, &attached, &err));
     if (loom_store_begin(attached, &batch, &err) != LOOM_DENIED) _exit(4);
     if (!memory_kind) require_small(attached, 1);
