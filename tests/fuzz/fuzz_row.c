@@ -51,7 +51,7 @@ static void try_row(const uint8_t *row, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    uint8_t *row = malloc(size > 0 ? size : 1); /* aligned, and its end is watched */
+    uint8_t *row = calloc(size > 0 ? size : 1, 1); /* aligned, and its end is watched */
     if (row == NULL) return 0;
     if (size > 0) memcpy(row, data, size);
     try_row(row, size);
