@@ -178,7 +178,9 @@ static void add_own_body(const record_writer *w, const loom_closure *closure) {
         return;
     }
     loom_text body = {0};
+    loom_text_put(&body, "("); /* which no plain text begins with */
     loom_print_expr(&body, closure->body->body, true);
+    loom_text_put(&body, ")");
     loom_json_string(w->text, (const char *)body.buffer.bytes, body.buffer.length);
     w->text->failed = w->text->failed || body.failed;
     loom_text_free(&body);

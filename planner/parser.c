@@ -73,12 +73,12 @@ loom_place loom_parser_place(const loom_parser *parser) {
     return (loom_place){.source = parser->lexer.source, .line = parser->token.line, .column = parser->token.column};
 }
 
-/* In printed text there are no infix operators. So behind a value a `:` is the slice's even where an operator character
- * follows (section 1.6 prints `xs[0.0:-(n,1.0)]`), and an operator begins the second part of a fold. */
+/* In printed text there are no infix operators. So where a slice's `:` may stand it is that even if an operator
+ * character follows (section 1.6 prints `xs[0.0:-(n,1.0)]`), and an operator behind a value begins the second part of a
+ * fold. */
 static void read_token(loom_parser *parser, loom_token_set accepted) {
-    bool after_value = (accepted & LOOM_TOKEN_BIT(RPAR)) && (accepted & LOOM_TOKEN_BIT(COLON));
     parser->accepted = accepted;
-    if (parser->lexer.source->printed && after_value) {
+    if (parser->lexer.source->printed && (accepted & LOOM_TOKEN_BIT(COLON))) {
         parser->token = loom_lexer_next(&parser->lexer, accepted & ~LOOM_TOKEN_BIT(OPERATOR));
         if (parser->token.kind < LOOM_TOKEN_COUNT) return;
     }
@@ -129,8 +129,8 @@ static loom_status bad_character(loom_parser *parser) {
                          quoted);
 }
 
-/* The classes that the lexer tries in a context: spellings of another class that is tried too are not listed, nor is the
- * end of input. */
+/* The classes that the lexer tries in a context: spellings of another class that is tried too are not listed, nor is
+ * the end of input. */
 static loom_token_set lexed_classes(loom_token_set accepted) {
     const loom_token_set keywords = LOOM_TOKEN_BIT(DO) | LOOM_TOKEN_BIT(FALSE) | LOOM_TOKEN_BIT(FILTER) |
                                     LOOM_TOKEN_BIT(FOLD) | LOOM_TOKEN_BIT(FOR) | LOOM_TOKEN_BIT(IMPORT) |
