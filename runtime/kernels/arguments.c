@@ -309,6 +309,6 @@ loom_status loom_scratch(loom_call *call, size_t count, size_t item_bytes, void 
         *memory = call->services->scratch(call, bytes == 0 ? 1 : bytes);
     if (*memory != NULL) return LOOM_OK;
     return loom_fail(call->err, LOOM_NO_MEMORY,
-                     "`%s` was refused %zu x %zu bytes of scratch memory; raise memory.budget", call->op->name, count,
-                     item_bytes);
+                     "`%s` was refused %zu x %zu bytes of scratch memory; close other programs or use fewer workers",
+                     call->op->name, count, item_bytes);
 }
