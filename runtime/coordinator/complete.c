@@ -103,9 +103,10 @@ loom_status loom_complete(loom_session *session, uint32_t number, loom_error *er
     if (!task || task->cookie >= session->graph.step_count)
         return loom_fail(err, LOOM_INTERNAL, "a worker reported a task that does not exist; please report it");
     uint32_t index = task->cookie;
-    if (session->graph.steps[index].state != LOOM_STEP_TASK)
+    if (session->graph.steps[index].state != LOOM_STEP_TASK || session->graph.steps[index].task != number)
         return LOOM_OK; /* reported twice after a recovery, or skipped */
     session->in_flight--;
+    session->idle_deaths = 0;
     unsigned state = (unsigned)(atomic_load_explicit(&task->state, memory_order_acquire) & 0xff);
     loom_status status;
     if (state == LOOM_TASK_DONE) {

@@ -107,6 +107,8 @@ static loom_status value_of(expansion *at, loom_node_index node, loom_value *val
         loom_status status = loom_step_value(session, step, session->arena, value, at->err);
         if (status != LOOM_NOT_FOUND && status != LOOM_CORRUPT) return status;
         LOOM_TRY(loom_recompute(session, step, at->err));
+        if (session->graph.steps[step].state == LOOM_STEP_FAILED)
+            return loom_fail(at->err, LOOM_SKIPPED, "a value that decides how a loop expands is no longer stored");
     }
     at->waiting = true;
     if (loom_graph_link(&session->graph, step, at->step, LOOM_EVENT_VALUE) != LOOM_OK) return no_memory(at);

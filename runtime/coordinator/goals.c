@@ -153,6 +153,17 @@ static bool writes_image(const loom_session *session, size_t index) {
            loom_volume_can_write(asked->name);
 }
 
+/* Two goals with one path: the later one must have the last word. */
+static bool path_is_busy(const loom_session *session, size_t index) {
+    const char *path = loom_plan_goal(session->plan, index)->name;
+    for (size_t i = session->goals_met; i < index; i++) {
+        const loom_goal *earlier = loom_plan_goal(session->plan, i);
+        bool open = session->goals[i].stage == LOOM_GOAL_VALUE || session->goals[i].stage == LOOM_GOAL_WRITING;
+        if (open && earlier->kind == LOOM_GOAL_SAVE && strcmp(earlier->name, path) == 0) return true;
+    }
+    return false;
+}
+
 static loom_status start_writing(loom_session *session, size_t index, loom_error *err) {
     loom_goal_state *goal = &session->goals[index];
     const loom_goal *asked = loom_plan_goal(session->plan, index);
@@ -204,7 +215,8 @@ static loom_status advance_goal(loom_session *session, size_t index, bool in_tur
         goal->stage = LOOM_GOAL_MET;
         return LOOM_OK;
     }
-    if (writes_image(session, index)) return start_writing(session, index, err);
+    if (writes_image(session, index))
+        return path_is_busy(session, index) ? LOOM_OK : start_writing(session, index, err);
     return in_turn ? deliver(session, index, step, err) : LOOM_OK;
 }
 

@@ -111,9 +111,10 @@ static loom_status bury(loom_session *session, const loom_death *death, loom_err
     if (running != LOOM_TASK_NONE) {
         const loom_task *task = loom_segment_task(session->segment, running);
         if (task->deaths >= session->config->workers.deaths_max) give_up(session, running, death);
-    } else if (!death->signal && session->deaths > session->workers * 4u) {
+    } else if (++session->idle_deaths > session->workers * 4u) {
         return loom_fail(err, LOOM_WORKER_DIED,
-                         "workers end with status %d as soon as they start; see their messages above", death->status);
+                         "workers end (%s %d) as soon as they start; see their messages above, or reinstall voxloom",
+                         death->signal ? "by signal" : "with status", death->signal ? death->signal : death->status);
     }
     if (session->options->notice) {
         char line[160];

@@ -80,8 +80,8 @@ typedef struct loom_session {
     const char *ring;   /* how workers write: "io_uring" or "posix"; "" until there are workers */
     uint64_t in_flight; /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
-    uint32_t deaths;
-    uint32_t failed_status; /* loom_status of the first goal that failed */
+    uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
+    uint32_t failed_status;       /* loom_status of the first goal that failed */
 } loom_session;
 
 /* ---- lower.c ---- */
@@ -110,7 +110,8 @@ loom_status loom_demand(loom_session *session, uint32_t step, loom_error *err);
 loom_status loom_announce(loom_session *session, uint32_t step, loom_event event);
 /* The step is settled: DONE if `stored` or constant. */
 loom_status loom_settled(loom_session *session, uint32_t step);
-/* A stored value turned out to be missing or damaged: computes it again. */
+/* A stored value turned out to be missing or damaged: its step is SETTLED again, to be demanded; or FAILED, if it is
+ * an item of a stored sequence, which nobody can compute. */
 loom_status loom_recompute(loom_session *session, uint32_t step, loom_error *err);
 
 /* ---- submit.c ---- */
@@ -138,6 +139,10 @@ loom_status loom_fail_users(loom_session *session, uint32_t step, uint32_t failu
 /* The value of a DONE step, in the arena; images come without voxels. LOOM_NOT_FOUND or LOOM_CORRUPT: recompute it. */
 loom_status loom_step_value(loom_session *session, uint32_t step, loom_arena *arena, loom_value *value,
                             loom_error *err);
+/* The row of a step that is `stored`. An item of a sequence that this run has just computed may still be on its way to
+ * the store: then waits for the committer. LOOM_NOT_FOUND: it is gone. */
+loom_status loom_step_find_stored(loom_session *session, uint32_t step, loom_arena *arena, loom_result *result,
+                                  loom_error *err);
 /* "vox1.near 3fa9b2c1" and the source position, for messages. */
 void loom_describe_step(const loom_session *session, uint32_t step, loom_error *err);
 /* Encoded attributes of a step (a fold's operator); empty if none. Caller frees the buffer. */

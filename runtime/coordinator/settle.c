@@ -194,13 +194,16 @@ loom_status loom_demand(loom_session *session, uint32_t index, loom_error *err) 
 
 loom_status loom_recompute(loom_session *session, uint32_t index, loom_error *err) {
     loom_step *step = &session->graph.steps[index];
-    if (!step->op)
-        return loom_fail(err, LOOM_NOT_FOUND,
-                         "an item of a stored sequence is no longer in the store; delete the sequence with `voxloom "
-                         "store rm` and run again");
     step->stored = false;
     step->task = LOOM_TASK_NONE;
     step->state = LOOM_STEP_SETTLED;
+    if (!step->op) {
+        loom_error cause = {0};
+        loom_fail(&cause, LOOM_NOT_FOUND,
+                  "an item of a stored sequence is no longer in the store; delete the sequence with `voxloom store rm` "
+                  "and run again");
+        return loom_step_fails(session, index, &cause);
+    }
     session->reused--, session->done--;
     LOOM_TRY(loom_engage(session, err));
     return loom_committer_forget(session->committer, &session->graph.steps[index].rkey);

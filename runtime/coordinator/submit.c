@@ -61,7 +61,8 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
     LOOM_TRY(place(session, topology, err));
     loom_segment_options segment = {.workers = session->workers,
                                     .tasks_max = (uint32_t)config->memory.tasks_max,
-                                    .heap_bytes = config->memory.segment_bytes};
+                                    .heap_bytes = config->memory.segment_bytes,
+                                    .deaths_max = (uint32_t)config->workers.deaths_max};
     LOOM_TRY(choose_ring(session, err));
     loom_operator_table_signature(session->operators, segment.table_signature);
     if (!session->segment) LOOM_TRY(loom_segment_create(&segment, &session->segment, err));
@@ -145,7 +146,7 @@ static loom_status submit_done(loom_session *session, uint32_t index, loom_error
     loom_result result = {0};
     if (step->stored) {
         loom_arena_reset(session->scratch);
-        LOOM_TRY(loom_store_find(session->store, &step->rkey, session->scratch, &result, err));
+        LOOM_TRY(loom_step_find_stored(session, index, session->scratch, &result, err));
         LOOM_TRY(verify_stored(session, index, &result, err));
     }
     uint32_t number;

@@ -29,10 +29,19 @@ static loom_status task_value(loom_session *session, const loom_task *task, loom
     return loom_value_decode(bytes, length, arena, value, err);
 }
 
-static loom_status stored_value(loom_session *session, const loom_id *rkey, loom_arena *arena, loom_value *value,
+loom_status loom_step_find_stored(loom_session *session, uint32_t index, loom_arena *arena, loom_result *result,
+                                  loom_error *err) {
+    const loom_step *step = &session->graph.steps[index];
+    loom_status status = loom_store_find(session->store, &step->rkey, arena, result, err);
+    if (status != LOOM_NOT_FOUND || step->op || !session->committer) return status;
+    LOOM_TRY(loom_committer_flush(session->committer, err));
+    return loom_store_find(session->store, &step->rkey, arena, result, err);
+}
+
+static loom_status stored_value(loom_session *session, uint32_t index, loom_arena *arena, loom_value *value,
                                 loom_error *err) {
     loom_result result;
-    LOOM_TRY(loom_store_find(session->store, rkey, arena, &result, err));
+    LOOM_TRY(loom_step_find_stored(session, index, arena, &result, err));
     if (!result.blob) return loom_value_decode(result.payload, result.payload_bytes, arena, value, err);
     LOOM_TRY(loom_store_verify(session->store, &result, err));
     return blob_value(session, &result.bulk, arena, value, err);
@@ -53,7 +62,7 @@ loom_status loom_step_value(loom_session *session, uint32_t index, loom_arena *a
     }
     if (step->task != LOOM_TASK_NONE)
         return task_value(session, loom_segment_task(session->segment, step->task), arena, value, err);
-    return stored_value(session, &step->rkey, arena, value, err);
+    return stored_value(session, index, arena, value, err);
 }
 
 void loom_describe_step(const loom_session *session, uint32_t index, loom_error *err) {
