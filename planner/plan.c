@@ -251,8 +251,8 @@ loom_status loom_plan_constant(loom_plan *plan, const loom_value *value, loom_no
 }
 
 loom_status loom_plan_primitive(loom_plan *plan, const char *name, loom_output_kind kind,
-                                const loom_node_index *arguments, uint32_t argument_count, loom_node_index *node,
-                                loom_error *err) {
+                                const loom_node_index *arguments, uint32_t argument_count,
+                                const loom_position *position, loom_node_index *node, loom_error *err) {
     size_t length = strlen(name);
     const loom_operator *op = loom_operator_find(plan->options.operators, name, length);
     if (!op) {
@@ -264,7 +264,8 @@ loom_status loom_plan_primitive(loom_plan *plan, const char *name, loom_output_k
     if (argument_count < op->arity_min || (op->arity_max != LOOM_ARITY_ANY && argument_count > op->arity_max))
         return loom_fail(err, LOOM_BAD_PROGRAM, "Invalid arity for '%s': it does not take %u arguments", name,
                          argument_count);
-    return loom_plan_add_primitive(plan, op, kind, NULL, arguments, argument_count, (loom_position){0}, node, err);
+    return loom_plan_add_primitive(plan, op, kind, NULL, arguments, argument_count,
+                                   position ? *position : (loom_position){0}, node, err);
 }
 
 loom_status loom_plan_item(loom_plan *plan, const loom_id *parent, uint64_t k, const loom_value *value,

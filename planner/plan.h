@@ -104,9 +104,10 @@ const char *loom_plan_import(const loom_plan *plan, size_t index);
 
 /* ---- growing while it runs: each interns, and returns the node ---- */
 loom_status loom_plan_constant(loom_plan *plan, const loom_value *value, loom_node_index *node, loom_error *err);
+/* `position` is what messages about a new node will name; NULL when nothing in the text stands for it. */
 loom_status loom_plan_primitive(loom_plan *plan, const char *name, loom_output_kind kind,
-                                const loom_node_index *arguments, uint32_t argument_count, loom_node_index *node,
-                                loom_error *err);
+                                const loom_node_index *arguments, uint32_t argument_count,
+                                const loom_position *position, loom_node_index *node, loom_error *err);
 /* Item k of a sequence whose items are other results: id as in section 3.2; `value` (a reference or a value) is kept.
  */
 loom_status loom_plan_item(loom_plan *plan, const loom_id *parent, uint64_t k, const loom_value *value,

@@ -268,8 +268,8 @@ static loom_status broadcast_items(expansion *at, const loom_node *node, int dep
         loom_node_index operands[2];
         for (uint32_t s = 0; s < 2; s++)
             operands[s] = many[s] ? side[s].nodes[i] : node->arguments[s];
-        LOOM_TRY(loom_plan_primitive(at->session->plan, node->op->name, LOOM_OUT_SCALAR, operands, 2, &items->nodes[i],
-                                     at->err));
+        LOOM_TRY(loom_plan_primitive(at->session->plan, node->op->name, LOOM_OUT_SCALAR, operands, 2, &node->position,
+                                     &items->nodes[i], at->err));
     }
     return LOOM_OK;
 }

@@ -187,11 +187,13 @@ static void items(void **state) {
     loom_value value = loom_null();
     assert_int_equal(loom_plan_item(plan, &parent, UINT64_MAX, &value, &node, &err), LOOM_TOO_LARGE);
     loom_node_index pair[] = {a, c};
-    assert_int_equal(loom_plan_primitive(plan, "vox1.+", LOOM_OUT_SCALAR, pair, 2, &node, &err), LOOM_OK);
+    assert_int_equal(loom_plan_primitive(plan, "vox1.+", LOOM_OUT_SCALAR, pair, 2, NULL, &node, &err), LOOM_OK);
     assert_string_equal(shown(plan, node), "vox1.+(item:1.0, item:1.0)");
-    assert_int_equal(loom_plan_primitive(plan, "vox1.+", LOOM_OUT_SCALAR, pair, 1, &node, &err), LOOM_BAD_PROGRAM);
-    assert_int_equal(loom_plan_primitive(plan, "nothing", LOOM_OUT_SCALAR, pair, 1, &node, &err), LOOM_BAD_PROGRAM);
-    assert_int_equal(loom_plan_primitive(plan, "loom.concat", LOOM_OUT_SEQUENCE, pair, 2, &node, &err), LOOM_OK);
+    assert_int_equal(loom_plan_primitive(plan, "vox1.+", LOOM_OUT_SCALAR, pair, 1, NULL, &node, &err),
+                     LOOM_BAD_PROGRAM);
+    assert_int_equal(loom_plan_primitive(plan, "nothing", LOOM_OUT_SCALAR, pair, 1, NULL, &node, &err),
+                     LOOM_BAD_PROGRAM);
+    assert_int_equal(loom_plan_primitive(plan, "loom.concat", LOOM_OUT_SEQUENCE, pair, 2, NULL, &node, &err), LOOM_OK);
     loom_value bytes = {.type = LOOM_BYTES};
     assert_int_equal(loom_plan_constant(plan, &bytes, &node, &err), LOOM_UNSUPPORTED);
     loom_value nan = loom_float(0.0 / 0.0), minus_nan = loom_float(-(0.0 / 0.0));
