@@ -6,7 +6,8 @@
 #define RING_MASK (LOOM_RING_SLOTS - 1)
 _Static_assert((LOOM_RING_SLOTS & RING_MASK) == 0, "the ring's index wraps at 2^32");
 
-/* How long a worker that waits for room sleeps before it looks again by itself, should the coordinator be gone. */
+/* How long a worker that waits for room sleeps before it looks again by itself. After a stop: how long it waits at all.
+ */
 #define ROOM_TIMEOUT_MS 1000
 
 static _Atomic uint32_t *ring_of(const loom_segment *segment, uint32_t worker) {
@@ -33,17 +34,17 @@ static bool has_room(const loom_worker_slot *slot, uint32_t tail) {
     return tail - atomic_load_explicit(&slot->ring_head, memory_order_acquire) < LOOM_RING_SLOTS;
 }
 
-/* False when the run stops before there is room. */
+/* False when the run stops and the coordinator does not read on. */
 static bool wait_for_room(loom_segment *segment, loom_worker_slot *slot, uint32_t tail) {
-    while (!has_room(slot, tail)) {
-        if (atomic_load_explicit(&segment->header->stop, memory_order_acquire)) return false;
+    for (bool last = false; !has_room(slot, tail);) {
+        if (last) return false;
+        last = atomic_load_explicit(&segment->header->stop, memory_order_acquire) != 0;
         loom_wake_all(segment); /* we may hold tasks that others can run meanwhile */
         atomic_store_explicit(&slot->ring_waits, 1, memory_order_relaxed);
-        /* Dekker with give_room: we say that we wait, then look at head (and stop); it moves head, then looks who waits
-         */
+        /* Dekker with give_room: we say that we wait, then look at head; it moves head, then looks who waits */
         atomic_thread_fence(memory_order_seq_cst);
         LOOM_PROBE("ring:waits");
-        if (!has_room(slot, tail) && !atomic_load_explicit(&segment->header->stop, memory_order_relaxed)) {
+        if (!has_room(slot, tail)) {
             ring_the_bell_if_asleep(segment->header);
             loom_futex_wait(&slot->ring_waits, 1, ROOM_TIMEOUT_MS);
         }
@@ -55,7 +56,7 @@ static bool wait_for_room(loom_segment *segment, loom_worker_slot *slot, uint32_
 void loom_completion_push(loom_segment *segment, uint32_t index) {
     loom_worker_slot *slot = &segment->slots[segment->self];
     uint32_t tail = atomic_load_explicit(&slot->ring_tail, memory_order_relaxed); /* only we write it */
-    /* After a stop nobody may be reading: the state word tells the coordinator, when all workers have ended. */
+    /* After a stop perhaps nobody reads on: then the state word tells, when all workers have ended. */
     if (!wait_for_room(segment, slot, tail)) return;
     atomic_store_explicit(&ring_of(segment, segment->self)[tail & RING_MASK], index, memory_order_relaxed);
     LOOM_PROBE("ring:entry");

@@ -157,8 +157,7 @@ loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *
 bool loom_task_next_successor(const loom_segment *segment, uint32_t index, loom_offset *cursor, uint32_t *successor);
 /* Takes the next completion (task index) from any worker's ring; false when all are empty. A task may appear more than
  * once after a recovery. Call it until it is false: that is when workers that wait for room in their ring are woken.
- * After loom_segment_stop a completion for which there was no room is dropped; when all workers have ended the state
- * words tell. */
+ * After loom_segment_stop a worker waits for room for at most 1 s, then drops the completion; the state words tell. */
 bool loom_completion_pop(loom_segment *segment, uint32_t *index);
 /* Sleeps until a completion arrives, loom_segment_ring_doorbell is called (also before, since the last wait), or
  * timeout_ms passes (-1: no limit). May return early. Whoever notices a worker's death must ring: the worker may have

@@ -3,6 +3,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -81,6 +84,36 @@ static void test_full_ring(void **state) {
     graph_free(&graph);
 }
 
+/* A worker that waits for room when the run stops still hands over what it finished, if the coordinator reads on. */
+static void test_stop_with_a_full_ring(void **state) {
+    (void)state;
+    loom_segment *segment;
+    loom_segment_options options = {.workers = 1, .tasks_max = 2 * LOOM_RING_SLOTS};
+    memcpy(options.table_signature, test_signature, sizeof options.table_signature);
+    assert_int_equal(loom_segment_create(&options, &segment, NULL), LOOM_OK);
+    for (uint32_t i = 0, index; i < 2 * LOOM_RING_SLOTS; i++) {
+        assert_int_equal(loom_task_create(segment, NULL, 0, &index, NULL), LOOM_OK);
+        assert_int_equal(loom_task_submit(segment, index, NULL), LOOM_OK);
+    }
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) worker_main(dup(loom_segment_fd(segment)), 0, 0);
+    while (atomic_load(&segment->slots[0].ring_waits) == 0)
+        loom_completion_wait(segment, 1);
+    loom_segment_stop(segment);
+    uint32_t read = 0, index;
+    int status;
+    for (bool ended = false; !ended;) {
+        ended = waitpid(child, &status, WNOHANG) == child;
+        while (loom_completion_pop(segment, &index))
+            read++;
+        if (!ended) loom_completion_wait(segment, 1);
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(read, LOOM_RING_SLOTS + 1);
+    loom_segment_close(segment);
+}
+
 static void test_executed_workers(void **state) {
     (void)state;
     test_graph graph = graph_random(2000, 100, 31);
@@ -118,6 +151,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_submission_while_running),
         cmocka_unit_test(test_full_deques),
         cmocka_unit_test(test_full_ring),
+        cmocka_unit_test(test_stop_with_a_full_ring),
         cmocka_unit_test(test_executed_workers),
         cmocka_unit_test(test_killed_at_random),
     };
