@@ -125,6 +125,7 @@ static loom_status put_entry(loom_committer *committer, loom_batch *batch, const
     if (item->task == LOOM_TASK_NONE) return forget(batch, &item->id, err);
     const loom_task *task = loom_segment_task(committer->segment, item->task);
     if (task->flags & LOOM_TASK_REPLACES) LOOM_TRY(forget(batch, &task->rkey, err));
+    if (task->origin == LOOM_ORIGIN_STORED) return put_file_hashes(committer, batch, task, err);
     loom_buffer recipe = {0};
     loom_arena_reset(committer->arena);
     loom_status status = recipe_of(committer, task, &recipe);

@@ -15,7 +15,8 @@ typedef struct loom_committer loom_committer;
 
 loom_status loom_committer_start(loom_store *store, loom_segment *segment, const loom_operator_table *operators,
                                  const loom_config *config, loom_committer **committer, loom_error *err);
-/* Queues a computed task; `node` names it (all zero if nobody asked for it by name). Never blocks for long. */
+/* Queues a computed task; `node` names it (all zero if nobody asked for it by name). Of a task that a worker found
+ * stored, only the hashes of the files that it read are kept. Never blocks for long. */
 loom_status loom_committer_add(loom_committer *committer, uint32_t task, const loom_id *node);
 /* Queues the deletion of a damaged result, before its recomputed successor is stored. */
 loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey);

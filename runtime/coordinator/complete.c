@@ -22,6 +22,8 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
     session->done++;
     if (task->origin == LOOM_ORIGIN_STORED) {
         session->reused++;
+        loom_id none = {{0}};
+        if (task->memo) LOOM_TRY(loom_committer_add(session->committer, number, &none)); /* hashes of its input files */
     } else {
         session->computed++;
         if (!(step->op->flags & LOOM_OP_NOT_STORED)) {

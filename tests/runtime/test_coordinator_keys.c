@@ -56,6 +56,24 @@ static void an_input_edited_after_the_look_up(void **state) {
     assert_prints(&restored, "x=['old']\n");
 }
 
+/* The hash of an input that was young when it was first read is remembered by the next run that has to hash it; from
+ * then on no worker is needed to find everything stored. */
+static void inputs_hashed_again_are_remembered(void **state) {
+    scene *at = *state;
+    const char *program = "print \"x\" load(\"x.txt\")";
+    scene_write(at, "x.txt", "text\n");
+    outcome first = run_text(at, program, "");
+    assert_int_equal(computed_by(&first), 1);
+    scene_settle();
+    outcome second = run_text(at, program, "--workers 1");
+    assert_int_equal(reused_by(&second), 1);
+    assert_int_equal(number_of(&second, "workers"), 1);
+    outcome third = run_text(at, program, "--workers 1");
+    assert_prints(&third, "x=['text']\n");
+    assert_int_equal(reused_by(&third), 1);
+    assert_int_equal(number_of(&third, "workers"), 0);
+}
+
 /* Quadratic once: 16,000 items took five minutes and 21 GB. */
 static void picking_each_item_of_a_long_loop(void **state) {
     scene *at = *state;
@@ -71,6 +89,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(loads_of_sequences_differ, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(an_input_edited_after_the_look_up, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(inputs_hashed_again_are_remembered, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(picking_each_item_of_a_long_loop, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
