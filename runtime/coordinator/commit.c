@@ -101,9 +101,12 @@ static loom_result result_of(const loom_committer *committer, const entry *item,
 static loom_status put_file_hashes(const loom_committer *committer, loom_batch *batch, const loom_task *task,
                                    loom_error *err) {
     size_t length = 0;
-    const loom_memo_entry *memo = task->memo ? loom_segment_get(committer->segment, task->memo, &length) : NULL;
-    for (size_t i = 0; memo && i < length / sizeof *memo; i++)
-        LOOM_TRY(loom_batch_put_file(batch, &memo[i].stamp, &memo[i].content, err));
+    const char *memo = task->memo ? loom_segment_get(committer->segment, task->memo, &length) : NULL;
+    for (size_t at = 0; memo && at + sizeof(loom_memo_entry) <= length; at += sizeof(loom_memo_entry)) {
+        loom_memo_entry memoised; /* copied: the segment's heap aligns to 4 bytes behind a length */
+        memcpy(&memoised, memo + at, sizeof memoised);
+        LOOM_TRY(loom_batch_put_file(batch, &memoised.stamp, &memoised.content, err));
+    }
     return LOOM_OK;
 }
 
