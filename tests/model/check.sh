@@ -1,7 +1,7 @@
 #!/bin/sh
 # check.sh MODEL MUTANT... - checks a Promela model exhaustively with spin, and that every mutant of it is rejected.
 # Exit status 77: spin is not installed. In the environment: SPIN_OPTIONS for the correct model (a larger case, such as
-# "-DDEATHS=2 -DDUPLICATE"), MEMLIM in MiB for the search.
+# "-DDEATHS=2 -DDUPLICATE"), PAN_OPTIONS for the verifier ("-DCOLLAPSE" saves memory), MEMLIM in MiB for the search.
 set -eu
 model=$1
 shift
@@ -16,7 +16,7 @@ search() {
     name=$1
     shift
     spin "$@" -a model.pml >"$name.out" 2>&1 || { cat "$name.out"; exit 1; }
-    "${CC:-cc}" -O1 -w -DSAFETY -DMEMLIM=${MEMLIM:-1500} -DVECTORSZ=2048 -o "$name" pan.c
+    "${CC:-cc}" -O1 -w -DSAFETY ${PAN_OPTIONS:-} -DMEMLIM=${MEMLIM:-1500} -DVECTORSZ=2048 -o "$name" pan.c
     "./$name" -m20000 >>"$name.out" 2>&1 || true
     grep -q "^State-vector" "$name.out" || { cat "$name.out"; exit 1; }
 }
