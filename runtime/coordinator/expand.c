@@ -380,6 +380,32 @@ static loom_status lower_items(expansion *at, const loom_items *items, uint32_t 
     return status;
 }
 
+static loom_status all_closed(expansion *at, const loom_items *items, bool *closed) {
+    *closed = true;
+    for (uint32_t i = 0; i < items->count && *closed; i++) {
+        loom_node_facts facts;
+        if (loom_facts_of(at->session->facts, items->nodes[i], &facts) != LOOM_OK) return no_memory(at);
+        *closed = facts.openness == LOOM_CLOSED;
+    }
+    return LOOM_OK;
+}
+
+/* The step that gathers the items of a list. One step serves all contexts if nothing depends on them: else a loop whose
+ * items all use a common list would gather, and compute, that list once an item. */
+static loom_status expand_list(expansion *at, loom_node_index node, uint32_t *whole) {
+    loom_session *session = at->session;
+    loom_items items;
+    bool closed;
+    *whole = loom_memo_get(&session->gathered, node);
+    if (*whole != LOOM_MEMO_NONE) return LOOM_OK;
+    LOOM_TRY(items_of(at, node, 0, &items));
+    if (at->waiting) return LOOM_OK;
+    LOOM_TRY(lower_items(at, &items, whole));
+    if (at->contextual) return LOOM_OK;
+    LOOM_TRY(all_closed(at, &items, &closed));
+    return !closed || loom_memo_set(&session->gathered, node, *whole) == LOOM_OK ? LOOM_OK : no_memory(at);
+}
+
 /* Whoever waited for the pending step now waits for what it became. */
 static loom_status become(loom_session *session, uint32_t pending, uint32_t target, loom_error *err) {
     loom_graph_run *graph = &session->graph;
@@ -404,19 +430,18 @@ static loom_status become(loom_session *session, uint32_t pending, uint32_t targ
 loom_status loom_expand(loom_session *session, uint32_t step, loom_error *err) {
     loom_node_index index = session->graph.steps[step].node;
     expansion at = {.session = session, .step = step, .context = session->graph.steps[step].context, .err = err};
-    loom_items items;
     uint32_t target;
     shape found;
     if (shape_of(session, index, &found) != LOOM_OK) return no_memory(&at);
     if (found == SHAPE_ITEM) {
         loom_node node = *loom_plan_node(session->plan, index);
+        loom_items items;
         LOOM_TRY(picked_items(&at, &node, 0, &items));
         if (at.waiting) return LOOM_OK;
         LOOM_TRY(loom_lower(session, items.nodes[0], at.context, &target, err));
     } else {
-        LOOM_TRY(items_of(&at, index, 0, &items));
+        LOOM_TRY(expand_list(&at, index, &target));
         if (at.waiting) return LOOM_OK;
-        LOOM_TRY(lower_items(&at, &items, &target));
     }
     return become(session, step, target, err);
 }

@@ -76,6 +76,7 @@ static void close_session(loom_session *session) {
     loom_memo_release(&session->lowered);
     loom_memo_release(&session->domains);
     loom_memo_release(&session->expanded);
+    loom_memo_release(&session->gathered);
     free(session->expansions);
     free(session->shapes);
     free(session->places);

@@ -51,6 +51,7 @@ typedef struct loom_session {
     loom_memo lowered;  /* (plan node, context) -> step */
     loom_memo domains;  /* image step -> step of its domain record */
     loom_memo expanded; /* (plan node, context or any) -> entry of `expansions` */
+    loom_memo gathered; /* plan node -> step of its items, where these are the same in every context */
     loom_items *expansions;
     uint32_t expansion_count, expansion_capacity;
     loom_value *numbers; /* 0 .. number_count - 1, in the arena; see expand.c */
