@@ -14,7 +14,7 @@ static int64_t nanoseconds(struct timespec time) {
 
 loom_status loom_file_stamp_of(const char *path, loom_file_stamp *stamp, loom_error *err) {
     struct stat found;
-    if (stat(path, &found) != 0) return loom_fail_errno(err, errno, "%s: cannot read the file", path);
+    if (stat(path, &found) != 0) return loom_fail_errno(err, errno, "cannot read %s; check the path and who may read it", path);
     *stamp = (loom_file_stamp){.device = (uint64_t)found.st_dev,
                                .inode = (uint64_t)found.st_ino,
                                .size = (uint64_t)found.st_size,
