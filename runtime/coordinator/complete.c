@@ -55,6 +55,7 @@ static loom_status record_failure(loom_session *session, uint32_t index, const l
 static bool mark_failed(loom_session *session, uint32_t index, uint32_t failure) {
     loom_step *step = &session->graph.steps[index];
     if (step->state == LOOM_STEP_FAILED || step->state == LOOM_STEP_DONE) return false;
+    if (step->alias != LOOM_STEP_NONE) return false; /* its users hear of what it became */
     if (step->state == LOOM_STEP_TASK && loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL))
         session->in_flight--;
     step->state = LOOM_STEP_FAILED;

@@ -406,8 +406,7 @@ static loom_status expand_list(expansion *at, loom_node_index node, uint32_t *wh
     return !closed || loom_memo_set(&session->gathered, node, *whole) == LOOM_OK ? LOOM_OK : no_memory(at);
 }
 
-/* Whoever waited for the pending step now waits for what it became. */
-static loom_status become(loom_session *session, uint32_t pending, uint32_t target, loom_error *err) {
+loom_status loom_become(loom_session *session, uint32_t pending, uint32_t target, loom_error *err) {
     loom_graph_run *graph = &session->graph;
     target = loom_graph_resolve(graph, target);
     bool demanded = graph->steps[pending].demanded;
@@ -443,5 +442,5 @@ loom_status loom_expand(loom_session *session, uint32_t step, loom_error *err) {
         LOOM_TRY(expand_list(&at, index, &target));
         if (at.waiting) return LOOM_OK;
     }
-    return become(session, step, target, err);
+    return loom_become(session, step, target, err);
 }

@@ -74,6 +74,7 @@ static void close_session(loom_session *session) {
     loom_arena_free(session->scratch);
     loom_graph_release(&session->graph);
     loom_memo_release(&session->lowered);
+    loom_memo_release(&session->twins);
     loom_memo_release(&session->domains);
     loom_memo_release(&session->expanded);
     loom_memo_release(&session->gathered);
@@ -142,7 +143,7 @@ static uint64_t bytes_written(const loom_session *session) {
 static uint64_t operator_steps(const loom_session *session) {
     uint64_t count = 0;
     for (uint32_t i = 0; i < session->graph.step_count; i++)
-        count += session->graph.steps[i].op != NULL;
+        count += session->graph.steps[i].op != NULL && session->graph.steps[i].alias == LOOM_STEP_NONE;
     return count;
 }
 

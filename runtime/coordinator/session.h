@@ -49,6 +49,7 @@ typedef struct loom_session {
 
     loom_graph_run graph;
     loom_memo lowered;  /* (plan node, context) -> step */
+    loom_memo twins;    /* hash of node and arguments -> step that stands for all such; see settle.c */
     loom_memo domains;  /* image step -> step of its domain record */
     loom_memo expanded; /* (plan node, context or any) -> entry of `expansions` */
     loom_memo gathered; /* plan node -> step of its items, where these are the same in every context */
@@ -100,6 +101,8 @@ loom_status loom_is_expandable(loom_session *session, loom_node_index node, bool
 /* Tries to find the items of a pending step and turn it into an alias; if values are missing, the step waits for them.
  */
 loom_status loom_expand(loom_session *session, uint32_t step, loom_error *err);
+/* The step becomes an alias of another: whoever waits for it now waits for that. */
+loom_status loom_become(loom_session *session, uint32_t step, uint32_t target, loom_error *err);
 
 /* ---- settle.c ---- */
 loom_status loom_work_add(loom_session *session, uint32_t step);

@@ -146,12 +146,50 @@ loom_status loom_settled(loom_session *session, uint32_t index) {
     return step->stored ? loom_announce(session, index, LOOM_EVENT_VALUE) : LOOM_OK;
 }
 
+/* ---- twins ---- */
+
+static uint64_t hash_of(const loom_session *session, const loom_step *step) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ step->node;
+    for (uint32_t i = 0; i < step->argument_count; i++) {
+        hash = (hash ^ loom_graph_resolve(&session->graph, step->arguments[i])) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+static bool are_twins(const loom_session *session, const loom_step *a, const loom_step *b) {
+    if (a->op != b->op || a->node != b->node || a->argument_count != b->argument_count) return false;
+    for (uint32_t i = 0; i < a->argument_count; i++)
+        if (loom_graph_resolve(&session->graph, a->arguments[i]) !=
+            loom_graph_resolve(&session->graph, b->arguments[i]))
+            return false;
+    return true;
+}
+
+/* A node that might have depended on where it is used has a step per domain. Where the arguments turn out to be the
+ * same, so is the result, and one step stands for all: else a sum over a list would be computed once for every item
+ * that is divided by it. */
+static loom_status find_twin(loom_session *session, uint32_t index, uint32_t *twin) {
+    const loom_step *step = &session->graph.steps[index];
+    *twin = LOOM_STEP_NONE;
+    if (step->context == LOOM_STEP_NONE || step->node == LOOM_NODE_NONE) return LOOM_OK;
+    uint64_t hash = hash_of(session, step);
+    uint32_t found = loom_memo_get(&session->twins, hash);
+    if (found == LOOM_MEMO_NONE) return loom_memo_set(&session->twins, hash, index);
+    if (found != index && are_twins(session, step, &session->graph.steps[found])) *twin = found;
+    return LOOM_OK;
+}
+
 static loom_status settle(loom_session *session, uint32_t index, loom_error *err) {
     const loom_step *waiting = &session->graph.steps[index];
     for (uint32_t i = 0; i < waiting->argument_count; i++) {
         const loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, waiting->arguments[i])];
         if (argument->state == LOOM_STEP_FAILED) return loom_step_skipped(session, index, argument->failure);
     }
+    uint32_t twin;
+    if (find_twin(session, index, &twin) != LOOM_OK)
+        return loom_fail(err, LOOM_NO_MEMORY, "out of memory while looking results up");
+    if (twin != LOOM_STEP_NONE) return loom_become(session, index, twin, err);
     loom_arena_reset(session->scratch);
     if (find_key(session, index) != LOOM_OK)
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while looking results up");
