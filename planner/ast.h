@@ -112,6 +112,8 @@ struct loom_template {
     uint32_t free_count;
     const char *text; /* to_syntax of the body; NULL until asked for */
     size_t text_length;
+    const char *grouped; /* with parentheses, where `text` alone would be read as something else; "" where not; NULL
+                            until asked for */
 };
 
 typedef enum loom_command_kind {

@@ -6,9 +6,8 @@
 #include "planner/diagnostic.h"
 #include "planner/plan_state.h"
 
-/* VoxLogicA-2 cannot nest records deeper than Python's recursion allows, about 990. Records form a tree in which shared
- * functions are repeated, so their size may grow exponentially with the program's. */
-#define DEEPEST_RECORD 1000
+/* Records form a tree in which shared functions are repeated, so their size may grow exponentially with the program's.
+ */
 #define LARGEST_RECORD ((size_t)64 << 20)
 
 /* ---- links ---- */
@@ -127,7 +126,7 @@ static void add_body(const record_writer *w, const loom_template *body) {
 /* Fields in the canonical order, or in that of VoxLogicA-2's exports. */
 static loom_status add_record(const record_writer *w, loom_function *function, const record_path *outer, int level) {
     record_path path = {.outer = outer, .name = function->name, .depth = outer ? outer->depth + 1 : 1};
-    if (path.depth > DEEPEST_RECORD || w->text->buffer.length > LARGEST_RECORD)
+    if (path.depth > LOOM_DEEPEST_RECORD || w->text->buffer.length > LARGEST_RECORD)
         return loom_fail(
             w->err, LOOM_TOO_LARGE,
             "the functions that a for, filter or map body calls lead to too many others (through '%.100s'); "

@@ -25,6 +25,7 @@ typedef struct loom_json_plan {
     size_t slot_count;
     uint32_t *stack; /* entries being made */
     size_t depth, stack_capacity;
+    const loom_json *grouped; /* of the closure being read (planner/plan_json_bodies.h) */
     loom_error *err;
 } loom_json_plan;
 

@@ -7,19 +7,26 @@
 #include "planner/diagnostic.h"
 #include "planner/plan_json.h"
 
-#define DEEPEST_RECORD 1000 /* as closure.c writes them */
-
 /* ---- bodies ---- */
 
-/* Bodies are printed text (section 1.6), which is first read as such, because the plain grammar would read some of it
- * differently; what a person wrote into a plan is read by the plain grammar. */
-static loom_status parse_body(loom_json_plan *r, const loom_json *json, loom_expr **body) {
-    loom_source *source;
-    loom_error cause;
-    loom_error_clear(&cause);
+static loom_status body_error(loom_json_plan *r, const loom_json *json, const loom_error *cause) {
+    return loom_diagnose(r->err, LOOM_BAD_PLAN, loom_json_place(r->source, json->offset),
+                         "this body does not parse, at its character %u: %s", cause->column, cause->message);
+}
+
+static loom_status make_source(loom_json_plan *r, const loom_json *json, loom_source **source, loom_error *cause) {
     char name[400];
     snprintf(name, sizeof name, "%.360s, body of a closure", r->source->name);
-    loom_status status = loom_source_make(r->plan->arena, name, json->text.bytes, json->text.length, &source, &cause);
+    loom_error_clear(cause);
+    return loom_source_make(r->plan->arena, name, json->text.bytes, json->text.length, source, cause);
+}
+
+/* Printed text (section 1.6) is first read as such, because the plain grammar would read some of it differently; what a
+ * person wrote into a plan is read by the plain grammar. */
+static loom_status parse_printed(loom_json_plan *r, const loom_json *json, loom_expr **body) {
+    loom_source *source;
+    loom_error cause;
+    loom_status status = make_source(r, json, &source, &cause);
     if (status == LOOM_OK) {
         source->printed = true;
         status = loom_parse_expression(&r->plan->names, source, body, &cause);
@@ -29,8 +36,35 @@ static loom_status parse_body(loom_json_plan *r, const loom_json *json, loom_exp
         status = loom_parse_expression(&r->plan->names, source, body, NULL);
     }
     if (status == LOOM_OK || status == LOOM_NO_MEMORY) return status;
-    return loom_diagnose(r->err, LOOM_BAD_PLAN, loom_json_place(r->source, json->offset),
-                         "this body does not parse, at its character %u: %s", cause.column, cause.message);
+    return body_error(r, json, &cause);
+}
+
+/* The text with parentheses; it must print as the text that is hashed. */
+static loom_status parse_grouped(loom_json_plan *r, const loom_json *json, const loom_json *printed, loom_expr **body) {
+    if (json->kind != LOOM_JSON_STRING) return loom_json_plan_fail(r, json, "a body should be a string");
+    loom_source *source;
+    loom_error cause;
+    loom_status status = make_source(r, json, &source, &cause);
+    if (status == LOOM_OK) status = loom_parse_expression(&r->plan->names, source, body, &cause);
+    if (status == LOOM_NO_MEMORY) return loom_plan_no_memory(r->err);
+    if (status != LOOM_OK) return body_error(r, json, &cause);
+    loom_text text = {0};
+    loom_print_expr(&text, *body, false);
+    bool same = text.buffer.length == printed->text.length &&
+                memcmp(text.buffer.bytes, printed->text.bytes, printed->text.length) == 0;
+    bool failed = text.failed;
+    loom_text_free(&text);
+    if (failed) return loom_plan_no_memory(r->err);
+    return same ? LOOM_OK : loom_json_plan_fail(r, json, "this is another body than the one it stands for");
+}
+
+static loom_status parse_body(loom_json_plan *r, const loom_json *json, loom_expr **body) {
+    for (size_t i = 0; r->grouped && i < r->grouped->list.count; i++) {
+        const loom_json *member = &r->grouped->list.items[i];
+        if (member->key_length == json->text.length && memcmp(member->key, json->text.bytes, json->text.length) == 0)
+            return parse_grouped(r, member, json, body);
+    }
+    return parse_printed(r, json, body);
 }
 
 static loom_status read_names(loom_json_plan *r, const loom_json *list, const loom_name ***names) {
@@ -124,7 +158,7 @@ static loom_status fill_function(loom_json_plan *r, const loom_json *record, int
 }
 
 static loom_status read_functions(loom_json_plan *r, const loom_json *functions, int depth, loom_links *links) {
-    if (depth > DEEPEST_RECORD) return loom_json_plan_fail(r, functions, "function records nest too deeply");
+    if (depth > LOOM_DEEPEST_RECORD) return loom_json_plan_fail(r, functions, "function records nest too deeply");
     const loom_json **members = sorted_members(r, functions);
     links->functions = loom_arena_array(r->plan->arena, functions->list.count, sizeof *links->functions);
     if (!members || !links->functions) return loom_plan_no_memory(r->err);
@@ -168,6 +202,9 @@ loom_status loom_json_plan_closure(loom_json_plan *r, loom_json_entry *entry) {
     if (attributes->list.count != 4) return loom_json_plan_fail(r, attributes, "a closure has four attributes");
     const loom_name *variable = loom_names_get(&r->plan->names, parameter->text.bytes, parameter->text.length);
     if (!variable) return loom_plan_no_memory(r->err);
+    r->grouped = loom_json_member(entry->json, "grouped_bodies");
+    if (r->grouped && r->grouped->kind != LOOM_JSON_OBJECT)
+        return loom_json_plan_fail(r, r->grouped, "grouped_bodies should be an object");
     loom_closure closure = {0};
     LOOM_TRY(read_template(r, &variable, 1, body, &closure.body));
     LOOM_TRY(read_own_captures(r, entry->json, names, &closure.links));
@@ -178,7 +215,7 @@ loom_status loom_json_plan_closure(loom_json_plan *r, loom_json_entry *entry) {
 
 static loom_status need_records(loom_json_plan *r, const loom_json *functions, int depth) {
     if (!functions || functions->kind != LOOM_JSON_OBJECT) return LOOM_OK; /* refused when the closure is made */
-    if (depth > DEEPEST_RECORD) return loom_json_plan_fail(r, functions, "function records nest too deeply");
+    if (depth > LOOM_DEEPEST_RECORD) return loom_json_plan_fail(r, functions, "function records nest too deeply");
     for (size_t i = 0; i < functions->list.count; i++) {
         const loom_json *record = &functions->list.items[i];
         if (record->kind != LOOM_JSON_OBJECT) continue;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "planner/plan_json_bodies.h"
 #include "planner/plan_order.h"
 
 static void put_string(loom_text *out, const char *text) {
@@ -67,6 +68,7 @@ static loom_status put_node(loom_text *out, const loom_plan *plan, const loom_no
     }
     loom_text_put(out, "      \"output_kind\": ");
     put_string(out, loom_output_kind_name(node->output_kind));
+    if (node->closure) LOOM_TRY(loom_json_put_grouped_bodies(out, (loom_plan *)plan, node->closure, err));
     loom_text_put(out, "\n    }");
     return LOOM_OK;
 }

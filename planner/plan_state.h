@@ -23,6 +23,7 @@ struct loom_function {
     loom_template *body;
     loom_environment environment;
     loom_links links; /* once `linked` */
+    uint64_t visit;   /* the last walk over functions that came by */
     bool linked;
     bool given; /* read from a plan file, which says what it captures */
 };
@@ -62,6 +63,7 @@ struct loom_plan {
     loom_node_index program_variables[5];
     uint32_t program_variable_count;
     loom_reducer *reducer;
+    uint64_t visit; /* number of the current walk over functions */
     /* Scratch of node_id.c. */
     loom_text canonical, attributes;
     loom_id *ids;
@@ -113,6 +115,8 @@ loom_status loom_reduce(loom_plan *plan, const loom_expr *expr, loom_environment
 loom_status loom_check_reserved(const loom_name *name, loom_place place, loom_error *err);
 
 /* ---- closure.c ---- */
+/* VoxLogicA-2 cannot nest function records deeper than Python's recursion allows, about 990. */
+#define LOOM_DEEPEST_RECORD 1000
 bool loom_links_find(loom_plan *plan, const loom_template *body, loom_environment environment, loom_links *links);
 bool loom_function_link(loom_plan *plan, loom_function *function);
 loom_status loom_make_closure(loom_plan *plan, loom_template *body, loom_environment environment,

@@ -123,7 +123,7 @@ loom_status loom_program_paths_find(loom_arena *arena, const char *source, loom_
 
 static bool is_file(const char *path) {
     struct stat info;
-    return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode); /* reading a pipe could wait for ever */
 }
 
 const char *loom_find_import(loom_arena *arena, const char *written, const char *importer) {
@@ -153,7 +153,7 @@ static loom_status read_open(loom_arena *arena, FILE *file, const char *path, co
 }
 
 loom_status loom_read_text(loom_arena *arena, const char *path, const char **text, size_t *length, loom_error *err) {
-    if (!is_file(path)) return loom_fail_errno(err, errno ? errno : EISDIR, "cannot read %s", path);
+    if (!is_file(path)) return loom_fail(err, LOOM_BAD_PROGRAM, "%s is not a file that can be read", path);
     FILE *file = fopen(path, "rbe");
     if (!file) return loom_fail_errno(err, errno, "cannot open %s", path);
     loom_status status = read_open(arena, file, path, text, length, err);

@@ -52,8 +52,8 @@ static bool is_keyword(const loom_expr *expr) {
     return expr->kind >= LOOM_EXPR_FOR;
 }
 
-/* Parts of a fold stand side by side, so anything that could join its neighbour is grouped; so is a slice's stop that
- * would join the colon. */
+/* Parts of a fold stand side by side, so anything that could join its neighbour is grouped; so is a slice's bound that
+ * would join the colon (`-(n)`, or `A`, since `A:2` is one operator). */
 static bool stands_alone(const loom_expr *expr) {
     if (expr->kind == LOOM_EXPR_NUMBER) return !signbit(expr->number);
     return expr->kind == LOOM_EXPR_BOOL || expr->kind == LOOM_EXPR_STRING;
@@ -78,7 +78,7 @@ static void push_slice(printing *printer, const loom_expr *expr) {
     push_text(printer, "]");
     if (expr->slice.stop) push_expr(printer, expr->slice.stop, grouped && !stands_alone(expr->slice.stop));
     push_text(printer, ":");
-    if (expr->slice.start) push_expr(printer, expr->slice.start, grouped && is_keyword(expr->slice.start));
+    if (expr->slice.start) push_expr(printer, expr->slice.start, grouped && !stands_alone(expr->slice.start));
     push_text(printer, "[");
     push_expr(printer, expr->slice.sequence, grouped && is_keyword(expr->slice.sequence));
 }

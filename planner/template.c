@@ -2,8 +2,9 @@
 #include "planner/template.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "planner/names.h"
+#include "planner/parser.h"
 
 loom_template *loom_template_new(loom_arena *arena, const loom_name *const *parameters, uint32_t count,
                                  const loom_expr *body) {
@@ -24,6 +25,37 @@ bool loom_template_print(loom_template *made, loom_arena *arena) {
     made->text_length = text.buffer.length;
     loom_text_free(&text);
     return made->text != NULL;
+}
+
+/* What the printed text would be read as: true if it is this body. */
+static bool reads_back(const loom_template *made, loom_names *names, const loom_text *grouped, bool *failed) {
+    loom_source *source;
+    loom_expr *again;
+    *failed = loom_source_make(names->arena, "", made->text, made->text_length, &source, NULL) != LOOM_OK;
+    if (*failed) return false;
+    source->printed = true;
+    if (loom_parse_expression(names, source, &again, NULL) != LOOM_OK) return false;
+    loom_text text = {0};
+    loom_print_expr(&text, again, true);
+    *failed = text.failed;
+    bool same = text.buffer.length == grouped->buffer.length &&
+                memcmp(text.buffer.bytes, grouped->buffer.bytes, text.buffer.length) == 0;
+    loom_text_free(&text);
+    return same;
+}
+
+bool loom_template_group(loom_template *made, loom_names *names) {
+    if (made->grouped) return true;
+    if (!loom_template_print(made, names->arena)) return false;
+    loom_text grouped = {0};
+    loom_print_expr(&grouped, made->body, true);
+    bool failed = grouped.failed;
+    if (!failed && reads_back(made, names, &grouped, &failed))
+        made->grouped = "";
+    else if (!failed)
+        made->grouped = loom_arena_text(names->arena, (const char *)grouped.buffer.bytes, grouped.buffer.length);
+    loom_text_free(&grouped);
+    return made->grouped != NULL;
 }
 
 /* ---- free names ---- */

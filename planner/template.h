@@ -4,6 +4,7 @@
 
 #include "planner/ast.h"
 #include "planner/json_text.h"
+#include "planner/names.h"
 #include "shm/arena.h"
 
 loom_template *loom_template_new(loom_arena *arena, const loom_name *const *parameters, uint32_t count,
@@ -15,6 +16,9 @@ bool loom_template_find_free(loom_template *made, loom_arena *arena);
 
 /* Fills text: section 1.6. False when out of memory. */
 bool loom_template_print(loom_template *made, loom_arena *arena);
+
+/* Fills grouped: the text that is read back as this very body, if `text` is not. False when out of memory. */
+bool loom_template_group(loom_template *made, loom_names *names);
 
 /* Appends the text of an expression. Plain text (section 1.6) has no parentheses, so different expressions may print
  * alike (defect S12); with `grouped` they are added wherever plain text would be read differently, so that equal text

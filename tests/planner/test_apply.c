@@ -134,6 +134,21 @@ static void printed_text_is_read_back(void **state) {
     assert_applied("print \"g\" for i in [1] do fold + (i) (i + 1)", "default.fold+(item:5.0, vox1.+(item:5.0, 1.0))");
 }
 
+/* Bodies whose printed text is another body: the export says which it is. */
+static void ambiguous_text_is_spelt_out(void **state) {
+    (void)state;
+    assert_applied("print \"g\" for i in [1] do (for j in i do j)[0:1]",
+                   "default.slice(default.for_loop(item:5.0, closure()), 0.0, 1.0)");
+    assert_applied("f(a) = (for j in a do j)[0:1] g(a) = f(a) print \"g\" for i in [1] do g(i)",
+                   "default.slice(default.for_loop(item:5.0, closure()), 0.0, 1.0)");
+    assert_applied("print \"g\" for i in [1] do fold + (i) ([i])",
+                   "default.fold+(item:5.0, default.sequence(item:5.0))");
+    assert_applied("print \"g\" for i in [1] do fold + (fold * i) i",
+                   "default.fold+(default.fold*(item:5.0), item:5.0)");
+    assert_applied("A = 1 print \"g\" for i in [1] do i[A : 2]", "default.slice(item:5.0, 1.0, 2.0)");
+    assert_applied("let :-(a) = a print \"g\" for i in [1] do i[:-(1) : 2]", "default.slice(item:5.0, 1.0, 2.0)");
+}
+
 /* Two bodies that print alike are two closures. */
 static void alike_bodies_are_told_apart(void **state) {
     (void)state;
@@ -213,6 +228,7 @@ int main(void) {
         cmocka_unit_test(invariants_are_shared),
         cmocka_unit_test(names_resolve_with_the_imports),
         cmocka_unit_test(printed_text_is_read_back),
+        cmocka_unit_test(ambiguous_text_is_spelt_out),
         cmocka_unit_test(alike_bodies_are_told_apart),
         cmocka_unit_test(function_named_like_its_ancestor),
         cmocka_unit_test(errors_inside),
