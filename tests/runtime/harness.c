@@ -19,7 +19,7 @@
 
 #include "json_path.h"
 
-enum { WORDS_MAX = 64, ENVIRONMENT_MAX = 24, TICK_MS = 4 };
+enum { WORDS_MAX = 64, ENVIRONMENT_MAX = 24, TICK_MS = 4, RUNNING_MAX = 8 };
 
 /* Text that lives as long as the scene. */
 typedef struct note {
@@ -30,8 +30,8 @@ typedef struct note {
 struct scene {
     char *dir;
     note *notes;
-    int commands; /* run so far */
-    pid_t running;
+    int commands;               /* run so far */
+    pid_t running[RUNNING_MAX]; /* 0 = free */
 };
 
 /* ---- the folder ---- */
@@ -100,9 +100,10 @@ static void kill_all(pid_t pid) {
 
 int scene_teardown(void **state) {
     scene *at = *state;
-    if (at->running > 0) {
-        kill_all(at->running);
-        waitpid(at->running, NULL, 0);
+    for (int i = 0; i < RUNNING_MAX; i++) {
+        if (at->running[i] == 0) continue;
+        kill_all(at->running[i]);
+        waitpid(at->running[i], NULL, 0);
     }
     remove_tree(at->dir);
     while (at->notes) {
@@ -217,9 +218,15 @@ static void make_environment(scene *at, char **environment) {
     environment[count] = NULL;
 }
 
-static void limit(int what, uint64_t most) {
+static void limit_address_space(uint64_t most) {
     struct rlimit set = {.rlim_cur = most, .rlim_max = most};
-    if (most && setrlimit(what, &set) != 0) _exit(126);
+    if (most && !SANITIZED && setrlimit(RLIMIT_AS, &set) != 0) _exit(126);
+}
+
+/* A write that is too long then fails, and does not end the process: that SIGXFSZ is ignored survives exec. */
+static void limit_files(uint64_t most) {
+    struct rlimit set = {.rlim_cur = most, .rlim_max = most};
+    if (most && (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || setrlimit(RLIMIT_FSIZE, &set) != 0)) _exit(126);
 }
 
 static void redirect(const char *path, int flags, int fd) {
@@ -233,14 +240,23 @@ static void become(const char *dir, const limits *set, const char *out, const ch
     redirect("/dev/null", O_RDONLY, STDIN_FILENO);
     redirect(out, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
     redirect(err, O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
-    if (!SANITIZED) limit(RLIMIT_AS, set->address_space_bytes);
-    if (set->file_bytes) signal(SIGXFSZ, SIG_IGN); /* survives exec: a write that is too long fails instead */
-    limit(RLIMIT_FSIZE, set->file_bytes);
+    limit_address_space(set->address_space_bytes);
+    limit_files(set->file_bytes);
     if (set->uid && (setgid(set->uid) != 0 || setuid(set->uid) != 0)) _exit(126);
 }
 
 static const char *stream_path(scene *at, int number, const char *name) {
     return scene_text(at, "%s/.%s-%d", at->dir, name, number);
+}
+
+/* Replaces one entry of the list of running processes. */
+static void note_running(scene *at, pid_t before, pid_t after) {
+    for (int i = 0; i < RUNNING_MAX; i++) {
+        if (at->running[i] != before) continue;
+        at->running[i] = after;
+        return;
+    }
+    fail_msg("more than %d processes at once", RUNNING_MAX);
 }
 
 static process start(scene *at, const limits *set, char **words) {
@@ -256,7 +272,7 @@ static process start(scene *at, const limits *set, char **words) {
         execve(words[0], words, environment);
         _exit(127);
     }
-    at->running = made.pid;
+    note_running(at, 0, made.pid);
     return made;
 }
 
@@ -322,7 +338,7 @@ outcome finish(scene *at, process *running, void (*tick)(const process *, void *
         if (tick) tick(running, context);
         doze(running->pid, tick ? TICK_MS : 1000);
     }
-    at->running = 0;
+    note_running(at, running->pid, 0);
     result.seconds = seconds_now() - running->started;
     result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     result.peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;

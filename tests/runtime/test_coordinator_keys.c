@@ -85,11 +85,24 @@ static void picking_each_item_of_a_long_loop(void **state) {
     if (!SANITIZED) assert_in_range(result.peak_rss_bytes, 0, 400u << 20);
 }
 
+/* A sum over the list that the loop goes over is one sum, whatever the domains of the items that use it. */
+static void a_sum_that_all_items_use(void **state) {
+    scene *at = *state;
+    outcome result = run_text(at,
+                              "a = for i in range(0, 500) do i * 2\n"
+                              "print \"n\" fold max (for i in range(0, 500) do (fold + a) / 499 + index(a, i))",
+                              "");
+    assert_prints(&result, "n=1498.0\n");
+    /* range, a's 500 items and list, its sum, the quotient, 500 sums and their list, the maximum */
+    assert_int_equal(computed_by(&result), 1 + 501 + 1 + 1 + 501 + 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(loads_of_sequences_differ, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(an_input_edited_after_the_look_up, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(inputs_hashed_again_are_remembered, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(a_sum_that_all_items_use, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(picking_each_item_of_a_long_loop, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

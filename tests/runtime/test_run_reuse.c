@@ -344,6 +344,41 @@ static void test_truncated_extent(void **state) {
     assert_prints(&healed, clean.out);
 }
 
+/* ---- one store, several users ---- */
+
+static void test_runs_at_once(void **state) {
+    static const char program[] = "import \"simpleitk\"\na = ReadImage(\"in.nii\")\n"
+                                  "print \"images\" for t in range(20) do volume(dt(geq_sv(t, a)))\n"
+                                  "print \"scalars\" for i in range(30) do for j in range(10) do (i + j) * 2\n";
+    scene *at = *state;
+    process running[3];
+    outcome results[3];
+    volume_make(at, "in.nii", 40, 40, 40, ramp);
+    outcome alone = run_text(at, program, "--store :memory:");
+    assert_well(&alone);
+    for (int i = 0; i < 3; i++)
+        running[i] = start_run(at, "program.imgql", "--workers 2");
+    for (int i = 0; i < 3; i++)
+        results[i] = finish(at, &running[i], NULL, NULL);
+    for (int i = 0; i < 3; i++)
+        assert_prints(&results[i], alone.out);
+    outcome after = run_text(at, program, "");
+    assert_prints(&after, alone.out);
+    assert_computed(&after, 0);
+    assert_int_equal(number_of(&after, "irreproducible"), 0);
+}
+
+static void test_moved_store(void **state) {
+    scene *at = *state;
+    make_input(at, ramp);
+    outcome first = run_text(at, threshold_program(at, 3), "");
+    assert_computed(&first, 7);
+    assert_int_equal(rename(scene_path(at, "store"), scene_path(at, "moved")), 0);
+    outcome moved = run_text(at, threshold_program(at, 3), "--store moved");
+    assert_prints(&moved, first.out);
+    assert_computed(&moved, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_second_run, scene_setup, scene_teardown),
@@ -357,6 +392,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_damaged_extent_of_new_input, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_damaged_items, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_truncated_extent, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_runs_at_once, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_moved_store, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,7 +91,7 @@ static void test_workers(void **state) {
                       (double)anonymous / MIB, number_of(&cold, "peak_anon_bytes") / MIB);
         if (SANITIZED) continue;
         assert_in_range(anonymous, 1, anonymous_max);
-        assert_in_range(number_of(&cold, "peak_anon_bytes"), 1, anonymous_max);
+        assert_in_range(number_of(&cold, "peak_anon_bytes"), 0, anonymous_max); /* 0: a portable build cannot tell */
     }
 }
 
