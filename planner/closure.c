@@ -8,7 +8,7 @@
 
 /* Records form a tree in which shared functions are repeated, so their size may grow exponentially with the program's.
  */
-#define LARGEST_RECORD ((size_t)64 << 20)
+#define LARGEST_RECORD ((size_t)16 << 20)
 
 /* ---- links ---- */
 

@@ -68,15 +68,21 @@ static loom_status push_part(machine *m, const loom_expr *part) {
     return push(m, part, top(m)->environment);
 }
 
-static loom_status push_value(machine *m, loom_node_index value) {
+/* So that there is always room for one more, and `parts` always points into an array. */
+static loom_status reserve_value(machine *m) {
     loom_reducer *reducer = m->reducer;
-    if (reducer->value_count == reducer->value_capacity) {
-        size_t capacity = reducer->value_capacity ? reducer->value_capacity * 2 : 64;
-        loom_node_index *grown = realloc(reducer->values, capacity * sizeof *grown);
-        if (!grown) return loom_plan_no_memory(m->err);
-        reducer->values = grown;
-        reducer->value_capacity = capacity;
-    }
+    if (reducer->value_count < reducer->value_capacity) return LOOM_OK;
+    size_t capacity = reducer->value_capacity ? reducer->value_capacity * 2 : 64;
+    loom_node_index *grown = realloc(reducer->values, capacity * sizeof *grown);
+    if (!grown) return loom_plan_no_memory(m->err);
+    reducer->values = grown;
+    reducer->value_capacity = capacity;
+    return LOOM_OK;
+}
+
+static loom_status push_value(machine *m, loom_node_index value) {
+    LOOM_TRY(reserve_value(m));
+    loom_reducer *reducer = m->reducer;
     reducer->values[reducer->value_count++] = value;
     return LOOM_OK;
 }
@@ -454,6 +460,7 @@ loom_status loom_reduce(loom_plan *plan, const loom_expr *expr, loom_environment
     machine m = {.plan = plan, .reducer = plan->reducer, .err = err};
     m.reducer->frame_count = m.reducer->value_count = 0;
     loom_inlined_clear(&m.reducer->inlined);
+    LOOM_TRY(reserve_value(&m));
     LOOM_TRY(push(&m, expr, environment));
     while (m.reducer->frame_count)
         LOOM_TRY(step(&m));
