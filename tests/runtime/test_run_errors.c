@@ -22,15 +22,14 @@ static float ramp(int x, int y, int z) {
 
 static const char good[] = "import \"simpleitk\"\nprint \"n\" volume(geq_sv(3, ReadImage(\"good.nii\")))\n";
 
-/* A scene with a store that holds three results. */
-static int store_setup(void **state) {
-    if (scene_setup(state) != 0) return -1;
+/* The scene, with a store that holds three results. */
+static scene *with_store(void **state) {
     scene *at = *state;
     volume_make(at, "good.nii", 4, 4, 4, ramp);
     scene_write(at, "good.imgql", good);
     outcome result = run(at, "good.imgql", "");
     assert_prints(&result, "n=54.0\n");
-    return 0;
+    return at;
 }
 
 static void assert_usable(scene *at, uint64_t results) {
@@ -98,7 +97,7 @@ static void test_static_errors(void **state) {
         {"import \"broken.imgql\"\n", "", NULL, {"broken.imgql:2:"}},
         {"print \"a\" map(1, [2])\n", "1:", NULL, {"map"}},
     };
-    scene *at = *state;
+    scene *at = with_store(state);
     scene_write(at, "broken.imgql", "x = 1\ny = (\n");
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
         const bad_program *bad = &programs[i];
@@ -129,7 +128,7 @@ static void test_import_cycle(void **state) {
 }
 
 static void test_odd_texts(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     outcome missing = voxloom(at, "run missing.imgql --store store");
     ASSERT_ERROR(missing, 2, "missing.imgql");
     outcome folder = voxloom(at, "run home --store store");
@@ -202,7 +201,7 @@ static void gzip_to(scene *at, const char *name, const void *bytes, size_t lengt
 }
 
 static void test_bad_images(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     size_t length = 0;
     const char *file = scene_read(at, "good.nii", &length);
 
@@ -247,7 +246,7 @@ static void test_bad_images(void **state) {
 
 /* What a careless program would wait for, or read for ever. */
 static void test_files_that_never_end(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     assert_int_equal(mkfifo(scene_path(at, "pipe.nii"), 0600), 0);
     EXPECT_BAD_IMAGE(at, "pipe.nii", "regular file");
     EXPECT_BAD_IMAGE(at, "/dev/zero", "regular file");
@@ -261,7 +260,7 @@ static void test_files_that_never_end(void **state) {
 }
 
 static void test_bad_gzip(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     size_t length = 0, zipped = 0;
     const char *file = scene_read(at, "good.nii", &length);
     gzip_to(at, "whole.nii.gz", file, length, 0);
@@ -291,7 +290,7 @@ static void test_bad_gzip(void **state) {
 }
 
 static void test_address_space_limit(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     if (SANITIZED) {
         print_message("skipped: sanitizers need more address space than the limit\n");
         skip();
@@ -305,7 +304,7 @@ static void test_address_space_limit(void **state) {
 /* ---- folders ---- */
 
 static void test_folders(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     outcome missing = run_text(at, "print \"d\" dir(\"no_such_folder\")\n", "");
     ASSERT_ERROR(missing, 1, "program.imgql:1:11", "no_such_folder", "default.dir");
     outcome file = run_text(at, "print \"d\" dir(\"good.nii\")\n", "");
@@ -321,7 +320,7 @@ static void test_folders(void **state) {
 /* ---- stores ---- */
 
 static void test_stores_that_are_none(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     scene_mkdir(at, "other");
     scene_write(at, "other/thesis.txt", "years of work");
     outcome folder = voxloom(at, "run good.imgql --store other");
@@ -355,7 +354,7 @@ static void test_stores_that_are_none(void **state) {
 }
 
 static void test_damaged_index(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     size_t length = 0;
     char *index = scene_read(at, "store/index/data.mdb", &length);
     assert_non_null(index);
@@ -369,7 +368,7 @@ static void test_damaged_index(void **state) {
 static const limits nobody = {.uid = 65534};
 
 static void test_read_only_store(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     if (getuid() != 0) {
         print_message("skipped: only root can become another user\n");
         skip();
@@ -402,7 +401,7 @@ static bool mount_small_disk(scene *at) {
 }
 
 static void test_full_disk(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     volume_make(at, "big.nii", 80, 80, 80, ramp);
     if (!mount_small_disk(at)) {
         print_message("skipped: cannot mount a small disk here: %s\n", strerror(errno));
@@ -424,7 +423,7 @@ static void test_full_disk(void **state) {
 }
 
 static void test_file_size_limit(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     volume_make(at, "big.nii", 80, 80, 80, ramp);
     scene_write(at, "filling.imgql", filling);
     const limits small = {.file_bytes = 20 * MIB};
@@ -445,7 +444,7 @@ static void test_file_size_limit(void **state) {
 }
 
 static void test_places_that_cannot_be_written(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     outcome result =
         run_text(at,
                  "import \"simpleitk\"\na = ReadImage(\"good.nii\")\nsave \"/proc/nowhere/x.nii\" a\n"
@@ -476,7 +475,7 @@ static const char *plan_text(scene *at, const char *first, const char *second, c
 }
 
 static void test_bad_plans(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     /* a sound one first: 1.0 + 2.0, with the ids of voxlogica2.md, 3.5 */
     static const char one[] = "80d4cbcc106df22b52fd9a0dc4435b10cd838af0ea99a88b650748d1910e78f1";
     static const char two[] = "08d0f76057fb802a770b69433a5c24e1d623ef2ed8585be315d3b030d64e934b";
@@ -542,7 +541,7 @@ static void test_bad_plans(void **state) {
 /* ---- while running ---- */
 
 static void test_domains_that_differ(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     volume_make(at, "wide.nii", 5, 4, 4, ramp);
     outcome result = run_text(at,
                               "import \"simpleitk\"\na = ReadImage(\"good.nii\")\nb = ReadImage(\"wide.nii\")\n"
@@ -553,7 +552,7 @@ static void test_domains_that_differ(void **state) {
 }
 
 static void test_division_by_zero(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     outcome result = run_text(at, "zero = 1 - 1\nprint \"bad\" 1 / zero + 5\nprint \"good\" 2 + 2\n", "");
     ASSERT_ERROR(result, 1, "program.imgql:2:13", "vox1./", "divisor of 0");
     assert_string_equal(result.out, "good=4.0\n");
@@ -567,7 +566,7 @@ static void test_division_by_zero(void **state) {
 }
 
 static void test_failing_item(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     outcome result =
         run_text(at, "xs = for k in range(4) do 10 / (k - 2)\nprint \"all\" xs\nprint \"one\" xs[3]\n", "");
     ASSERT_ERROR(result, 1, "program.imgql:1:27", "vox1./");
@@ -583,7 +582,7 @@ static void test_failing_item(void **state) {
 }
 
 static void test_arguments_found_wrong_late(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     const struct {
         const char *program, *says;
     } programs[] = {
@@ -612,7 +611,7 @@ static void test_arguments_found_wrong_late(void **state) {
 /* ---- configuration ---- */
 
 static void test_configuration(void **state) {
-    scene *at = *state;
+    scene *at = with_store(state);
     const struct {
         const char *text, *place, *says;
     } files[] = {
@@ -652,26 +651,26 @@ static void test_configuration(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_static_errors, store_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_static_errors, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_import_cycle, scene_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_odd_texts, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_bad_images, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_files_that_never_end, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_bad_gzip, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_address_space_limit, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_folders, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_stores_that_are_none, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_damaged_index, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_read_only_store, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_full_disk, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_file_size_limit, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_places_that_cannot_be_written, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_bad_plans, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_domains_that_differ, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_division_by_zero, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_failing_item, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_arguments_found_wrong_late, store_setup, scene_teardown),
-        cmocka_unit_test_setup_teardown(test_configuration, store_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_odd_texts, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_images, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_files_that_never_end, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_gzip, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_address_space_limit, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_folders, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_stores_that_are_none, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_index, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_read_only_store, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_full_disk, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_file_size_limit, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_places_that_cannot_be_written, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_plans, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_domains_that_differ, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_division_by_zero, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_failing_item, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_arguments_found_wrong_late, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_configuration, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

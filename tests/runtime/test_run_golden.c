@@ -1,0 +1,87 @@
+/* Every recorded case of VoxLogicA-2 on two small volumes, all in one run of the built programs: any number of workers,
+ * either way of writing, from an empty store and again from a full one. */
+#include <stdio.h>
+#include <string.h>
+
+#include "golden_set.h"
+
+typedef struct manner {
+    int workers;
+    const char *ring; /* io.ring */
+    const char *says; /* the summary's name of it; NULL = whichever there is */
+} manner;
+
+static const manner manners[] = {
+    {1, "auto", NULL}, {2, "auto", NULL}, {4, "auto", NULL}, {2, "posix", "posix"}, {2, "uring", "io_uring"},
+};
+
+static bool refused(const manner *how, const outcome *result) {
+    return strcmp(how->ring, "uring") == 0 && result->status != 0 && strstr(result->err, "io_uring");
+}
+
+/* The first run's output is what all others must print, to the last digit of a mean. */
+static void check_run(const golden_set *set, const manner *how, const outcome *result, const char **prints) {
+    golden_check(set, result);
+    assert_int_equal(number_of(result, "workers"), how->workers);
+    assert_int_equal(number_of(result, "failed"), 0);
+    assert_int_equal(number_of(result, "irreproducible"), 0);
+    if (how->says) assert_string_equal(string_of(set->at, result, "ring"), how->says);
+    if (!*prints) *prints = result->out;
+    assert_string_equal(result->out, *prints);
+}
+
+static void check_manner(const golden_set *set, const manner *how, const char **prints) {
+    const char *words = scene_text(set->at, "--workers %d --set io.ring=%s", how->workers, how->ring);
+    scene_remove(set->at, "store");
+    scene_remove(set->at, "out");
+    outcome cold = golden_run(set, words, 0);
+    if (refused(how, &cold)) {
+        print_message("skipped: %s with io.ring=uring, refused here: %s", set->name, cold.err);
+        return;
+    }
+    check_run(set, how, &cold, prints);
+    assert_true(computed_by(&cold) > 0);
+    scene_remove(set->at, "out");
+    outcome warm = golden_run(set, words, 0);
+    check_run(set, how, &warm, prints);
+    assert_int_equal(computed_by(&warm), 0);
+    print_message("%s, %d workers, io.ring=%s: %.2f s, again %.2f s\n", set->name, how->workers, how->ring,
+                  cold.seconds, warm.seconds);
+}
+
+static void check_set(scene *at, const char *name) {
+    golden_set set = golden_load(at, name);
+    const char *prints = NULL;
+    assert_true(set.covered >= 113);
+    golden_write(&set, false);
+    for (size_t i = 0; i < sizeof manners / sizeof manners[0]; i++)
+        check_manner(&set, &manners[i], &prints);
+    golden_free(&set);
+}
+
+static void test_small(void **state) {
+    check_set(*state, "small");
+}
+
+static void test_field(void **state) {
+    check_set(*state, "field");
+}
+
+/* Operators without a kernel fail, with their name; everything beside them is done as if they were not there. */
+static void test_whole(void **state) {
+    golden_set set = golden_load(*state, "small");
+    golden_write(&set, true);
+    outcome result = golden_run(&set, "--workers 2", 0);
+    golden_check(&set, &result);
+    assert_int_equal(number_of(&result, "failed"), set.count - set.covered);
+    golden_free(&set);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_small, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_field, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_whole, scene_setup, scene_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
