@@ -15,8 +15,24 @@ fail() {
     exit 1
 }
 
+# A package may be installed for two architectures, hence lines.
 is_installed() {
-    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+    dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
+# quietly WHAT LOG COMMAND...: its output goes to LOG, and is shown if it fails.
+quietly() {
+    what=$1
+    log=$2
+    shift 2
+    "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; fail "$what failed; why is above and in $log"; }
+}
+
+# apt_install PACKAGE...: waits for another apt, such as that of a machine just started. If some source cannot be read it goes on
+# with the lists it has: the packages may be there all the same.
+apt_install() {
+    $as_root apt-get update -q || true
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
 # install_packages PACKAGE...: installs those that are missing; asks sudo when not root. On a system without dpkg it
@@ -34,20 +50,14 @@ install_packages() {
             fail "packages are missing and there is no sudo; as root, run: apt-get install$missing"
         as_root=sudo
     fi
-    say "Installing:$missing"
-    $as_root env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends "$@"' \
-        sh $missing || fail "the installation failed; by hand: apt-get install$missing"
+    say "Installing packages: about a minute"
+    echo $missing
+    mkdir -p "$root/build"
+    quietly "the installation" "$root/build/packages.log" apt_install $missing
 }
 
 cores() {
     getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2
-}
-
-# quietly LOG COMMAND...: its output goes to LOG, and is shown if it fails.
-quietly() {
-    log=$1
-    shift
-    "$@" >"$log" 2>&1 || { cat "$log" >&2; fail "$1 failed; its output is above and in $log"; }
 }
 
 # build FOLDER CMAKE_ARGUMENT...: configures and builds.
@@ -55,11 +65,19 @@ build() {
     folder=$1
     shift
     mkdir -p "$folder"
-    quietly "$folder/configure.log" cmake -S "$root" -B "$folder" "$@"
-    quietly "$folder/build.log" cmake --build "$folder" --parallel "$(cores)"
+    quietly "cmake" "$folder/configure.log" cmake -S "$root" -B "$folder" "$@"
+    quietly "the build" "$folder/build.log" cmake --build "$folder" --parallel "$(cores)"
 }
 
-# run_tests FOLDER
+# run_tests FOLDER: ctest counts a program as passed when it skipped some of its cases, or all; so these are told after it.
 run_tests() {
-    (cd "$1" && ctest --output-on-failure --no-tests=error --parallel 2)
+    status=0
+    (cd "$1" && ctest --output-on-failure --no-tests=error --parallel 2) || status=$?
+    log=$1/Testing/Temporary/LastTest.log
+    skipped=$(awk '/^\[  SKIPPED \] [0-9]+ test\(s\)/ { sum += $4 } END { print sum + 0 }' "$log")
+    if [ "$skipped" -ne 0 ]; then
+        printf '\n%s test cases were skipped, whole tests apart. All reasons:\n' "$skipped"
+        grep -i -e '^skipped' -e 'skipped$' "$log" | sort -u
+    fi
+    return $status
 }
