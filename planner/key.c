@@ -17,6 +17,7 @@ static void add_number(loom_hasher *hasher, uint64_t number) {
 static const char *suffix_of(const char *path, size_t length, size_t *suffix_length) {
     for (size_t i = length; i > 0 && path[i - 1] != '/'; i--) {
         if (path[i - 1] != '.') continue;
+        if (i == 1 || path[i - 2] == '/') break; /* ".json" is a name, not a suffix */
         *suffix_length = length - i;
         return path + i;
     }

@@ -14,7 +14,8 @@ static int64_t nanoseconds(struct timespec time) {
 
 loom_status loom_file_stamp_of(const char *path, loom_file_stamp *stamp, loom_error *err) {
     struct stat found;
-    if (stat(path, &found) != 0) return loom_fail_errno(err, errno, "cannot read %s; check the path and who may read it", path);
+    if (stat(path, &found) != 0)
+        return loom_fail_errno(err, errno, "cannot read %s; check the path and who may read it", path);
     *stamp = (loom_file_stamp){.device = (uint64_t)found.st_dev,
                                .inode = (uint64_t)found.st_ino,
                                .size = (uint64_t)found.st_size,
@@ -70,4 +71,31 @@ loom_status loom_effect_record_write(const loom_effect_record *record, loom_aren
     fields[1].value.type = LOOM_BYTES;
     loom_value whole = loom_record(fields, 2);
     return loom_value_copy(arena, &whole, value);
+}
+
+bool loom_effect_holds(const loom_result *result, loom_arena *arena, loom_hash_file hash_file, void *context) {
+    loom_effect_record record;
+    loom_id content;
+    loom_error ignored = {0};
+    return loom_effect_record_read(result->payload, result->payload_bytes, arena, &record) == LOOM_OK &&
+           hash_file(record.path, &content, context, &ignored) == LOOM_OK && loom_id_equal(&content, &record.content);
+}
+
+loom_status loom_key_inputs(loom_call *call, loom_hash_file hash_file, void *context, loom_key_parts *parts) {
+    const loom_kernel *kernel = loom_kernel_of(call->op);
+    if (!kernel->inputs) return LOOM_OK;
+    loom_input_list list = {.arena = call->arena, .hash_file = hash_file, .context = context};
+    LOOM_TRY(kernel->inputs(call, &list));
+    loom_id *hashes = loom_arena_array(call->arena, list.count, sizeof *hashes);
+    if (!hashes)
+        return loom_fail(call->err, LOOM_NO_MEMORY, "out of memory while hashing the inputs of %s", call->op->name);
+    for (size_t i = 0; i < list.count; i++)
+        hashes[i] = list.items[i].content;
+    parts->inputs = hashes;
+    parts->input_count = list.count;
+    if (call->argument_count && call->arguments[0].type == LOOM_STRING) {
+        parts->path = call->arguments[0].text.bytes;
+        parts->path_length = call->arguments[0].text.length;
+    }
+    return LOOM_OK;
 }

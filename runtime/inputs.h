@@ -2,6 +2,8 @@
 #ifndef LOOM_RUNTIME_INPUTS_H
 #define LOOM_RUNTIME_INPUTS_H
 
+#include "planner/key.h"
+#include "runtime/kernels/kernel.h"
 #include "shm/id.h"
 #include "shm/storage.h"
 
@@ -15,6 +17,12 @@ bool loom_file_stamp_is_old(const loom_file_stamp *stamp);
 /* The memoised content hash, without reading the file; LOOM_NOT_FOUND if there is none. */
 loom_status loom_file_known_hash(loom_store *store, const char *path, loom_id *content, loom_error *err);
 
+typedef loom_status (*loom_hash_file)(const char *path, loom_id *content, void *context, loom_error *err);
+
+/* Asks the operator of `call`, whose arguments are known, which files it will read, and adds their hashes to the parts
+ * of its key. The hashes live in call->arena. The hash function's own errors are returned. */
+loom_status loom_key_inputs(loom_call *call, loom_hash_file hash_file, void *context, loom_key_parts *parts);
+
 /* The stored record of an effect: what was written where. Fields "path" and "content" (32 bytes). */
 typedef struct loom_effect_record {
     const char *path; /* NUL-terminated, in the arena */
@@ -23,5 +31,7 @@ typedef struct loom_effect_record {
 loom_status loom_effect_record_read(const uint8_t *payload, size_t bytes, loom_arena *arena,
                                     loom_effect_record *record);
 loom_status loom_effect_record_write(const loom_effect_record *record, loom_arena *arena, loom_value *value);
+/* An effect is satisfied while its file still holds what was written there. */
+bool loom_effect_holds(const loom_result *result, loom_arena *arena, loom_hash_file hash_file, void *context);
 
 #endif

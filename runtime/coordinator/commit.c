@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/task_result.h"
 #include "runtime/worker/memo_list.h"
 
 typedef struct entry {
@@ -49,8 +50,8 @@ static loom_status recipe_argument(const loom_committer *committer, uint32_t num
             (loom_value){.type = LOOM_REFERENCE, .reference = {.type = (loom_type)task->type, .vid = task->rkey}};
         return LOOM_OK;
     }
-    size_t length = task->inline_bytes;
-    const void *bytes = length ? task->inline_payload : loom_segment_get(committer->segment, task->payload, &length);
+    size_t length;
+    const void *bytes = loom_task_payload(committer->segment, task, &length);
     return bytes ? loom_value_decode(bytes, length, committer->arena, argument, NULL) : LOOM_INTERNAL;
 }
 
@@ -91,10 +92,7 @@ static loom_result result_of(const loom_committer *committer, const entry *item,
                           .recipe_bytes = recipe->length,
                           .created_ns = now_ns(CLOCK_REALTIME),
                           .cost_ns = (uint64_t)task->cost_us * 1000};
-    result.payload_bytes = task->inline_bytes;
-    result.payload = task->inline_bytes ? task->inline_payload
-                     : task->payload    ? loom_segment_get(committer->segment, task->payload, &result.payload_bytes)
-                                        : NULL;
+    result.payload = loom_task_payload(committer->segment, task, &result.payload_bytes);
     return result;
 }
 

@@ -52,11 +52,14 @@ static void *watch(void *context) {
     member *self = context;
     struct rusage usage = {0};
     int status = 0;
+    siginfo_t ended;
+    loom_crew *crew = self->crew;
+    while (waitid(P_PID, (id_t)self->pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    }
+    pthread_mutex_lock(&crew->lock); /* reaped under the lock: nobody signals a process number that is free again */
+    self->alive = false;
     while (wait4(self->pid, &status, 0, &usage) < 0 && errno == EINTR) {
     }
-    loom_crew *crew = self->crew;
-    pthread_mutex_lock(&crew->lock);
-    self->alive = false;
     self->unreported = !crew->stopping;
     self->wait_status = status;
     uint64_t peak = (uint64_t)usage.ru_maxrss * 1024;

@@ -1,8 +1,9 @@
 /* session.h - the state of one run, shared by the coordinator's files. Not for anyone else.
  *
  *   lower.c    plan nodes -> steps, each in the domain where it is used
- *   expand.c   loops -> their items, as soon as these are known
+ *   expand.c   loops -> their items, as soon as these are known (with shape.c, items.c)
  *   settle.c   keys, look-ups in the store, and what must therefore be computed
+ *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
  *   complete.c what workers finished or failed -> what can go on
  *   value.c    the value of a step, wherever it lies
@@ -55,9 +56,9 @@ typedef struct loom_session {
     loom_memo gathered; /* plan node -> step of its items, where these are the same in every context */
     loom_items *expansions;
     uint32_t expansion_count, expansion_capacity;
-    loom_value *numbers; /* 0 .. number_count - 1, in the arena; see expand.c */
+    loom_value *numbers; /* 0 .. number_count - 1, in the arena; see items.c */
     uint32_t number_count;
-    uint8_t *shapes; /* per plan node: how it expands; see expand.c */
+    uint8_t *shapes; /* per plan node: how it expands; see shape.c */
     uint32_t shape_count, shape_capacity;
     uint16_t *places; /* NUMA domain of the first `place_count` steps; NULL on a machine with one */
     uint32_t place_count;
@@ -94,10 +95,12 @@ loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t con
 loom_status loom_lower_internal(loom_session *session, const char *name, const uint32_t *arguments, uint32_t count,
                                 loom_node_index blame, uint32_t *step, loom_error *err);
 
-/* ---- expand.c ---- */
+/* ---- shape.c ---- */
 /* True for operators whose result is given by separate items: for, map, filter, sequence, and index or slices of those.
  */
 loom_status loom_is_expandable(loom_session *session, loom_node_index node, bool *expandable);
+
+/* ---- expand.c ---- */
 /* Tries to find the items of a pending step and turn it into an alias; if values are missing, the step waits for them.
  */
 loom_status loom_expand(loom_session *session, uint32_t step, loom_error *err);
@@ -118,9 +121,11 @@ loom_status loom_settled(loom_session *session, uint32_t step);
  * an item of a stored sequence, which nobody can compute. */
 loom_status loom_recompute(loom_session *session, uint32_t step, loom_error *err);
 
-/* ---- submit.c ---- */
+/* ---- engage.c ---- */
 /* Creates the segment and starts the committer and the workers, once: when there is something to compute. */
 loom_status loom_engage(loom_session *session, loom_error *err);
+
+/* ---- submit.c ---- */
 /* Hands a settled step, and what it needs, to the workers. */
 loom_status loom_submit(loom_session *session, uint32_t step, loom_error *err);
 

@@ -44,9 +44,7 @@ static loom_status memoised_hash(const char *path, loom_id *content, void *conte
 
 /* Hashes of what a file-reading step depends on, if they are known without reading; else not LOOM_OK. */
 static loom_status known_inputs(loom_session *session, const loom_step *step, loom_key_parts *parts) {
-    const loom_kernel *kernel = loom_kernel_of(step->op);
     loom_arena *arena = session->scratch;
-    if (!kernel->inputs || step->argument_count == 0) return LOOM_NOT_FOUND;
     loom_value *values = loom_arena_array(arena, step->argument_count, sizeof *values);
     if (!values) return LOOM_NO_MEMORY;
     for (uint32_t i = 0; i < step->argument_count; i++) {
@@ -61,19 +59,7 @@ static loom_status known_inputs(loom_session *session, const loom_step *step, lo
                       .services = &no_services,
                       .arena = arena,
                       .err = &ignored};
-    loom_input_list list = {.arena = arena, .hash_file = memoised_hash, .context = session};
-    LOOM_TRY(kernel->inputs(&call, &list));
-    loom_id *hashes = loom_arena_array(arena, list.count, sizeof *hashes);
-    if (!hashes) return LOOM_NO_MEMORY;
-    for (size_t i = 0; i < list.count; i++)
-        hashes[i] = list.items[i].content;
-    parts->inputs = hashes;
-    parts->input_count = list.count;
-    if (values[0].type == LOOM_STRING) {
-        parts->path = values[0].text.bytes;
-        parts->path_length = values[0].text.length;
-    }
-    return LOOM_OK;
+    return loom_key_inputs(&call, memoised_hash, session, parts);
 }
 
 /* Computes the key if everything in it is known. */
@@ -102,21 +88,12 @@ static loom_status find_key(loom_session *session, uint32_t index) {
 
 /* ---- look-ups ---- */
 
-/* An effect is satisfied while its file still holds what was written; only a memoised hash tells that here. */
-static bool effect_holds(loom_session *session, const loom_result *result) {
-    loom_effect_record record;
-    loom_id content;
-    if (loom_effect_record_read(result->payload, result->payload_bytes, session->scratch, &record) != LOOM_OK)
-        return false;
-    return loom_file_known_hash(session->store, record.path, &content, NULL) == LOOM_OK &&
-           loom_id_equal(&content, &record.content);
-}
-
 static loom_status look_up(loom_session *session, loom_step *step, loom_error *err) {
     loom_result result;
     loom_status status = loom_store_find(session->store, &step->rkey, session->scratch, &result, err);
     if (status == LOOM_OK) {
-        if (step->op->flags & LOOM_OP_EFFECT && !effect_holds(session, &result)) return LOOM_OK;
+        if (step->op->flags & LOOM_OP_EFFECT && !loom_effect_holds(&result, session->scratch, memoised_hash, session))
+            return LOOM_OK;
         step->vid = result.vid;
         step->type = (uint8_t)result.type;
         step->has_vid = step->stored = true;

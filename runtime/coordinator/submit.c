@@ -1,121 +1,19 @@
 /* Steps become tasks in the shared segment, arguments first. What is stored or constant becomes a task that is born
  * done. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "io/ring.h"
 #include "runtime/coordinator/session.h"
+#include "runtime/task_result.h"
 
 #define NESTING_MAX 4 /* of sequences within a sequence; as deep as a worker looks for an item */
-
-#define TOPOLOGY_KEY "topology"
-
-/* The machine's cores and NUMA domains, from the store's cache when it still fits: asking hwloc takes tens of
- * milliseconds. */
-static loom_status load_topology(loom_session *session, loom_topology *topology, loom_error *err) {
-    const void *cached = NULL;
-    size_t length = 0;
-    bool discovered;
-    uint8_t bytes[LOOM_TOPOLOGY_BYTES_MAX];
-    loom_arena_reset(session->scratch);
-    if (loom_store_get_meta(session->store, TOPOLOGY_KEY, session->scratch, &cached, &length, NULL) != LOOM_OK)
-        length = 0;
-    LOOM_TRY(loom_topology_load(cached, length, topology, &discovered, err));
-    length = discovered ? loom_topology_export(topology, bytes, sizeof bytes) : 0;
-    if (!length) return LOOM_OK;
-    loom_batch *batch;
-    LOOM_TRY(loom_store_begin(session->store, &batch, err));
-    loom_status status = loom_batch_put_meta(batch, TOPOLOGY_KEY, bytes, length, err);
-    if (status == LOOM_OK) return loom_batch_commit(batch, err);
-    loom_batch_abort(batch);
-    return status;
-}
-
-/* What is planned so far is placed on the NUMA domains, in proportion to their workers. */
-static loom_status place(loom_session *session, const loom_topology *topology, loom_error *err) {
-    uint32_t share[LOOM_TOPOLOGY_DOMAINS_MAX] = {0};
-    for (uint32_t i = 0; i < session->workers; i++)
-        share[loom_topology_domain(topology, i)]++;
-    return loom_place(session, topology->domains, share, err);
-}
-
-/* Workers open rings of their own; opening one here tells which kind they will get, and why. */
-static loom_status choose_ring(loom_session *session, loom_error *err) {
-    loom_ring *ring;
-    char reason[160] = "", line[256];
-    LOOM_TRY(loom_ring_open(session->config->io.ring, (unsigned)session->config->io.depth, &ring, reason, err));
-    session->ring = loom_ring_kind_of(ring) == LOOM_RING_URING ? "io_uring" : "posix";
-    loom_ring_close(ring);
-    if (!reason[0] || !session->options->notice) return LOOM_OK;
-    snprintf(line, sizeof line, "writing without io_uring: %s", reason);
-    session->options->notice(line, session->options->context);
-    return LOOM_OK;
-}
-
-loom_status loom_engage(loom_session *session, loom_error *err) {
-    if (session->crew) return LOOM_OK;
-    const loom_config *config = session->config;
-    loom_topology *topology = loom_arena_alloc(session->arena, sizeof *topology);
-    if (!topology) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");
-    LOOM_TRY(load_topology(session, topology, err));
-    LOOM_TRY(place(session, topology, err));
-    loom_segment_options segment = {.workers = session->workers,
-                                    .tasks_max = (uint32_t)config->memory.tasks_max,
-                                    .heap_bytes = config->memory.segment_bytes,
-                                    .deaths_max = (uint32_t)config->workers.deaths_max};
-    LOOM_TRY(choose_ring(session, err));
-    loom_operator_table_signature(session->operators, segment.table_signature);
-    if (!session->segment) LOOM_TRY(loom_segment_create(&segment, &session->segment, err));
-    if (!session->committer)
-        LOOM_TRY(loom_committer_start(session->store, session->segment, session->operators, config, &session->committer,
-                                      err));
-    loom_crew_options crew = {.program = session->options->worker_program,
-                              .config = config,
-                              .store = session->store,
-                              .segment = session->segment,
-                              .workers = session->workers,
-                              .topology = topology};
-    return loom_crew_start(&crew, &session->crew, err);
-}
-
-static loom_status no_room(loom_error *err) {
-    return loom_fail(err, LOOM_NO_MEMORY,
-                     "the shared segment is full; raise memory.segment or memory.tasks_max (voxloom config show)");
-}
-
-/* Writes an encoded value into a task: inline when it fits. */
-static loom_status put_payload(loom_segment *segment, loom_task *task, const void *bytes, size_t length) {
-    if (length >= 1 && length <= sizeof task->inline_payload) {
-        memcpy(task->inline_payload, bytes, length);
-        task->inline_bytes = (uint32_t)length;
-        return LOOM_OK;
-    }
-    task->payload = loom_segment_put(segment, bytes, length);
-    return task->payload ? LOOM_OK : LOOM_NO_MEMORY;
-}
 
 static loom_status put_constant(loom_session *session, const loom_step *step, loom_task *task) {
     loom_buffer encoded = {0};
     loom_status status = loom_value_encode(&loom_plan_node(session->plan, step->node)->value, &encoded);
-    if (status == LOOM_OK) status = put_payload(session->segment, task, encoded.bytes, encoded.length);
+    if (status == LOOM_OK) status = loom_task_put_payload(session->segment, task, encoded.bytes, encoded.length);
     loom_buffer_free(&encoded);
     task->origin = LOOM_ORIGIN_CONSTANT;
     return status;
-}
-
-static loom_status put_stored(loom_session *session, const loom_result *result, loom_task *task) {
-    task->origin = LOOM_ORIGIN_STORED;
-    task->bulk = result->bulk;
-    memcpy(task->root, result->root, sizeof task->root);
-    if (result->blob) task->flags |= LOOM_TASK_BLOB;
-    size_t hashes = loom_extent_block_count(result->bulk.bytes) * sizeof *result->block_hashes;
-    if (hashes) {
-        task->hashes = loom_segment_alloc(session->segment, hashes);
-        if (!task->hashes) return LOOM_NO_MEMORY;
-        memcpy(loom_segment_pointer(session->segment, task->hashes), result->block_hashes, hashes);
-    }
-    return result->payload_bytes ? put_payload(session->segment, task, result->payload, result->payload_bytes)
-                                 : LOOM_OK;
 }
 
 /* The items of a stored sequence lie in the store themselves; if one is gone or damaged, the sequence must be gathered
@@ -157,8 +55,9 @@ static loom_status submit_done(loom_session *session, uint32_t index, loom_error
     task->rkey = step->rkey;
     task->vid = step->vid;
     task->operator_index = step->op ? (uint32_t)loom_operator_index(session->operators, step->op) : UINT32_MAX;
-    loom_status status = step->stored ? put_stored(session, &result, task) : put_constant(session, step, task);
-    if (status != LOOM_OK) return no_room(err);
+    loom_status status =
+        step->stored ? loom_task_adopt(session->segment, task, &result) : put_constant(session, step, task);
+    if (status != LOOM_OK) return loom_segment_full(err);
     loom_task_publish_done(session->segment, number);
     step->task = number;
     return LOOM_OK;
@@ -179,7 +78,7 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
     loom_step *step = &session->graph.steps[index];
     loom_arena_reset(session->scratch);
     uint32_t *arguments = loom_arena_array(session->scratch, step->argument_count, sizeof *arguments);
-    if (!arguments) return no_room(err);
+    if (!arguments) return loom_segment_full(err);
     for (uint32_t i = 0; i < step->argument_count; i++)
         arguments[i] = session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].task;
     uint32_t number;
@@ -193,7 +92,7 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
         task->flags |= LOOM_TASK_KEYED;
         if (!(step->op->flags & LOOM_OP_EFFECT)) task->flags |= LOOM_TASK_NO_LOOKUP; /* the store was asked already */
     }
-    if (put_attributes(session, index, task) != LOOM_OK) return no_room(err);
+    if (put_attributes(session, index, task) != LOOM_OK) return loom_segment_full(err);
     step->task = number;
     step->state = LOOM_STEP_TASK;
     session->in_flight++;
@@ -247,7 +146,7 @@ static loom_status visit(loom_session *session, step_stack *stack, loom_error *e
     }
     size_t before = stack->count;
     uint32_t failed = LOOM_STEP_NONE;
-    if (push_arguments(session, index, stack, &failed) != LOOM_OK) return no_room(err);
+    if (push_arguments(session, index, stack, &failed) != LOOM_OK) return loom_segment_full(err);
     if (failed != LOOM_STEP_NONE) {
         stack->count = before;
         return loom_step_skipped(session, index, session->graph.steps[failed].failure);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/coordinator/session.h"
+#include "runtime/task_result.h"
 
 /* The value of an effect is null; what is stored of it is the record of what it wrote. */
 static bool is_effect(const loom_step *step) {
@@ -23,8 +24,8 @@ static loom_status blob_value(loom_session *session, const loom_placement *bulk,
 static loom_status task_value(loom_session *session, const loom_task *task, loom_arena *arena, loom_value *value,
                               loom_error *err) {
     if (task->flags & LOOM_TASK_BLOB) return blob_value(session, &task->bulk, arena, value, err);
-    size_t length = task->inline_bytes;
-    const void *bytes = length ? task->inline_payload : loom_segment_get(session->segment, task->payload, &length);
+    size_t length;
+    const void *bytes = loom_task_payload(session->segment, task, &length);
     if (!bytes) return loom_fail(err, LOOM_INTERNAL, "a finished task has no value; please report it");
     return loom_value_decode(bytes, length, arena, value, err);
 }

@@ -1,13 +1,8 @@
 /* Arguments of a task: small values decoded from the segment, images mapped read-only from their extents. */
 #include <string.h>
 
+#include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
-
-const void *loom_worker_payload(const loom_worker *worker, const loom_task *task, size_t *length) {
-    *length = task->inline_bytes;
-    if (*length) return *length <= sizeof task->inline_payload ? task->inline_payload : NULL;
-    return task->payload ? loom_segment_get(worker->segment, task->payload, length) : NULL;
-}
 
 loom_status loom_worker_map(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err) {
     if (worker->view_count == worker->view_capacity) {
@@ -50,7 +45,7 @@ static loom_status task_value(loom_worker *worker, const loom_task *task, bool m
     }
     if (task->flags & LOOM_TASK_BLOB) return decode_blob(worker, &task->bulk, value, err);
     size_t length;
-    const void *bytes = loom_worker_payload(worker, task, &length);
+    const void *bytes = loom_task_payload(worker->segment, task, &length);
     if (!bytes) return loom_fail(err, LOOM_INTERNAL, "an argument has no value; please report it");
     LOOM_TRY(loom_value_decode(bytes, length, worker->arena, value, err));
     return map && value->type == LOOM_IMAGE ? map_voxels(worker, &task->bulk, value, err) : LOOM_OK;

@@ -9,6 +9,7 @@
 
 #include "planner/key.h"
 #include "runtime/inputs.h"
+#include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
 
 static uint64_t now_ns(void) {
@@ -16,78 +17,24 @@ static uint64_t now_ns(void) {
     return clock_gettime(CLOCK_MONOTONIC, &now) == 0 ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec : 0;
 }
 
-static loom_status no_room(loom_error *err) {
-    return loom_fail(err, LOOM_NO_MEMORY,
-                     "the shared segment is full; raise memory.segment or memory.tasks_max (voxloom config show)");
-}
-
 /* ---- the key ---- */
-
-static loom_status add_inputs(loom_worker *worker, loom_call *call, loom_key_parts *parts) {
-    const loom_kernel *kernel = loom_kernel_of(call->op);
-    if (!kernel->inputs) return LOOM_OK;
-    loom_input_list list = {.arena = worker->arena, .hash_file = loom_worker_hash_file, .context = worker};
-    LOOM_TRY(kernel->inputs(call, &list));
-    loom_id *hashes = loom_arena_array(worker->arena, list.count, sizeof *hashes);
-    if (!hashes) return no_room(call->err);
-    for (size_t i = 0; i < list.count; i++)
-        hashes[i] = list.items[i].content;
-    parts->inputs = hashes;
-    parts->input_count = list.count;
-    if (call->argument_count && call->arguments[0].type == LOOM_STRING) {
-        parts->path = call->arguments[0].text.bytes;
-        parts->path_length = call->arguments[0].text.length;
-    }
-    return LOOM_OK;
-}
 
 static loom_status find_key(loom_worker *worker, loom_call *call) {
     loom_task *task = worker->task;
     const uint32_t *numbers = loom_segment_pointer(worker->segment, task->arguments);
     loom_id *vids = loom_arena_array(worker->arena, task->argument_count, sizeof *vids);
-    if (!vids) return no_room(call->err);
+    if (!vids) return loom_segment_full(call->err);
     for (uint32_t i = 0; i < task->argument_count; i++)
         vids[i] = loom_segment_task(worker->segment, numbers[i])->vid;
     loom_key_parts parts = {.vids = vids, .vid_count = task->argument_count};
     if (task->attributes)
         parts.attributes = loom_segment_get(worker->segment, task->attributes, &parts.attributes_bytes);
-    if (call->op->flags & LOOM_OP_READS_FILES) LOOM_TRY(add_inputs(worker, call, &parts));
+    if (call->op->flags & LOOM_OP_READS_FILES) LOOM_TRY(loom_key_inputs(call, loom_worker_hash_file, worker, &parts));
     task->rkey = loom_result_key(worker->hasher, call->op, &parts);
     return LOOM_OK;
 }
 
 /* ---- the store ---- */
-
-static loom_status effect_holds(loom_worker *worker, const loom_result *result, bool *holds) {
-    loom_effect_record record;
-    loom_id content;
-    loom_error ignored = {0};
-    *holds = false;
-    if (loom_effect_record_read(result->payload, result->payload_bytes, worker->arena, &record) != LOOM_OK)
-        return LOOM_OK;
-    if (loom_worker_hash_file(record.path, &content, worker, &ignored) != LOOM_OK) return LOOM_OK;
-    *holds = loom_id_equal(&content, &record.content);
-    return LOOM_OK;
-}
-
-static loom_status put_payload(loom_worker *worker, const void *bytes, size_t length, loom_error *err) {
-    loom_task *task = worker->task;
-    if (length >= 1 && length <= sizeof task->inline_payload) {
-        memcpy(task->inline_payload, bytes, length);
-        task->inline_bytes = (uint32_t)length;
-        return LOOM_OK;
-    }
-    task->payload = loom_segment_put(worker->segment, bytes, length);
-    return task->payload ? LOOM_OK : no_room(err);
-}
-
-static loom_status put_hashes(loom_worker *worker, const uint64_t *hashes, size_t count, loom_error *err) {
-    if (!count) return LOOM_OK;
-    worker->task->hashes = loom_segment_alloc(worker->segment, count * sizeof *hashes);
-    if (!worker->task->hashes) return no_room(err);
-    memcpy(loom_segment_pointer(worker->segment, worker->task->hashes), hashes, count * sizeof *hashes);
-    return LOOM_OK;
-}
 
 /* Takes a stored result over, if there is one and its bytes are good. */
 static loom_status take_stored(loom_worker *worker, const loom_operator *op, bool *taken, loom_error *err) {
@@ -98,20 +45,13 @@ static loom_status take_stored(loom_worker *worker, const loom_operator *op, boo
     loom_status status = loom_store_find(worker->store, &task->rkey, worker->arena, &result, err);
     if (status == LOOM_NOT_FOUND) return LOOM_OK;
     if (status != LOOM_OK) return status;
-    if (op->flags & LOOM_OP_EFFECT) LOOM_TRY(effect_holds(worker, &result, &holds));
+    if (op->flags & LOOM_OP_EFFECT) holds = loom_effect_holds(&result, worker->arena, loom_worker_hash_file, worker);
     loom_error damage = {0};
     if (!holds || loom_store_verify(worker->store, &result, &damage) != LOOM_OK) {
         task->flags |= LOOM_TASK_REPLACES; /* computed again; else the first, bad one would be kept for ever */
         return LOOM_OK;
     }
-    if (result.payload_bytes) LOOM_TRY(put_payload(worker, result.payload, result.payload_bytes, err));
-    LOOM_TRY(put_hashes(worker, result.block_hashes, loom_extent_block_count(result.bulk.bytes), err));
-    task->bulk = result.bulk;
-    memcpy(task->root, result.root, sizeof task->root);
-    task->flags |= result.blob ? LOOM_TASK_BLOB : 0;
-    task->type = (uint8_t)result.type;
-    task->vid = result.vid;
-    task->origin = LOOM_ORIGIN_STORED;
+    if (loom_task_adopt(worker->segment, task, &result) != LOOM_OK) return loom_segment_full(err);
     *taken = true;
     return LOOM_OK;
 }
@@ -121,14 +61,15 @@ static loom_status take_stored(loom_worker *worker, const loom_operator *op, boo
 static loom_status seal(loom_worker *worker, loom_error *err) {
     size_t count = loom_extent_block_count(worker->reservation.placement.bytes);
     uint64_t *hashes = loom_arena_array(worker->arena, count, sizeof *hashes);
-    if (!hashes) return no_room(err);
+    if (!hashes) return loom_segment_full(err);
     loom_placement bulk = worker->reservation.placement;
     worker->reserved = false;
     LOOM_TRY(loom_extent_seal(worker->writer, &worker->reservation, hashes, worker->task->root, err));
     worker->task->bulk = bulk;
     loom_worker_counters *counters = loom_segment_counters(worker->segment, worker->index);
     atomic_fetch_add_explicit(&counters->bytes_written, bulk.bytes, memory_order_relaxed);
-    return put_hashes(worker, hashes, count, err);
+    bool fits = loom_task_put_hashes(worker->segment, worker->task, hashes, count) == LOOM_OK;
+    return fits ? LOOM_OK : loom_segment_full(err);
 }
 
 /* An encoded value too large for the index goes to an extent. */
@@ -153,8 +94,11 @@ static loom_status publish(loom_worker *worker, const loom_value *value, loom_er
     if (status == LOOM_OK && image && !worker->reserved)
         status = loom_fail(err, LOOM_INTERNAL, "the operator returned an image that it did not make; please report it");
     if (status == LOOM_OK && image) status = seal(worker, err);
-    if (status == LOOM_OK)
-        status = blob ? put_blob(worker, &encoded, err) : put_payload(worker, encoded.bytes, encoded.length, err);
+    if (status == LOOM_OK && blob)
+        status = put_blob(worker, &encoded, err);
+    else if (status == LOOM_OK &&
+             loom_task_put_payload(worker->segment, task, encoded.bytes, encoded.length) != LOOM_OK)
+        status = loom_segment_full(err);
     loom_buffer_free(&encoded);
     return status;
 }
@@ -166,18 +110,18 @@ static loom_status publish_effect(loom_worker *worker, const loom_call *call, lo
         if (call->arguments[i].type == LOOM_STRING) path = &call->arguments[i];
     if (!path) return loom_fail(err, LOOM_INTERNAL, "an effect without a path; please report it");
     loom_effect_record record = {.path = loom_arena_text(worker->arena, path->text.bytes, path->text.length)};
-    if (!record.path) return no_room(err);
+    if (!record.path) return loom_segment_full(err);
     worker->hashed_count = 0;
     LOOM_TRY(loom_worker_hash_file(record.path, &record.content, worker, err));
     loom_value value;
-    if (loom_effect_record_write(&record, worker->arena, &value) != LOOM_OK) return no_room(err);
+    if (loom_effect_record_write(&record, worker->arena, &value) != LOOM_OK) return loom_segment_full(err);
     return publish(worker, &value, err);
 }
 
 static loom_status publish_memo(loom_worker *worker, loom_error *err) {
     if (!worker->memo_count) return LOOM_OK;
     worker->task->memo = loom_segment_put(worker->segment, worker->memo, worker->memo_count * sizeof *worker->memo);
-    return worker->task->memo ? LOOM_OK : no_room(err);
+    return worker->task->memo ? LOOM_OK : loom_segment_full(err);
 }
 
 /* ---- the whole ---- */
@@ -214,7 +158,7 @@ static loom_status load_arguments(loom_worker *worker, const loom_operator *op, 
     uint32_t count = worker->task->argument_count;
     if (*arguments) return LOOM_OK;
     *arguments = loom_arena_array(worker->arena, count, sizeof **arguments);
-    if (!*arguments) return no_room(err);
+    if (!*arguments) return loom_segment_full(err);
     for (uint32_t i = 0; i < count; i++)
         LOOM_TRY(loom_worker_argument(worker, op, i, &(*arguments)[i], err));
     return LOOM_OK;

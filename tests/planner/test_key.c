@@ -132,12 +132,29 @@ static void a_dot_in_a_folder_is_no_suffix(void **state) {
                &expected);
 }
 
+static void a_hidden_name_is_no_suffix(void **state) {
+    (void)state;
+    loom_id vid = id_of(1), content = id_of(9);
+    loom_hasher *hasher = loom_hasher_new();
+    assert_non_null(hasher);
+    loom_key_parts hidden = {
+        .vids = &vid, .vid_count = 1, .inputs = &content, .input_count = 1, .path = "a/.gz", .path_length = 5};
+    loom_key_parts suffix = hidden, plain = hidden;
+    suffix.path = "a/b.gz", suffix.path_length = 6;
+    plain.path = "a/b", plain.path_length = 3;
+    loom_id hidden_key = loom_result_key(hasher, &read_image, &hidden),
+            suffix_key = loom_result_key(hasher, &read_image, &suffix);
+    loom_id plain_key = loom_result_key(hasher, &read_image, &plain);
+    loom_hasher_free(hasher);
+    assert_false(loom_id_equal(&hidden_key, &suffix_key));
+    assert_true(loom_id_equal(&hidden_key, &plain_key));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_operator_with_arguments),
-        cmocka_unit_test(attributes_count),
-        cmocka_unit_test(inputs_replace_the_path),
-        cmocka_unit_test(a_dot_in_a_folder_is_no_suffix),
+        cmocka_unit_test(an_operator_with_arguments), cmocka_unit_test(attributes_count),
+        cmocka_unit_test(inputs_replace_the_path),    cmocka_unit_test(a_dot_in_a_folder_is_no_suffix),
+        cmocka_unit_test(a_hidden_name_is_no_suffix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

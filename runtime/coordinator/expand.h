@@ -1,0 +1,41 @@
+/* expand.h - how loops become their items, shared by shape.c, items.c and expand.c. */
+#ifndef LOOM_RUNTIME_EXPAND_H
+#define LOOM_RUNTIME_EXPAND_H
+
+#include "runtime/coordinator/session.h"
+
+/* How a plan node gives its items. */
+typedef enum loom_shape {
+    LOOM_SHAPE_VALUE,     /* not expandable: its value must be computed */
+    LOOM_SHAPE_LIST,      /* [a, b, c] */
+    LOOM_SHAPE_MAPPED,    /* for, map */
+    LOOM_SHAPE_FILTERED,  /* filter */
+    LOOM_SHAPE_PICKED,    /* slice or subsequence of an expandable sequence */
+    LOOM_SHAPE_ITEM,      /* index of an expandable sequence: one item, not a list */
+    LOOM_SHAPE_BROADCAST, /* an overloaded operator on an expandable sequence: item by item */
+} loom_shape;
+
+/* One attempt to find the items of a pending step. */
+typedef struct loom_expansion {
+    loom_session *session;
+    uint32_t step;    /* the pending step that waits */
+    uint32_t context; /* domain in which items are used */
+    bool waiting;     /* a value is missing; the step has been told to wait for it */
+    bool contextual;  /* a value that decided was an open one: elsewhere the items may be others */
+    loom_error *err;
+} loom_expansion;
+
+/* ---- shape.c ---- */
+loom_status loom_shape_of(loom_session *session, loom_node_index node, loom_shape *shape);
+/* A list of items, as opposed to one item or a value. */
+bool loom_shape_is_list(loom_shape shape);
+
+/* ---- items.c ---- */
+/* The items of a node. If a value that decides is missing, at->waiting is set, the step waits for it, and *items is
+ * empty. `depth` is how many loops were descended through. */
+loom_status loom_items_of(loom_expansion *at, loom_node_index node, int depth, loom_items *items);
+/* The items that an index, slice or subsequence picks. */
+loom_status loom_picked_items(loom_expansion *at, const loom_node *node, int depth, loom_items *items);
+loom_status loom_expansion_no_memory(loom_expansion *at);
+
+#endif

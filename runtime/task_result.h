@@ -1,0 +1,20 @@
+/* task_result.h - reading and writing the result fields of a task: what coordinator and workers both do. */
+#ifndef LOOM_RUNTIME_TASK_RESULT_H
+#define LOOM_RUNTIME_TASK_RESULT_H
+
+#include "shm/segment.h"
+#include "shm/storage.h"
+
+/* The error of whoever finds the segment full, with its remedy. Returns LOOM_NO_MEMORY. */
+loom_status loom_segment_full(loom_error *err);
+
+/* The encoded value of a done task; NULL, with *length 0, if it is a blob or has none. Stays valid for the run. */
+const void *loom_task_payload(const loom_segment *segment, const loom_task *task, size_t *length);
+/* Writes an encoded value into a task: inline when it fits. LOOM_NO_MEMORY when the segment is full. */
+loom_status loom_task_put_payload(loom_segment *segment, loom_task *task, const void *bytes, size_t length);
+/* The block hashes of its bulk bytes. */
+loom_status loom_task_put_hashes(loom_segment *segment, loom_task *task, const uint64_t *hashes, size_t count);
+/* Makes a stored result the task's own: type, vid, payload, placement, hashes, origin. */
+loom_status loom_task_adopt(loom_segment *segment, loom_task *task, const loom_result *result);
+
+#endif
