@@ -151,6 +151,13 @@ void golden_write(golden_set *set, bool whole) {
     free(text);
 }
 
+unsigned golden_images(const golden_set *set) {
+    unsigned images = 0;
+    for (size_t i = 0; i < set->count; i++)
+        images += set->cases[i].image && !set->cases[i].not_native;
+    return images;
+}
+
 outcome golden_run(const golden_set *set, const char *more, double seconds) {
     process running = start_run(set->at, set->program, more);
     if (seconds > 0) running.timeout_seconds = seconds;
@@ -159,12 +166,13 @@ outcome golden_run(const golden_set *set, const char *more, double seconds) {
 
 /* ---- images ---- */
 
+/* A file of NIfTI holds spacing and origin as floats; sizes are small enough for that. */
 static bool same_axes(const golden_case *one, const char *name, const double *ours, unsigned rank) {
     size_t length = 0;
     char path[32];
     for (unsigned axis = 0; axis < rank; axis++) {
         snprintf(path, sizeof path, "%s.%u", name, axis);
-        if (fabs(ours[axis] - number_member(one->recorded, path)) > 1e-12) return false;
+        if (fabs(ours[axis] - (double)(float)number_member(one->recorded, path)) > 1e-12) return false;
     }
     snprintf(path, sizeof path, "%s.%u", name, rank);
     return json_find(one->recorded, path, &length) == NULL;

@@ -35,15 +35,19 @@ void golden_free(golden_set *set);
  */
 void golden_write(golden_set *set, bool whole);
 
+/* How many images the program saves that are covered. */
+unsigned golden_images(const golden_set *set);
+
 /* Runs the program; `seconds` is its time limit, 0 = the harness's. */
 outcome golden_run(const golden_set *set, const char *more, double seconds);
 
 /* Fails the test, after naming every case that differs, unless each case of the program was met with the recorded
  * result. Cases that are not native must be the only ones that failed, each because of its operator.
  *
- * Images are equal in pixel type, size, components, spacing, origin and every voxel (SHA-256); so the labels of lcc
- * are compared by number, not only as a partition: ours follow ITK's raster order of first voxels. Values are equal in
- * their text; means within 1e-12 of their size, because the order of the original's double additions is not ours. */
+ * Images are equal in pixel type, size, components, spacing, origin (both to the float that NIfTI holds) and every
+ * voxel (SHA-256); so the labels of lcc are compared by number, not only as a partition: ours follow ITK's raster order
+ * of first voxels. Values are equal in their text; means within 1e-12 of their size, because the order of the
+ * original's double additions is not ours. */
 void golden_check(const golden_set *set, const outcome *result);
 
 #endif

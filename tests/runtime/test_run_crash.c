@@ -9,7 +9,7 @@
 #include "harness.h"
 #include "volumes.h"
 
-enum { KILLS = SANITIZED ? 6 : 20, SIDE = SANITIZED ? 40 : 80, ITEMS = 48, EARLY = 4 };
+enum { KILLS = SANITIZED ? 6 : 20, SIDE = SANITIZED ? 40 : 80, ITEMS = 48, EARLY = 4, LATE_MAX = 10 };
 static const unsigned seed = 20261122;
 
 static float waves(int x, int y, int z) {
@@ -74,19 +74,22 @@ static void test_killed_workers(void **state) {
     scene *at = *state;
     outcome expected = reference(at);
     random_state = seed;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0, late = 0; round < 3; round++) {
         pid_t children[8];
         scene_remove(at, "store");
         process running = start_run(at, "long.imgql", "--workers 2");
-        assert_true(wait_for_output(at, &running, "early="));
-        size_t count = children_of(running.pid, children, 8), kills = 0;
-        assert_int_equal(count, 2);
+        wait_for_output(at, &running, "early=");
+        size_t count = children_of(running.pid, children, 8);
         for (size_t i = 0; i < count; i++)
-            if (i == 0 || round == 2) kills += kill(children[i], SIGKILL) == 0; /* one; at last both at once */
-        assert_true(kills > 0);
+            if (i == 0 || round == 2) kill(children[i], SIGKILL); /* one; at last both at once */
         outcome result = finish(at, &running, NULL, NULL);
         assert_prints(&result, expected.out);
-        assert_in_range(number_of(&result, "worker_deaths"), kills, 2 * kills);
+        if (number_of(&result, "worker_deaths") == 0) { /* this machine is so busy that the run was over */
+            assert_true(++late < LATE_MAX);
+            round--;
+            continue;
+        }
+        assert_in_range(number_of(&result, "worker_deaths"), 1, 2);
         assert_contains(result.err, "signal 9");
         assert_int_equal(number_of(&result, "nodes"), number_of(&expected, "nodes"));
         assert_int_equal(results_in(at, "store"), number_of(&expected, "nodes"));
@@ -99,13 +102,12 @@ static void test_killed_workers(void **state) {
 static void test_too_many_deaths(void **state) {
     scene *at = *state;
     outcome expected = reference(at);
-    for (int attempt = 0; attempt < 10; attempt++) {
+    for (int attempt = 0; attempt < LATE_MAX; attempt++) {
         pid_t child;
         scene_remove(at, "store");
         process running = start_run(at, "long.imgql", "--workers 1 --set workers.deaths_max=1");
-        assert_true(wait_for_output(at, &running, "early="));
-        assert_int_equal(children_of(running.pid, &child, 1), 1);
-        assert_int_equal(kill(child, SIGKILL), 0);
+        wait_for_output(at, &running, "early=");
+        if (children_of(running.pid, &child, 1) == 1) kill(child, SIGKILL);
         outcome result = finish(at, &running, NULL, NULL);
         if (result.status == 0) continue; /* it was between two tasks */
         assert_int_equal(result.status, 1);
@@ -137,6 +139,7 @@ static void test_killed_coordinator(void **state) {
     scene *at = *state;
     outcome expected = reference(at);
     uint64_t reused = 0;
+    int kills = 0;
     random_state = seed;
     print_message("seed %u; an undisturbed run takes %.3f s\n", seed, expected.seconds);
     for (int round = 0; round < KILLS; round++) {
@@ -147,28 +150,38 @@ static void test_killed_coordinator(void **state) {
         while (seconds_now() - running.started < moment)
             pause_ms(1);
         size_t count = children_of(running.pid, children, 8);
-        bool ended = !is_alive(running.pid);
         kill(running.pid, SIGKILL); /* a zombie at worst: it has not been waited for */
         outcome killed = finish(at, &running, NULL, NULL);
-        assert_int_equal(killed.status, ended ? 0 : 128 + SIGKILL);
+        if (killed.status != 0) assert_int_equal(killed.status, 128 + SIGKILL); /* 0: it had just ended */
+        kills += killed.status != 0;
         assert_all_end(children, count);
         uint64_t stored = scene_has(at, "store/FORMAT") ? results_in(at, "store") : 0;
         reused += stored;
         print_message("killed at %.3f s: %llu stored\n", moment, (unsigned long long)stored);
         assert_next_run(at, &expected, stored);
     }
-    assert_true(reused > 0); /* else nothing was tried */
+    assert_true(reused > 0 && kills >= KILLS / 2); /* else nothing was tried */
 }
 
 /* ---- Ctrl-C ---- */
 
+/* Interrupts the program after its first line; a run that was over by then is tried again. */
+static outcome interrupted(scene *at) {
+    for (int late = 0;; late++) {
+        scene_remove(at, "store");
+        process running = start_run(at, "long.imgql", "--workers 2");
+        wait_for_output(at, &running, "early=");
+        kill(running.pid, SIGINT);
+        outcome stopped = finish(at, &running, NULL, NULL);
+        if (stopped.status != 0) return stopped;
+        assert_true(late < LATE_MAX);
+    }
+}
+
 static void test_interrupt(void **state) {
     scene *at = *state;
     outcome expected = reference(at);
-    process running = start_run(at, "long.imgql", "--workers 2");
-    assert_true(wait_for_output(at, &running, "early="));
-    assert_int_equal(kill(running.pid, SIGINT), 0);
-    outcome stopped = finish(at, &running, NULL, NULL);
+    outcome stopped = interrupted(at);
     assert_in_range(stopped.status, 1, 130);
     assert_contains(stopped.err, "stopped on request");
     assert_null(strstr(stopped.out, "last="));

@@ -41,7 +41,6 @@ static void check_manner(const golden_set *set, const manner *how, const char **
     }
     check_run(set, how, &cold, prints);
     assert_true(computed_by(&cold) > 0);
-    scene_remove(set->at, "out");
     outcome warm = golden_run(set, words, 0);
     check_run(set, how, &warm, prints);
     assert_int_equal(computed_by(&warm), 0);
@@ -67,6 +66,20 @@ static void test_field(void **state) {
     check_set(*state, "field");
 }
 
+/* Saved files that are gone are written again from the store, and nothing else is done. */
+static void test_saved_again(void **state) {
+    golden_set set = golden_load(*state, "field");
+    golden_write(&set, false);
+    outcome first = golden_run(&set, "--workers 2", 0);
+    golden_check(&set, &first);
+    scene_remove(*state, "out");
+    outcome again = golden_run(&set, "--workers 2", 0);
+    golden_check(&set, &again);
+    assert_string_equal(again.out, first.out);
+    assert_int_equal(computed_by(&again), golden_images(&set));
+    golden_free(&set);
+}
+
 /* Operators without a kernel fail, with their name; everything beside them is done as if they were not there. */
 static void test_whole(void **state) {
     golden_set set = golden_load(*state, "small");
@@ -81,6 +94,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_small, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_field, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_saved_again, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_whole, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,6 @@ static void check_words(scene *at, const char *words, bool again) {
     check_run(&set, words, &cold);
     assert_true(computed_by(&cold) > 0);
     if (again) {
-        scene_remove(at, "out");
         outcome warm = golden_run(&set, words, seconds_max);
         check_run(&set, words, &warm);
         assert_int_equal(computed_by(&warm), 0);

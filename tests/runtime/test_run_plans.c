@@ -16,6 +16,16 @@ static loom_value read_json(loom_arena *arena, const char *name, const char *tex
     return value;
 }
 
+/* The member of an object that has the name of another's; names have no NUL behind them. */
+static const loom_value *namesake(const loom_value *object, const loom_field *of) {
+    for (size_t i = 0; i < object->record.count; i++) {
+        const loom_field *one = &object->record.fields[i];
+        if (one->name_length == of->name_length && memcmp(one->name, of->name, of->name_length) == 0)
+            return &one->value;
+    }
+    return NULL;
+}
+
 static bool same_data(const loom_value *a, const loom_value *b) {
     if (a->type != b->type) return false;
     if (a->type == LOOM_SEQUENCE) {
@@ -27,7 +37,7 @@ static bool same_data(const loom_value *a, const loom_value *b) {
     if (a->type != LOOM_RECORD) return loom_value_equal(a, b);
     bool same = a->record.count == b->record.count; /* names are unique */
     for (size_t i = 0; same && i < a->record.count; i++) {
-        const loom_value *other = loom_record_get(b, a->record.fields[i].name);
+        const loom_value *other = namesake(b, &a->record.fields[i]);
         same = other && same_data(&a->record.fields[i].value, other);
     }
     return same;
