@@ -68,7 +68,63 @@ static void push_list(printing *printer, const loom_expr *expr, const char *open
     push_text(printer, open);
 }
 
+/* Words that begin expressions are names only right behind an operator (`- for`, `a + fold[0]`), so what begins with
+ * one of them can only be written there. Longer chains of brackets than this are left unreadable. */
+#define LONGEST_BRACKET_CHAIN 16
+
+static bool is_word(const loom_name *name) {
+    static const char *const words[] = {"let", "for", "filter", "fold"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(name->text, words[i]) == 0) return true;
+    return false;
+}
+
+static bool is_index(const loom_expr *expr) {
+    return expr->kind == LOOM_EXPR_CALL && expr->list.count == 2 && strcmp(expr->name->text, "index") == 0;
+}
+
+static bool begins_with_word(const loom_expr *expr) {
+    for (int i = 0; i < LONGEST_BRACKET_CHAIN; i++) {
+        if (expr->kind == LOOM_EXPR_SLICE)
+            expr = expr->slice.sequence;
+        else if (is_index(expr))
+            expr = expr->list.items[0];
+        else
+            return expr->kind == LOOM_EXPR_CALL && is_word(expr->name);
+    }
+    return false;
+}
+
+static bool is_operator_before_word(const loom_expr *expr) {
+    if (expr->kind != LOOM_EXPR_CALL || expr->list.count == 0 || expr->list.count > 2) return false;
+    return !is_index(expr) && begins_with_word(expr->list.items[expr->list.count - 1]);
+}
+
+static void push_operator(printing *printer, const loom_expr *expr) {
+    push_expr(printer, expr->list.items[expr->list.count - 1], false);
+    push_text(printer, " ");
+    push_name(printer, expr->name);
+    if (expr->list.count == 1) return;
+    push_text(printer, " ");
+    push_expr(printer, expr->list.items[0], true);
+}
+
+static void push_index(printing *printer, const loom_expr *expr) {
+    push_text(printer, "]");
+    push_expr(printer, expr->list.items[1], false);
+    push_text(printer, "[");
+    push_expr(printer, expr->list.items[0], false);
+}
+
 static void push_call(printing *printer, const loom_expr *expr) {
+    if (printer->grouped && is_index(expr) && begins_with_word(expr)) {
+        push_index(printer, expr);
+        return;
+    }
+    if (printer->grouped && is_operator_before_word(expr)) {
+        push_operator(printer, expr);
+        return;
+    }
     if (expr->list.count) push_list(printer, expr, "(", ")");
     push_name(printer, expr->name);
 }
@@ -80,7 +136,8 @@ static void push_slice(printing *printer, const loom_expr *expr) {
     push_text(printer, ":");
     if (expr->slice.start) push_expr(printer, expr->slice.start, grouped && !stands_alone(expr->slice.start));
     push_text(printer, "[");
-    push_expr(printer, expr->slice.sequence, grouped && is_keyword(expr->slice.sequence));
+    push_expr(printer, expr->slice.sequence,
+              grouped && (is_keyword(expr->slice.sequence) || is_operator_before_word(expr->slice.sequence)));
 }
 
 static void push_loop(printing *printer, const loom_expr *expr) {

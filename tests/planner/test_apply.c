@@ -145,6 +145,8 @@ static void ambiguous_text_is_spelt_out(void **state) {
                    "default.fold+(item:5.0, default.sequence(item:5.0))");
     assert_applied("print \"g\" for i in [1] do fold + (fold * i) i",
                    "default.fold+(default.fold*(item:5.0), item:5.0)");
+    assert_applied("for = 3 let -(a) = [a] print \"g\" for i in [1] do (- for)[1 : 2]",
+                   "default.slice(default.sequence(3.0), 1.0, 2.0)");
     assert_applied("A = 1 print \"g\" for i in [1] do i[A : 2]", "default.slice(item:5.0, 1.0, 2.0)");
     assert_applied("let :-(a) = a print \"g\" for i in [1] do i[:-(1) : 2]", "default.slice(item:5.0, 1.0, 2.0)");
 }
