@@ -47,7 +47,7 @@ install_packages() {
     as_root=
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 ||
-            fail "packages are missing and there is no sudo; as root, run: apt-get install$missing"
+            fail "packages are missing and there is no sudo; as root, run: apt-get update; apt-get install$missing"
         as_root=sudo
     fi
     say "Installing packages: about a minute"
