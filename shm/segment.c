@@ -32,6 +32,7 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_segment_header, table_signature),
                               FIELD(loom_segment_header, stop),
                               FIELD(loom_segment_header, unqueued),
+                              FIELD(loom_segment_header, searched),
                               FIELD(loom_segment_header, sleepers),
                               FIELD(loom_segment_header, doorbell),
                               FIELD(loom_segment_header, coordinator_sleeps),

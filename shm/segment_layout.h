@@ -42,7 +42,11 @@ typedef struct loom_segment_header {
     uint8_t table_signature[32];
     /* rarely written, read by everyone in every take */
     alignas(64) _Atomic uint32_t stop;
-    _Atomic uint64_t unqueued; /* != 0: READY tasks may be in no deque, because one was full; counts announcements */
+    /* Tasks that found their deque full, and up to which of these the table was searched in vain. Different: READY
+     * tasks may be in no deque. Both only grow: a flag that is set and cleared could be cleared by a search that began
+     * before. */
+    _Atomic uint64_t unqueued;
+    _Atomic uint64_t searched;
     /* written by pushers and sleepers */
     alignas(64) _Atomic uint64_t sleepers[LOOM_SLEEP_WORDS]; /* a bit per worker that is about to sleep or sleeps */
     /* coordinator's sleep */

@@ -55,7 +55,8 @@ bool loom_segment_has_work(const loom_segment *segment) {
     const loom_segment_header *header = segment->header;
     for (uint32_t number = 0; number < loom_deque_count(segment); number++)
         if (loom_deque_length(loom_deque_at(segment, number)) > 0) return true;
-    return atomic_load_explicit(&header->unqueued, memory_order_relaxed) ||
+    return atomic_load_explicit(&header->unqueued, memory_order_relaxed) !=
+               atomic_load_explicit(&header->searched, memory_order_relaxed) ||
            atomic_load_explicit(&header->stop, memory_order_relaxed);
 }
 

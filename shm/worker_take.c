@@ -66,23 +66,28 @@ static uint32_t steal_from_coordinator(loom_segment *segment, uint32_t domain, b
     return LOOM_TASK_NONE;
 }
 
-/* When some deque was full: the task table, from where we last were. The flag goes when a whole search found nothing
- * and nobody announced more in the meantime. O(tasks), but only where recoveries queued tasks many times over. */
+/* When some deque was full: the table, from where we last were, until a whole search found nothing. O(tasks), but only
+ * where recoveries queued tasks many times over. */
 static uint32_t search_table(loom_segment *segment) {
-    _Atomic uint64_t *unqueued = &segment->header->unqueued;
+    loom_segment_header *header = segment->header;
+    uint64_t searched = atomic_load_explicit(&header->searched, memory_order_relaxed);
     /* acquire: the tasks that were announced up to this count are READY, or past it */
-    uint64_t announced = atomic_load_explicit(unqueued, memory_order_acquire);
-    if (!announced) return LOOM_TASK_NONE;
+    uint64_t announced = atomic_load_explicit(&header->unqueued, memory_order_acquire);
+    if (searched >= announced) return LOOM_TASK_NONE;
     uint32_t count = loom_segment_task_count(segment);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t index = segment->scan_from = (segment->scan_from + 1) % count;
         if (loom_state_of(atomic_load_explicit(&segment->tasks[index].state, memory_order_relaxed)) != LOOM_TASK_READY)
             continue;
         loom_journal_write(&own_slot(segment)->journal, LOOM_PHASE_TAKING, index);
+        LOOM_PROBE("search:announced");
         return index;
     }
-    /* relaxed: nothing is published by it */
-    (void)atomic_compare_exchange_strong_explicit(unqueued, &announced, 0, memory_order_relaxed, memory_order_relaxed);
+    LOOM_PROBE("search:vain");
+    /* To the maximum of both: another search may have got further. relaxed: nothing is published by it. */
+    while (searched < announced && !atomic_compare_exchange_weak_explicit(&header->searched, &searched, announced,
+                                                                          memory_order_relaxed, memory_order_relaxed)) {
+    }
     return LOOM_TASK_NONE;
 }
 

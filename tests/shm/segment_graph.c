@@ -192,10 +192,14 @@ static void compute(loom_segment *segment, uint32_t index, uint32_t joint_pause_
 void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us) {
     loom_segment *segment;
     loom_error err;
+    pid_t parent = getppid();
     if (loom_segment_attach(fd, worker, test_signature, &segment, &err) != LOOM_OK) _exit(2);
     for (bool stopped = false; !stopped;) {
         uint32_t index = loom_task_take(segment, TAKE_MS, &stopped);
-        if (index == LOOM_TASK_NONE) continue;
+        if (index == LOOM_TASK_NONE) {
+            if (getppid() != parent) _exit(6); /* the test failed or was killed */
+            continue;
+        }
         compute(segment, index, joint_pause_us);
         loom_task_finish(segment, index, LOOM_TASK_DONE);
     }
