@@ -342,7 +342,7 @@ static loom_status read_document(reader *r, loom_json *root) {
 }
 
 loom_status loom_json_parse(loom_arena *arena, const loom_source *source, loom_status bad, loom_json *root,
-                           loom_error *err) {
+                            loom_error *err) {
     reader *r = calloc(1, sizeof *r);
     if (!r) return loom_fail(err, LOOM_NO_MEMORY, "out of memory reading %s", source->name);
     r->arena = arena;

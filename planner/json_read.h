@@ -48,7 +48,7 @@ struct loom_json {
 /* Reads one document. The source's text must outlive the result, which lies in the arena. Errors: `bad` (LOOM_BAD_PLAN,
  * ...) with line and column; LOOM_NO_MEMORY. */
 loom_status loom_json_parse(loom_arena *arena, const loom_source *source, loom_status bad, loom_json *root,
-                           loom_error *err);
+                            loom_error *err);
 
 /* Line and column of an offset. */
 loom_place loom_json_place(const loom_source *source, size_t offset);
