@@ -20,7 +20,7 @@ static loom_status make_parents(char *path, const char *shown, loom_error *err) 
         loom_status failed = LOOM_OK;
         if (!is_folder)
             failed = loom_fail_errno(err, error == 0 || error == EEXIST ? ENOTDIR : error,
-                                     "%s: folder %s cannot be made", shown, path);
+                                     "%s: folder %s cannot be made; choose another path", shown, path);
         *slash = '/';
         if (failed != LOOM_OK) return failed;
     }

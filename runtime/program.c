@@ -48,7 +48,7 @@ loom_status loom_program_read(const char *path, char **text, size_t *length, loo
     *text = NULL;
     *length = 0;
     FILE *file = fopen(path, "rbe");
-    if (file == NULL) return loom_fail_errno(err, errno, "cannot open %s", path);
+    if (file == NULL) return loom_fail_errno(err, errno, "cannot open %s; check the path", path);
     loom_status status = read_stream(file, path, text, length, err);
     fclose(file);
     return status;

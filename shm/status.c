@@ -102,6 +102,14 @@ static const char *errno_text(int errnum, char *buffer, size_t capacity) {
 #endif
 }
 
+/* The remedy, from its "; " on; the end of the message if there is none. */
+static char *last_clause(char *message) {
+    char *found = message + strlen(message);
+    for (char *next = strstr(message, "; "); next; next = strstr(next + 1, "; "))
+        found = next;
+    return found;
+}
+
 loom_status loom_fail_errno(loom_error *err, int errnum, const char *format, ...) {
     loom_status status = status_of_errno(errnum);
     if (!err) return status;
@@ -110,12 +118,13 @@ loom_status loom_fail_errno(loom_error *err, int errnum, const char *format, ...
     va_start(arguments, format);
     set_message(err, format, arguments);
     va_end(arguments);
-    char buffer[128], reason[160];
-    int length = snprintf(reason, sizeof reason, ": %s", errno_text(errnum, buffer, sizeof buffer));
-    if (length > 0) {
-        size_t used = strlen(err->message);
-        copy_text(err->message + used, sizeof err->message - used, reason, strlen(reason));
-    }
+    char buffer[128], reason[160], remedy[sizeof err->message];
+    if (snprintf(reason, sizeof reason, ": %s", errno_text(errnum, buffer, sizeof buffer)) < 0) return status;
+    char *at = last_clause(err->message);
+    copy_text(remedy, sizeof remedy, at, strlen(at));
+    copy_text(at, sizeof err->message - (size_t)(at - err->message), reason, strlen(reason));
+    at += strlen(at);
+    copy_text(at, sizeof err->message - (size_t)(at - err->message), remedy, strlen(remedy));
     return status;
 }
 

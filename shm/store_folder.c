@@ -39,21 +39,25 @@ loom_status loom_folder_open(const char *path, bool create, loom_folder *folder,
     folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->fd < 0 && errno == ENOENT && create) {
         int failed = make_folders(path);
-        if (failed) return loom_fail_errno(err, failed, "cannot make the store %s", path);
+        if (failed)
+            return loom_fail_errno(
+                err, failed, "cannot make the store %s; choose another folder with --store, or set store.path", path);
         folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     if (folder->fd < 0) {
         if (errno == ENOENT) return loom_fail(err, LOOM_NOT_FOUND, "there is no store at %s; check store.path", path);
         if (errno == ENOTDIR)
             return loom_fail(err, LOOM_BAD_STORE, "%s is not a folder, so not a store; check store.path", path);
-        return loom_fail_errno(err, errno, "cannot open the store %s", path);
+        return loom_fail_errno(err, errno,
+                               "cannot open the store %s; choose another folder with --store, or set store.path", path);
     }
     struct stat now;
     folder->path = realpath(path, NULL);
     if (folder->path == NULL || fstat(folder->fd, &now) != 0) {
         int failed = errno;
         loom_folder_close(folder);
-        return loom_fail_errno(err, failed, "cannot open the store %s", path);
+        return loom_fail_errno(err, failed,
+                               "cannot open the store %s; choose another folder with --store, or set store.path", path);
     }
     folder->device = (uint64_t)now.st_dev;
     folder->inode = (uint64_t)now.st_ino;
@@ -173,7 +177,9 @@ loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_err
     *present = false;
     int fd = openat(folder->fd, "FORMAT", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) return check_unfinished(folder, err);
-    if (fd < 0) return loom_fail_errno(err, errno, "cannot read %s/FORMAT", folder->path);
+    if (fd < 0)
+        return loom_fail_errno(
+            err, errno, "cannot read %s/FORMAT; ask its owner, or choose another folder with --store", folder->path);
     char text[FORMAT_BYTES_MAX + 1] = {0};
     ssize_t got;
     do {
@@ -181,7 +187,9 @@ loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_err
     } while (got < 0 && errno == EINTR);
     int failed = errno;
     close(fd);
-    if (got < 0) return loom_fail_errno(err, failed, "cannot read %s/FORMAT", folder->path);
+    if (got < 0)
+        return loom_fail_errno(
+            err, failed, "cannot read %s/FORMAT; ask its owner, or choose another folder with --store", folder->path);
     *present = true;
     return parse_format(folder, text, err);
 }
@@ -213,5 +221,9 @@ loom_status loom_folder_create(loom_folder *folder, loom_error *err) {
     if (failed == 0 && mkdirat(folder->fd, "index", 0700) != 0 && errno != EEXIST) failed = errno;
     if (failed == 0 && mkdirat(folder->fd, "extents", 0700) != 0 && errno != EEXIST) failed = errno;
     if (failed == 0) failed = write_format(folder);
-    return failed == 0 ? LOOM_OK : loom_fail_errno(err, failed, "cannot create the store %s", folder->path);
+    return failed == 0
+               ? LOOM_OK
+               : loom_fail_errno(err, failed,
+                                 "cannot create the store %s; choose another folder with --store, or set store.path",
+                                 folder->path);
 }

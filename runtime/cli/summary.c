@@ -12,13 +12,25 @@
 
 /* More would scroll the cause off the screen; the JSON file has them all. */
 static const size_t failures_shown_max = 10;
+static const size_t failures_looked_at_max = 1000;
+
+/* A full disk fails many nodes for one reason, which is told once. */
+static bool told_before(const loom_summary *summary, size_t index) {
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(summary->failures[i].error.message, summary->failures[index].error.message) == 0) return true;
+    return false;
+}
 
 void loom_summary_print_failures(const loom_summary *summary, FILE *out) {
-    for (size_t i = 0; i < summary->failure_count && i < failures_shown_max; i++)
+    size_t shown = 0, seen = summary->failure_count;
+    if (seen > failures_looked_at_max) seen = failures_looked_at_max;
+    for (size_t i = 0; i < seen && shown < failures_shown_max; i++) {
+        if (told_before(summary, i)) continue;
         loom_error_print(&summary->failures[i].error, out);
-    if (summary->failure_count > failures_shown_max)
-        fprintf(out, "... and %zu more failures; --summary FILE.json lists all\n",
-                summary->failure_count - failures_shown_max);
+        shown++;
+    }
+    if (summary->failure_count > shown)
+        fprintf(out, "... and %zu more failures; --summary FILE.json lists all\n", summary->failure_count - shown);
     for (size_t i = 0; i < summary->goal_count; i++) {
         const loom_goal_report *goal = &summary->goals[i];
         if (strcmp(goal->status, "ok") != 0) fprintf(out, "not done: %s \"%s\"\n", goal->operation, goal->name);

@@ -74,6 +74,7 @@ loom_status loom_fail_users(loom_session *session, uint32_t index, uint32_t fail
         uint32_t step = todo[--count];
         for (uint32_t link = graph->steps[step].users; link; link = graph->links[link].next) {
             uint32_t user = graph->links[link].user;
+            loom_blame_item(session, failure, step, user);
             if (!mark_failed(session, user, failure)) continue;
             if (count == capacity) {
                 uint32_t *grown = realloc(todo, (capacity *= 2) * sizeof *grown);

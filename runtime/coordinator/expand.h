@@ -36,6 +36,8 @@ bool loom_shape_is_list(loom_shape shape);
 loom_status loom_items_of(loom_expansion *at, loom_node_index node, int depth, loom_items *items);
 /* The items that an index, slice or subsequence picks. */
 loom_status loom_picked_items(loom_expansion *at, const loom_node *node, int depth, loom_items *items);
+/* The items of a node, if they have been found already. */
+bool loom_items_known(const loom_session *session, loom_node_index node, uint32_t context, loom_items *items);
 loom_status loom_expansion_no_memory(loom_expansion *at);
 
 #endif

@@ -64,7 +64,7 @@ static loom_status make_parents(char *path, loom_error *err) {
         *slash = '\0';
         bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
         int cause = errno;
-        if (!made) loom_fail_errno(err, cause, "cannot create the folder %s", path);
+        if (!made) loom_fail_errno(err, cause, "cannot create the folder %s; choose another path", path);
         *slash = '/';
         if (!made) return err->status;
     }
@@ -96,7 +96,7 @@ static loom_status write_file(const char *path, const loom_buffer *text, loom_er
     loom_status status = make_parents(temporary, err);
     snprintf(temporary + length, 16, ".%ld", (long)getpid() % 1000000);
     FILE *out = status == LOOM_OK ? fopen(temporary, "wbe") : NULL;
-    if (status == LOOM_OK && !out) status = loom_fail_errno(err, errno, "cannot write %s", path);
+    if (status == LOOM_OK && !out) status = loom_fail_errno(err, errno, "cannot write %s; choose another path", path);
     if (out) {
         bool written = text->length == 0 || fwrite(text->bytes, text->length, 1, out) == 1;
         int cause = errno;
@@ -104,7 +104,7 @@ static loom_status write_file(const char *path, const loom_buffer *text, loom_er
         if (written && rename(temporary, path) != 0) written = false, cause = errno;
         if (!written) {
             unlink(temporary);
-            status = loom_fail_errno(err, cause, "cannot write %s; free some space or choose another folder", path);
+            status = loom_fail_errno(err, cause, "cannot write %s; free some space, or choose another path", path);
         }
     }
     free(temporary);
@@ -115,6 +115,10 @@ static loom_status save_text(const char *path, const loom_value *value, loom_err
     if (has_suffix(path, ".pkl") || has_suffix(path, ".pickle") || has_suffix(path, ".bin"))
         return loom_fail(err, LOOM_UNSUPPORTED, "cannot save %s: Python pickles are not written; save as .json or .txt",
                          path);
+    if (loom_volume_can_write(path) && value->type != LOOM_IMAGE)
+        return loom_fail(err, LOOM_BAD_ARGUMENT,
+                         "cannot save %s: the value is a %s, not an image; save as .json or .txt", path,
+                         loom_type_name(value->type));
     loom_buffer text = {0};
     loom_status status;
     if (has_suffix(path, ".json")) {
@@ -200,12 +204,23 @@ static loom_status deliver(loom_session *session, size_t index, uint32_t step, l
     return status == LOOM_OK ? LOOM_OK : goal_fails(session, index, &cause);
 }
 
+/* The value was fine, writing it was not: the place to look at is the goal. */
+static void name_the_save(loom_session *session, size_t index, uint32_t failure) {
+    loom_error *error = &session->failures[failure].error;
+    const loom_position *position = &loom_plan_goal(session->plan, index)->position;
+    error->file[0] = error->node[0] = error->excerpt[0] = '\0';
+    error->line = error->column = 0;
+    loom_error_at(error, position->file, position->line, position->column);
+    loom_error_node(error, "save");
+}
+
 static loom_status advance_goal(loom_session *session, size_t index, bool in_turn, loom_error *err) {
     loom_goal_state *goal = &session->goals[index];
     if (goal->stage == LOOM_GOAL_MET || goal->stage == LOOM_GOAL_FAILED) return LOOM_OK;
     uint32_t step = loom_graph_resolve(&session->graph, goal->stage == LOOM_GOAL_WRITING ? goal->write : goal->step);
     const loom_step *awaited = &session->graph.steps[step];
     if (awaited->state == LOOM_STEP_FAILED) {
+        if (goal->stage == LOOM_GOAL_WRITING) name_the_save(session, index, awaited->failure);
         goal->stage = LOOM_GOAL_FAILED;
         goal->failure = awaited->failure;
         return LOOM_OK;

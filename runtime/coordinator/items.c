@@ -210,6 +210,13 @@ static uint64_t items_key(loom_node_index node, uint32_t context) {
     return (uint64_t)node << 32 | context;
 }
 
+bool loom_items_known(const loom_session *session, loom_node_index node, uint32_t context, loom_items *items) {
+    uint32_t known = loom_memo_get(&session->expanded, items_key(node, ANY_CONTEXT));
+    if (known == LOOM_MEMO_NONE) known = loom_memo_get(&session->expanded, items_key(node, context));
+    if (known != LOOM_MEMO_NONE) *items = session->expansions[known];
+    return known != LOOM_MEMO_NONE;
+}
+
 static bool recall(loom_expansion *at, loom_node_index node, loom_items *items) {
     loom_session *session = at->session;
     uint32_t known = loom_memo_get(&session->expanded, items_key(node, ANY_CONTEXT));

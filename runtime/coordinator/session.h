@@ -6,6 +6,7 @@
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
  *   complete.c what workers finished or failed -> what can go on
+ *   blame.c    which item of a loop failed
  *   value.c    the value of a step, wherever it lies
  *   goals.c    print and save, in program order
  *   commit.c   finished results -> the store (a thread)
@@ -143,6 +144,10 @@ loom_status loom_step_fails(loom_session *session, uint32_t step, const loom_err
 loom_status loom_step_skipped(loom_session *session, uint32_t step, uint32_t failure);
 /* Everything that uses the step is skipped for that reason. */
 loom_status loom_fail_users(loom_session *session, uint32_t step, uint32_t failure);
+
+/* ---- blame.c ---- */
+/* If `user` gathers the items of a loop and `step` is one of them, the failure's message names the item. */
+void loom_blame_item(loom_session *session, uint32_t failure, uint32_t step, uint32_t user);
 
 /* ---- value.c ---- */
 /* The value of a DONE step, in the arena; images come without voxels. LOOM_NOT_FOUND or LOOM_CORRUPT: recompute it. */

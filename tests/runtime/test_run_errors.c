@@ -569,7 +569,7 @@ static void test_failing_item(void **state) {
     scene *at = with_store(state);
     outcome result =
         run_text(at, "xs = for k in range(4) do 10 / (k - 2)\nprint \"all\" xs\nprint \"one\" xs[3]\n", "");
-    ASSERT_ERROR(result, 1, "program.imgql:1:27", "vox1./");
+    ASSERT_ERROR(result, 1, "program.imgql:1:27", "vox1./", "(item 2, 2, of the loop at program.imgql:1:6)");
     assert_string_equal(result.out, "one=10.0\n");
     assert_contains(result.err, "not done: print \"all\"");
     scene_mkdir(at, "cases");
@@ -578,7 +578,7 @@ static void test_failing_item(void **state) {
     outcome file = run_text(
         at, "import \"simpleitk\"\nprint \"max\" for c in dir(\"cases\", \"*\", false, true) do max(ReadImage(c))\n",
         "");
-    ASSERT_ERROR(file, 1, "program.imgql:2:", "cases/b.nii", "simpleitk.ReadImage");
+    ASSERT_ERROR(file, 1, "program.imgql:2:", "cases/b.nii", "simpleitk.ReadImage", "(item 1, ");
 }
 
 static void test_arguments_found_wrong_late(void **state) {

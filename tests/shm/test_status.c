@@ -86,6 +86,18 @@ static void errno_decides_the_status(void **state) {
     }
 }
 
+static void a_remedy_stays_last(void **state) {
+    (void)state;
+    char expected[256];
+    loom_error err = {0};
+    loom_fail_errno(&err, ENOENT, "cannot open f; check the path");
+    snprintf(expected, sizeof expected, "cannot open f: %s; check the path", strerror(ENOENT));
+    assert_string_equal(err.message, expected);
+    loom_fail_errno(&err, ENOENT, "cannot open a; b; check the path");
+    snprintf(expected, sizeof expected, "cannot open a; b: %s; check the path", strerror(ENOENT));
+    assert_string_equal(err.message, expected);
+}
+
 static void long_text_is_cut_at_a_character(void **state) {
     (void)state;
     char text[4001];
@@ -172,6 +184,7 @@ int main(void) {
         cmocka_unit_test(fail_returns_the_status_and_keeps_the_place),
         cmocka_unit_test(a_message_may_quote_the_one_it_replaces),
         cmocka_unit_test(errno_decides_the_status),
+        cmocka_unit_test(a_remedy_stays_last),
         cmocka_unit_test(long_text_is_cut_at_a_character),
         cmocka_unit_test(the_first_place_is_kept),
         cmocka_unit_test(printing_shows_the_place_and_a_caret),
