@@ -21,7 +21,8 @@ static loom_status open_engine(loom_ring *ring, loom_ring_kind kind, char *reaso
         if (status != LOOM_OK && err) *err = refusal;
         return status;
     }
-    if (reason) snprintf(reason, REASON_BYTES, "%.*s", (int)REASON_BYTES - 1, refusal.message);
+    if (reason) /* the cause; the remedy is what happens now */
+        snprintf(reason, REASON_BYTES, "%.*s", (int)strcspn(refusal.message, ";"), refusal.message);
     return loom_ring_posix_open(ring, err);
 }
 

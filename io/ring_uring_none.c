@@ -3,5 +3,5 @@
 
 loom_status loom_ring_uring_open(loom_ring *ring, loom_error *err) {
     (void)ring;
-    return loom_fail(err, LOOM_UNSUPPORTED, "this build of voxloom has no io_uring; writes use pwrite");
+    return loom_fail(err, LOOM_UNSUPPORTED, "this build of voxloom has no io_uring; set io.ring to auto or posix");
 }
