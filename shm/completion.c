@@ -1,5 +1,7 @@
 /* completion.c - how the coordinator learns what finished: a ring per worker (one writer, one reader), and a doorbell.
  */
+#include <time.h>
+
 #include "shm/platform_futex.h"
 #include "shm/segment_layout.h"
 
@@ -12,6 +14,12 @@ _Static_assert((LOOM_RING_SLOTS & RING_MASK) == 0, "the ring's index wraps at 2^
 
 static _Atomic uint32_t *ring_of(const loom_segment *segment, uint32_t worker) {
     return segment->rings + (size_t)worker * LOOM_RING_SLOTS;
+}
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- worker ---- */
@@ -36,9 +44,12 @@ static bool has_room(const loom_worker_slot *slot, uint32_t tail) {
 
 /* False when the run stops and the coordinator does not read on. */
 static bool wait_for_room(loom_segment *segment, loom_worker_slot *slot, uint32_t tail) {
-    for (bool last = false; !has_room(slot, tail);) {
-        if (last) return false;
-        last = atomic_load_explicit(&segment->header->stop, memory_order_acquire) != 0;
+    for (int64_t end = 0; !has_room(slot, tail);) {
+        if (atomic_load_explicit(&segment->header->stop, memory_order_acquire)) {
+            int64_t now = now_ms(); /* waits may end early: count time, not waits */
+            if (end == 0) end = now + ROOM_TIMEOUT_MS;
+            if (now >= end) return false;
+        }
         loom_wake_all(segment); /* we may hold tasks that others can run meanwhile */
         atomic_store_explicit(&slot->ring_waits, 1, memory_order_relaxed);
         /* Dekker with give_room: we say that we wait, then look at head; it moves head, then looks who waits */
