@@ -8,6 +8,7 @@
 
 #include "planner/diagnostic.h"
 #include "planner/plan_state.h"
+#include "shm/edit_distance.h"
 
 #define LONGEST_OPERATOR 256
 

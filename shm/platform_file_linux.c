@@ -6,10 +6,11 @@
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "shm/platform_file_common.h"
 
 static struct flock lock_range(short kind, uint64_t offset, uint64_t length) {
     /* l_pid must be 0 for OFD locks. */
@@ -34,35 +35,13 @@ int loom_file_lock_held(int fd, uint64_t offset, uint64_t length, bool exclusive
     return 0;
 }
 
-/* Growing a file beyond RLIMIT_FSIZE raises SIGXFSZ, which ends a process that did not ask for it: look first. */
-static int check_size_limit(uint64_t end) {
-    struct rlimit limit;
-    if (end > INT64_MAX) return EFBIG;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return errno;
-    return limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur ? EFBIG : 0;
-}
-
-/* File systems without fallocate (EOPNOTSUPP): write zeros, so that the space is really there. */
-static int allocate_by_writing(int fd, uint64_t offset, uint64_t length) {
-    static const char zeros[65536];
-    while (length > 0) {
-        size_t piece = length < sizeof zeros ? (size_t)length : sizeof zeros;
-        ssize_t done = pwrite(fd, zeros, piece, (off_t)offset);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return done < 0 ? errno : EIO;
-        offset += (uint64_t)done;
-        length -= (uint64_t)done;
-    }
-    return 0;
-}
-
 int loom_file_allocate(int fd, uint64_t offset, uint64_t length) {
     if (length > UINT64_MAX - offset) return EFBIG;
-    int refused = check_size_limit(offset + length);
+    int refused = loom_file_check_limit(offset + length);
     if (refused) return refused;
     while (fallocate(fd, 0, (off_t)offset, (off_t)length) != 0) {
         if (errno == EINTR) continue;
-        if (errno == EOPNOTSUPP) return allocate_by_writing(fd, offset, length);
+        if (errno == EOPNOTSUPP) return loom_file_write_zeros(fd, offset, length);
         return errno;
     }
     return 0;
@@ -71,21 +50,9 @@ int loom_file_allocate(int fd, uint64_t offset, uint64_t length) {
 int loom_file_punch(int fd, uint64_t offset, uint64_t length) {
     while (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) != 0) {
         if (errno == EINTR) continue;
-        if (errno == EOPNOTSUPP) return allocate_by_writing(fd, offset, length);
+        if (errno == EOPNOTSUPP) return loom_file_write_zeros(fd, offset, length);
         return errno;
     }
-    return 0;
-}
-
-int loom_file_resize(int fd, uint64_t length) {
-    struct stat now;
-    if (fstat(fd, &now) != 0) return errno;
-    if (length > (uint64_t)now.st_size) {
-        int refused = check_size_limit(length);
-        if (refused) return refused;
-    }
-    while (ftruncate(fd, (off_t)length) != 0)
-        if (errno != EINTR) return errno;
     return 0;
 }
 

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/platform_file_common.h"
+
 static struct flock lock_range(short kind, uint64_t offset, uint64_t length) {
     return (struct flock){.l_type = kind, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)length};
 }
@@ -34,29 +36,9 @@ int loom_file_lock_held(int fd, uint64_t offset, uint64_t length, bool exclusive
     return 0;
 }
 
-static int check_size_limit(uint64_t end) {
-    struct rlimit limit;
-    if (end > INT64_MAX) return EFBIG;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return errno;
-    return limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur ? EFBIG : 0;
-}
-
-static int write_zeros(int fd, uint64_t offset, uint64_t length) {
-    static const char zeros[65536];
-    while (length > 0) {
-        size_t piece = length < sizeof zeros ? (size_t)length : sizeof zeros;
-        ssize_t done = pwrite(fd, zeros, piece, (off_t)offset);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return done < 0 ? errno : EIO;
-        offset += (uint64_t)done;
-        length -= (uint64_t)done;
-    }
-    return 0;
-}
-
 int loom_file_allocate(int fd, uint64_t offset, uint64_t length) {
     if (length > UINT64_MAX - offset) return EFBIG;
-    int refused = check_size_limit(offset + length);
+    int refused = loom_file_check_limit(offset + length);
     if (refused) return refused;
 #if defined(_POSIX_ADVISORY_INFO) && _POSIX_ADVISORY_INFO > 0
     for (;;) {
@@ -66,7 +48,7 @@ int loom_file_allocate(int fd, uint64_t offset, uint64_t length) {
         return result;
     }
 #endif
-    return write_zeros(fd, offset, length);
+    return loom_file_write_zeros(fd, offset, length);
 }
 
 int loom_file_punch(int fd, uint64_t offset, uint64_t length) {
@@ -74,19 +56,7 @@ int loom_file_punch(int fd, uint64_t offset, uint64_t length) {
     struct fpunchhole hole = {.fp_offset = (off_t)offset, .fp_length = (off_t)length};
     if (fcntl(fd, F_PUNCHHOLE, &hole) == 0) return 0;
 #endif
-    return write_zeros(fd, offset, length);
-}
-
-int loom_file_resize(int fd, uint64_t length) {
-    struct stat now;
-    if (fstat(fd, &now) != 0) return errno;
-    if (length > (uint64_t)now.st_size) {
-        int refused = check_size_limit(length);
-        if (refused) return refused;
-    }
-    while (ftruncate(fd, (off_t)length) != 0)
-        if (errno != EINTR) return errno;
-    return 0;
+    return loom_file_write_zeros(fd, offset, length);
 }
 
 void loom_file_prefetch(int fd, uint64_t offset, uint64_t length) {
