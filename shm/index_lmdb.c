@@ -2,6 +2,7 @@
 #include "shm/index_lmdb.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,21 @@ static int complete_file(loom_index *index) {
     return ftruncate(fd, (off_t)needed) == 0 ? MDB_SUCCESS : errno;
 }
 
+static loom_status nothing_stored(const loom_index *index, loom_error *err) {
+    return loom_fail(err, LOOM_NOT_FOUND, "the store %s is empty: nothing was ever stored in it", index->path);
+}
+
+/* FORMAT is written before LMDB makes its file; a process killed between the two leaves no file, or an empty one. A
+ * writer then makes it; a reader cannot. */
+static bool never_written(const char *folder) {
+    struct stat now;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool unmade = fstatat(fd, "data.mdb", &now, 0) == 0 ? now.st_size == 0 : errno == ENOENT;
+    close(fd);
+    return unmade;
+}
+
 static loom_status open_environment(loom_index *index, const loom_index_options *options, loom_error *err) {
     size_t length = strlen(options->path) + sizeof "/index";
     char *folder = malloc(length);
@@ -104,6 +120,7 @@ static loom_status open_environment(loom_index *index, const loom_index_options 
     if (options->read_only) flags |= MDB_RDONLY;
     if (options->no_lock) flags |= MDB_NOLOCK;
     uint64_t bytes = options->map_bytes != 0 ? options->map_bytes : automatic_map_bytes();
+    bool unmade = options->read_only && never_written(folder);
     int code = try_open(index, folder, bytes, flags);
     /* Address space is short: RLIMIT_AS says ENOMEM, valgrind EINVAL. */
     while ((code == ENOMEM || code == EINVAL) && bytes / 2 >= MAP_BYTES_MIN) {
@@ -111,6 +128,7 @@ static loom_status open_environment(loom_index *index, const loom_index_options 
         code = try_open(index, folder, bytes, flags);
     }
     free(folder);
+    if (code != MDB_SUCCESS && unmade) return nothing_stored(index, err);
     if (code == MDB_SUCCESS && options->alone && !options->read_only) code = complete_file(index);
     if (code == MDB_SUCCESS && !options->no_lock) {
         int dead;
@@ -196,8 +214,7 @@ static loom_status prepare_tables(loom_index *index, const loom_index_options *o
     bool fresh = false;
     LOOM_TRY(open_existing_tables(index, options->uuid, &fresh, err));
     if (!fresh) return LOOM_OK;
-    if (index->read_only)
-        return loom_fail(err, LOOM_NOT_FOUND, "the store %s is empty: nothing was ever stored in it", index->path);
+    if (index->read_only) return nothing_stored(index, err);
     return create_tables(index, options->uuid, err);
 }
 

@@ -92,6 +92,27 @@ static void only_stores_are_opened(void **state) {
     REQUIRE_STATUS(loom_store_open(&(loom_store_options){.path = name}, &store, &err), LOOM_BAD_STORE);
 }
 
+/* What a process leaves that is killed between FORMAT and the index: empty to a reader, completed by a writer. */
+static void a_store_without_its_index_is_empty(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_store *store;
+    char name[600];
+    snprintf(name, sizeof name, "%s/index/data.mdb", path);
+    for (int empty_file = 0; empty_file < 2; empty_file++) {
+        loom_store_close(open_ok());
+        assert_int_equal(unlink(name), 0);
+        if (empty_file) write_file("index/data.mdb", "", 0);
+        REQUIRE_STATUS(try_open((loom_store_options){.read_only = true}, &store, &err), LOOM_NOT_FOUND);
+    }
+    store = open_ok();
+    put_small(store, 1, 1);
+    loom_store_close(store);
+    store = open_ok();
+    require_small(store, 1);
+    loom_store_close(store);
+}
+
 static void a_store_is_made_with_its_parents(void **state) {
     (void)state;
     snprintf(path, sizeof path, "%s/a/b/c", folder);
@@ -678,6 +699,7 @@ int main(void) {
 #define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         DISK_TEST(only_stores_are_opened),
+        DISK_TEST(a_store_without_its_index_is_empty),
         DISK_TEST(a_store_is_made_with_its_parents),
         DISK_TEST(format_is_checked),
         DISK_TEST(an_unfinished_creation_is_finished),
