@@ -47,8 +47,7 @@ loom_status loom_file_known_hash(loom_store *store, const char *path, loom_id *c
     return loom_store_get_file(store, &stamp, content, err);
 }
 
-loom_status loom_effect_record_read(const uint8_t *payload, size_t bytes, loom_arena *arena,
-                                    loom_effect_record *record) {
+static loom_status read_effect(const uint8_t *payload, size_t bytes, loom_arena *arena, loom_effect_record *record) {
     loom_value value;
     LOOM_TRY(loom_value_decode(payload, bytes, arena, &value, NULL));
     if (value.type != LOOM_RECORD) return LOOM_CORRUPT;
@@ -77,7 +76,7 @@ bool loom_effect_holds(const loom_result *result, loom_arena *arena, loom_hash_f
     loom_effect_record record;
     loom_id content;
     loom_error ignored = {0};
-    return loom_effect_record_read(result->payload, result->payload_bytes, arena, &record) == LOOM_OK &&
+    return read_effect(result->payload, result->payload_bytes, arena, &record) == LOOM_OK &&
            hash_file(record.path, &content, context, &ignored) == LOOM_OK && loom_id_equal(&content, &record.content);
 }
 

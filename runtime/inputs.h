@@ -28,8 +28,6 @@ typedef struct loom_effect_record {
     const char *path; /* NUL-terminated, in the arena */
     loom_id content;
 } loom_effect_record;
-loom_status loom_effect_record_read(const uint8_t *payload, size_t bytes, loom_arena *arena,
-                                    loom_effect_record *record);
 loom_status loom_effect_record_write(const loom_effect_record *record, loom_arena *arena, loom_value *value);
 /* An effect is satisfied while its file still holds what was written there. */
 bool loom_effect_holds(const loom_result *result, loom_arena *arena, loom_hash_file hash_file, void *context);

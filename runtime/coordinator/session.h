@@ -85,7 +85,6 @@ typedef struct loom_session {
     uint64_t in_flight; /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
-    uint32_t failed_status;       /* loom_status of the first goal that failed */
 } loom_session;
 
 /* ---- lower.c ---- */
@@ -116,8 +115,6 @@ loom_status loom_work_drain(loom_session *session, loom_error *err);
 loom_status loom_demand(loom_session *session, uint32_t step, loom_error *err);
 /* Tells users of a step. */
 loom_status loom_announce(loom_session *session, uint32_t step, loom_event event);
-/* The step is settled: DONE if `stored` or constant. */
-loom_status loom_settled(loom_session *session, uint32_t step);
 /* A stored value turned out to be missing or damaged: its step is SETTLED again, to be demanded; or FAILED, if it is
  * an item of a stored sequence, which nobody can compute. */
 loom_status loom_recompute(loom_session *session, uint32_t step, loom_error *err);

@@ -115,7 +115,7 @@ static loom_status look_up(loom_session *session, loom_step *step, loom_error *e
     return LOOM_OK;
 }
 
-loom_status loom_settled(loom_session *session, uint32_t index) {
+static loom_status become_settled(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
     step->state = step->stored ? LOOM_STEP_DONE : LOOM_STEP_SETTLED;
     if (step->stored) session->reused++, session->done++;
@@ -172,7 +172,7 @@ static loom_status settle(loom_session *session, uint32_t index, loom_error *err
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while looking results up");
     loom_step *step = &session->graph.steps[index];
     if (step->has_rkey && !(step->op->flags & LOOM_OP_NOT_STORED)) LOOM_TRY(look_up(session, step, err));
-    LOOM_TRY(loom_settled(session, index));
+    LOOM_TRY(become_settled(session, index));
     step = &session->graph.steps[index];
     return step->demanded && step->state == LOOM_STEP_SETTLED ? loom_submit(session, index, err) : LOOM_OK;
 }

@@ -54,7 +54,7 @@ loom_status loom_run_read_image(loom_call *call) {
     LOOM_TRY(loom_arg_path(call, 0, &path));
     LOOM_TRY(refuse_options(call));
     LOOM_TRY(loom_volume_open(path, &volume, call->err));
-    loom_volume_sink sink = {.ring = call->ring, .fd = -1};
+    loom_volume_sink sink = {.ring = call->ring, .fd = -1, .tile_bytes = call->tile_bytes};
     loom_status status = call->services->new_stream(call, loom_volume_header(volume), &sink.fd, &sink.offset);
     if (status == LOOM_OK) status = loom_volume_load(volume, &sink, call->err);
     loom_volume_close(volume);

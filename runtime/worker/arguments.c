@@ -4,7 +4,8 @@
 #include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
 
-loom_status loom_worker_map(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err) {
+/* Maps an object for the rest of the task. */
+static loom_status map_object(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err) {
     if (worker->view_count == worker->view_capacity) {
         size_t capacity = worker->view_capacity ? worker->view_capacity * 2 : 8;
         loom_view *grown = loom_arena_array(worker->arena, capacity, sizeof *grown);
@@ -27,12 +28,12 @@ static loom_status map_voxels(loom_worker *worker, const loom_placement *bulk, l
         return loom_fail(err, LOOM_CORRUPT,
                          "an image of %llu bytes is stored in %llu; run `voxloom store rm` on it and compute it again",
                          (unsigned long long)loom_image_bytes(value->image.header), (unsigned long long)bulk->bytes);
-    return loom_worker_map(worker, bulk, &value->image.voxels, err);
+    return map_object(worker, bulk, &value->image.voxels, err);
 }
 
 static loom_status decode_blob(loom_worker *worker, const loom_placement *bulk, loom_value *value, loom_error *err) {
     const void *bytes;
-    LOOM_TRY(loom_worker_map(worker, bulk, &bytes, err));
+    LOOM_TRY(map_object(worker, bulk, &bytes, err));
     return loom_value_decode(bytes, bulk->bytes, worker->arena, value, err);
 }
 

@@ -51,8 +51,6 @@ void loom_worker_execute(loom_worker *worker, uint32_t number);
  * passes references on. Valid until the task ends. */
 loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, uint32_t position, loom_value *value,
                                  loom_error *err);
-/* Maps an object for the rest of the task. */
-loom_status loom_worker_map(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err);
 /* Finds what a reference names: among the arguments' own arguments, else in the store. */
 loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, loom_value *value, loom_error *err);
 

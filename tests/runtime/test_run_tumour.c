@@ -122,7 +122,7 @@ static void test_posix_ring(void **state) {
     scene *at = *state;
     expectation expected = {0};
     prepare(at);
-    outcome result = run(at, "tumour.imgql", "--workers 2 --set io.ring=posix");
+    outcome result = run(at, "tumour.imgql", "--workers 2 --set io.ring=posix --set io.tile=64KiB");
     check(at, &result, &expected);
     assert_string_equal(string_of(at, &result, "ring"), "posix");
 }
