@@ -81,8 +81,7 @@ typedef struct loom_task {
 
 typedef enum loom_task_flag {
     LOOM_TASK_BLOB = 1 << 0,      /* bulk is an encoded value */
-    LOOM_TASK_KEYED = 1 << 1,     /* rkey was set by the coordinator: no late look-up needed */
-    LOOM_TASK_NO_LOOKUP = 1 << 2, /* must run: an effect whose record did not hold, or the store has nothing */
+    LOOM_TASK_NO_LOOKUP = 1 << 2, /* the coordinator asked the store for this rkey: it has nothing */
     LOOM_TASK_REPLACES = 1 << 3,  /* the store holds a damaged or outdated result of this key: remove that first */
     LOOM_TASK_SUBMITTED = 1 << 7  /* set by loom_task_submit */
 } loom_task_flag;

@@ -34,7 +34,7 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
     return loom_announce(session, index, LOOM_EVENT_VALUE);
 }
 
-static loom_status record_failure(loom_session *session, uint32_t index, const loom_error *cause, uint32_t *failure) {
+loom_status loom_add_failure(loom_session *session, const loom_error *cause, uint32_t *failure) {
     if (session->failure_count == session->failure_capacity) {
         uint32_t capacity = session->failure_capacity ? session->failure_capacity * 2 : 8;
         loom_failure *grown = realloc(session->failures, capacity * sizeof *grown);
@@ -43,8 +43,13 @@ static loom_status record_failure(loom_session *session, uint32_t index, const l
         session->failure_capacity = capacity;
     }
     *failure = session->failure_count++;
+    session->failures[*failure] = (loom_failure){.error = *cause};
+    return LOOM_OK;
+}
+
+static loom_status record_failure(loom_session *session, uint32_t index, const loom_error *cause, uint32_t *failure) {
+    LOOM_TRY(loom_add_failure(session, cause, failure));
     loom_failure *record = &session->failures[*failure];
-    *record = (loom_failure){.error = *cause};
     loom_describe_step(session, index, &record->error);
     const loom_step *step = &session->graph.steps[index];
     if (step->node != LOOM_NODE_NONE) loom_id_hex(&loom_plan_node(session->plan, step->node)->id, record->node);

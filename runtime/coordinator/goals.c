@@ -17,13 +17,8 @@ static loom_status goal_fails(loom_session *session, size_t index, const loom_er
     loom_goal_state *goal = &session->goals[index];
     const loom_goal *asked = loom_plan_goal(session->plan, index);
     goal->stage = LOOM_GOAL_FAILED;
-    goal->failure = session->failure_count;
-    loom_failure *grown = realloc(session->failures, (session->failure_count + 1) * sizeof *grown);
-    if (!grown) return LOOM_NO_MEMORY;
-    session->failures = grown;
-    session->failure_capacity = ++session->failure_count;
+    LOOM_TRY(loom_add_failure(session, cause, &goal->failure));
     loom_failure *failure = &session->failures[goal->failure];
-    *failure = (loom_failure){.error = *cause};
     loom_error_at(&failure->error, asked->position.file, asked->position.line, asked->position.column);
     loom_id_hex(&loom_plan_node(session->plan, asked->node)->id, failure->node);
     return LOOM_OK;

@@ -135,6 +135,8 @@ uint16_t loom_session_domain(const loom_session *session, uint32_t step);
 
 /* ---- complete.c ---- */
 loom_status loom_complete(loom_session *session, uint32_t task, loom_error *err);
+/* Adds to the list of what failed by itself. LOOM_NO_MEMORY. */
+loom_status loom_add_failure(loom_session *session, const loom_error *cause, uint32_t *failure);
 /* The step fails for a reason of its own (recorded once) and takes its users with it. */
 loom_status loom_step_fails(loom_session *session, uint32_t step, const loom_error *cause);
 /* The step is not run because something it needs failed; nor is what uses it. */

@@ -89,7 +89,6 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
     task->domain = loom_session_domain(session, index);
     if (step->has_rkey) {
         task->rkey = step->rkey;
-        task->flags |= LOOM_TASK_KEYED;
         if (!(step->op->flags & LOOM_OP_EFFECT)) task->flags |= LOOM_TASK_NO_LOOKUP; /* the store was asked already */
     }
     if (put_attributes(session, index, task) != LOOM_OK) return loom_segment_full(err);

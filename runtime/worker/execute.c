@@ -226,7 +226,6 @@ static void forget_attempt(loom_task *task) {
 void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_error err = {0};
     uint64_t start = now_ns();
-    worker->number = number;
     worker->task = loom_segment_task(worker->segment, number);
     forget_attempt(worker->task);
     loom_status status = execute(worker, &err);

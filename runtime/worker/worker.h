@@ -27,7 +27,6 @@ typedef struct loom_worker {
 
     /* The task at hand. */
     loom_arena *arena; /* reset per task */
-    uint32_t number;
     loom_task *task;
     loom_view *views; /* of mapped arguments, released after the task; in the arena */
     size_t view_count, view_capacity;

@@ -430,12 +430,12 @@ static void test_recover_running(void **state) {
     task->inline_bytes = 8; /* a result that was half written */
     task->payload = 3;
     task->bulk.bytes = 4096;
-    task->flags |= LOOM_TASK_BLOB | LOOM_TASK_KEYED;
+    task->flags |= LOOM_TASK_BLOB | LOOM_TASK_NO_LOOKUP;
     loom_segment_recover(segment, 0, &running);
     assert_int_equal(running, leaf[0]);
     assert_int_equal(task->deaths, 1);
     assert_true(task->inline_bytes == 0 && task->payload == 0 && task->bulk.bytes == 0);
-    assert_int_equal(task->flags, LOOM_TASK_KEYED | LOOM_TASK_SUBMITTED);
+    assert_int_equal(task->flags, LOOM_TASK_NO_LOOKUP | LOOM_TASK_SUBMITTED);
     loom_segment_recover(segment, 0, &running); /* again: nothing more */
     assert_int_equal(running, LOOM_TASK_NONE);
     uint32_t seen = 0;
