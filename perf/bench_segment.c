@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shm/segment.h"
+#include "shm/segment/segment.h"
 
 #define WIDTH 100u
 #define REPEATS_MAX 99

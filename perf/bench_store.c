@@ -20,7 +20,7 @@
 #include <sqlite3.h>
 #endif
 
-#include "shm/storage.h"
+#include "shm/store/storage.h"
 
 #define RUNS 5
 #define BATCH 1000u

@@ -5,7 +5,7 @@
 #include "planner/key.h"
 #include "runtime/kernels/kernel.h"
 #include "shm/id.h"
-#include "shm/storage.h"
+#include "shm/store/storage.h"
 
 /* The stat fields of a file or folder. LOOM_NOT_FOUND, LOOM_DENIED, LOOM_IO: the message names the path. */
 loom_status loom_file_stamp_of(const char *path, loom_file_stamp *stamp, loom_error *err);

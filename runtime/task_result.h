@@ -2,8 +2,8 @@
 #ifndef LOOM_RUNTIME_TASK_RESULT_H
 #define LOOM_RUNTIME_TASK_RESULT_H
 
-#include "shm/segment.h"
-#include "shm/storage.h"
+#include "shm/segment/segment.h"
+#include "shm/store/storage.h"
 
 /* The error of whoever finds the segment full, with its remedy. Returns LOOM_NO_MEMORY. */
 loom_status loom_segment_full(loom_error *err);

@@ -3,7 +3,7 @@
 #define LOOM_CLI_STORE_H
 
 #include "runtime/cli/command.h"
-#include "shm/storage.h"
+#include "shm/store/storage.h"
 
 /* One line of `ls`: short id, type, shape or value, bytes, operator, age. */
 void loom_store_print_row(const loom_result *result, FILE *out);

@@ -15,7 +15,7 @@
 
 #include "io/ring.h"
 #include "shm/status.h"
-#include "shm/storage.h"
+#include "shm/store/storage.h"
 
 #define LOOM_PATH_BYTES 4096
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "runtime/nearest.h"
-#include "shm/segment.h"
+#include "shm/segment/segment.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (KIB * KIB)

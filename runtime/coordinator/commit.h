@@ -8,8 +8,8 @@
 #include "runtime/config/config.h"
 #include "shm/id.h"
 #include "shm/operator.h"
-#include "shm/segment.h"
-#include "shm/storage.h"
+#include "shm/segment/segment.h"
+#include "shm/store/storage.h"
 
 typedef struct loom_committer loom_committer;
 

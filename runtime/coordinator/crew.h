@@ -4,8 +4,8 @@
 
 #include "runtime/config/config.h"
 #include "runtime/topology.h"
-#include "shm/segment.h"
-#include "shm/storage.h"
+#include "shm/segment/segment.h"
+#include "shm/store/storage.h"
 
 typedef struct loom_crew loom_crew;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shm/segment.h"
+#include "shm/segment/segment.h"
 
 #define LINKS_MAX ((1u << 30) - 1)
 

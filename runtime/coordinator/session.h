@@ -24,8 +24,8 @@
 #include "runtime/coordinator/graph.h"
 #include "runtime/coordinator/memo.h"
 #include "runtime/coordinator/run.h"
-#include "shm/segment.h"
-#include "shm/storage.h"
+#include "shm/segment/segment.h"
+#include "shm/store/storage.h"
 
 /* The items of a loop, as plan nodes. */
 typedef struct loom_items {

@@ -3,7 +3,7 @@
 #define LOOM_RUNTIME_MEMO_LIST_H
 
 #include "shm/id.h"
-#include "shm/storage.h"
+#include "shm/store/storage.h"
 
 typedef struct loom_memo_entry {
     loom_file_stamp stamp;

@@ -11,8 +11,8 @@
 #include "io/ring.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/worker/memo_list.h"
-#include "shm/segment.h"
-#include "shm/storage.h"
+#include "shm/segment/segment.h"
+#include "shm/store/storage.h"
 
 typedef struct loom_worker {
     uint32_t index;

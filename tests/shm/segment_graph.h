@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "shm/segment.h"
+#include "shm/segment/segment.h"
 
 /* Node i takes the values of nodes arguments[first[i]] .. arguments[first[i + 1] - 1], all below i. */
 typedef struct test_graph {

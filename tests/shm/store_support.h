@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shm/storage.h"
+#include "shm/store/storage.h"
 
 #define REQUIRE_OK(call) require_ok((call), &err, #call, __FILE__, __LINE__)
 

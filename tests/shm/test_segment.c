@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "shm/platform_futex.h"
-#include "shm/segment_layout.h"
+#include "shm/segment/segment_layout.h"
 
 static const uint8_t signature[32] = {9, 8, 7};
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "segment_graph.h"
-#include "shm/segment_layout.h"
+#include "shm/segment/segment_layout.h"
 
 #define ATTEMPTS 10   /* some steps need luck: somebody must sleep just then */
 #define DEATHS_EACH 8 /* incarnations that are armed, in one run */

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "segment_graph.h"
-#include "shm/segment_layout.h"
+#include "shm/segment/segment_layout.h"
 
 static const uint32_t worker_counts[] = {1, 2, 4};
 

@@ -1,0 +1,201 @@
+/* segment.h - the shared segment of one run: tasks, deques, completion rings, and who does what.
+ *
+ * One memfd, mapped by the coordinator and every worker; offsets and indexes only, no pointers; self-identifying
+ * (magic, version, layout signature, checked on attach). It is created large and sparse: pages appear as they are used,
+ * and addresses never move.
+ *
+ * The truth about a task is its state word. Deques and rings are hints: an entry may be missing after a crash or appear
+ * twice, and both are harmless, because only the compare-and-swap READY -> RUNNING gives the right to run a task.
+ *
+ *      WAITING --(last predecessor done)--> READY --(a worker's CAS)--> RUNNING(worker, attempt) --> DONE
+ *         |                                   ^                              |        \--> FAILED
+ *         |                                   +------(worker died)-----------+
+ *         +--(a predecessor failed: the coordinator decides)--> FAILED
+ *
+ * Orders of memory operations and the rules of recovery: shm/SCHEMA.md, "The segment". */
+#ifndef LOOM_SHM_SEGMENT_H
+#define LOOM_SHM_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/id.h"
+#include "shm/status.h"
+#include "shm/store/extent.h"
+
+#define LOOM_WORKERS_MAX 256u
+#define LOOM_TASK_NONE UINT32_MAX
+#define LOOM_ARGUMENTS_MAX 4096u /* predecessors of one task; more are chained by the coordinator */
+
+typedef enum loom_task_state {
+    LOOM_TASK_FREE = 0,
+    LOOM_TASK_WAITING,
+    LOOM_TASK_READY,
+    LOOM_TASK_RUNNING,
+    LOOM_TASK_DONE,
+    LOOM_TASK_FAILED
+} loom_task_state;
+
+/* How a task came to be DONE. */
+typedef enum loom_origin {
+    LOOM_ORIGIN_NONE = 0,
+    LOOM_ORIGIN_CONSTANT, /* given by the coordinator: a literal or a bound item */
+    LOOM_ORIGIN_STORED,   /* found in the store, by the coordinator or by the worker's late look-up */
+    LOOM_ORIGIN_COMPUTED  /* a kernel ran */
+} loom_origin;
+
+typedef uint32_t loom_offset; /* into the heap, in units of 8 bytes; 0 = none */
+
+/* One task: an operator applied to the results of other tasks, and its result. Fixed size; see SCHEMA.md for each byte.
+ */
+typedef struct loom_task {
+    _Atomic uint64_t state; /* loom_task_state | worker << 8 | attempt << 24 */
+    _Atomic uint32_t edges; /* heap list of successors; only the coordinator prepends */
+    uint32_t operator_index;
+    uint32_t argument_count;
+    loom_offset arguments;  /* uint32_t task index of each argument */
+    loom_offset pending;    /* readiness bits: see loom_task_clear */
+    loom_offset attributes; /* encoded record (length-prefixed), 0 if none */
+    uint16_t domain;        /* NUMA domain that the plan assigned */
+    uint8_t origin;         /* loom_origin */
+    uint8_t type;           /* loom_type of the result */
+    uint8_t flags;          /* loom_task_flag */
+    uint8_t deaths;         /* workers that died running it */
+    uint16_t status;        /* loom_status when FAILED */
+    uint32_t cookie;        /* the coordinator's own index of the node */
+    loom_offset error;      /* loom_error of a failed task */
+    loom_offset payload;    /* encoded value (length-prefixed); 0 when inlined or blob */
+    uint32_t inline_bytes;  /* 1..16: the encoded value is in `inline_payload` */
+    uint8_t inline_payload[16];
+    loom_id rkey;
+    loom_id vid;
+    loom_placement bulk; /* voxels, or the encoded value when LOOM_TASK_BLOB */
+    uint64_t root[2];
+    loom_offset hashes;      /* uint64_t per block */
+    uint32_t cost_us;        /* of the kernel, saturating */
+    loom_offset memo;        /* length-prefixed list of hashed input files, for the store's memo; 0 if none */
+    uint32_t recovered_next; /* coordinator: list of completions that a recovery found; 0 = not in it */
+} loom_task;
+
+typedef enum loom_task_flag {
+    LOOM_TASK_BLOB = 1 << 0,      /* bulk is an encoded value */
+    LOOM_TASK_NO_LOOKUP = 1 << 2, /* the coordinator asked the store for this rkey: it has nothing */
+    LOOM_TASK_REPLACES = 1 << 3,  /* the store holds a damaged or outdated result of this key: remove that first */
+    LOOM_TASK_SUBMITTED = 1 << 7  /* set by loom_task_submit */
+} loom_task_flag;
+
+_Static_assert(sizeof(loom_task) == 192, "the task is a shared format: see shm/SCHEMA.md");
+
+typedef struct loom_segment loom_segment; /* one process's handle */
+
+typedef struct loom_segment_options {
+    uint32_t workers;
+    uint32_t tasks_max;          /* 0 = 4 Mi */
+    uint64_t heap_bytes;         /* 0 = 4 GiB of address space, used pages only; at most 32 GiB */
+    uint8_t table_signature[32]; /* of the operator table; checked on attach */
+    uint32_t deaths_max;  /* a task that this many workers died running is held back, see recover; 0 = no limit */
+    uint32_t deque_slots; /* of each deque; 0 = as many as tasks (pages appear as used) */
+} loom_segment_options;
+
+/* Threads and processes: a handle belongs to one thread, but for loom_segment_ring_doorbell, loom_segment_stop and
+ * everything that takes a const handle, which any thread may call. All functions of the coordinator belong to the
+ * process that created the segment; if it dies the run is over. */
+
+/* Creates and maps (coordinator). Table and heap are made smaller when RLIMIT_AS / 4 or the kernel does not allow what
+ * was asked for. fd is close-on-exec; pass it with posix_spawn. Errors: LOOM_NO_MEMORY; LOOM_UNSUPPORTED: workers is
+ * not 1..LOOM_WORKERS_MAX. */
+loom_status loom_segment_create(const loom_segment_options *options, loom_segment **segment, loom_error *err);
+/* Maps an inherited fd and checks that it was laid out by this build: LOOM_LAYOUT_MISMATCH says what differs (magic,
+ * version, layout signature, operator table, counts, size). On success the handle owns fd. LOOM_NO_MEMORY,
+ * LOOM_INTERNAL: no such worker. */
+loom_status loom_segment_attach(int fd, uint32_t worker, const uint8_t table_signature[32], loom_segment **segment,
+                                loom_error *err);
+/* A second handle on the same mapping, for a worker that is a thread of this process. Close it before the first. NULL:
+ * no such worker, or out of memory. */
+loom_segment *loom_segment_alias(const loom_segment *segment, uint32_t worker);
+/* NULL is accepted. */
+void loom_segment_close(loom_segment *segment);
+int loom_segment_fd(const loom_segment *segment);
+uint32_t loom_segment_workers(const loom_segment *segment);
+/* Header, worker slots, rings, tasks and heap in use (without deques: at most 4 bytes per task and deque). */
+uint64_t loom_segment_used_bytes(const loom_segment *segment);
+
+/* Heap: zero-filled pieces, aligned to 8 bytes, cut from chunks owned by one process each (no lock; a chunk is taken
+ * with one compare-and-swap). Never freed within a run. Pointers stay valid for the run. NULL / 0 when the heap is
+ * full. */
+loom_offset loom_segment_alloc(loom_segment *segment, size_t bytes);
+void *loom_segment_pointer(const loom_segment *segment,
+                           loom_offset offset); /* NULL for 0; checked against the heap's bounds */
+/* Length-prefixed bytes (uint32_t length, then the bytes). */
+loom_offset loom_segment_put(loom_segment *segment, const void *bytes, size_t length);
+const void *loom_segment_get(const loom_segment *segment, loom_offset offset, size_t *length);
+
+/* NULL if the table has no such entry; FREE (all zero) if the task was not created yet. */
+loom_task *loom_segment_task(const loom_segment *segment, uint32_t index);
+uint32_t loom_segment_task_count(const loom_segment *segment);
+
+/* ---- coordinator ---- */
+
+/* A new task in state WAITING with all readiness bits set, its arguments recorded but not yet linked. LOOM_NO_MEMORY
+ * when tasks or heap are exhausted (nothing is used up then); LOOM_TOO_LARGE beyond LOOM_ARGUMENTS_MAX; LOOM_INTERNAL:
+ * an argument is no task. */
+loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, uint32_t argument_count, uint32_t *index,
+                             loom_error *err);
+/* A task born DONE, for a constant or a stored result: the caller fills result fields between create and publish. */
+loom_status loom_task_create_done(loom_segment *segment, uint32_t *index, loom_error *err);
+void loom_task_publish_done(loom_segment *segment, uint32_t index);
+/* Links the task behind its arguments, after operator, attributes, domain and cookie are set. What is done already
+ * counts as done; a task all of whose arguments are done becomes READY and is queued. Safe while workers finish those
+ * arguments. Behind an argument that FAILED the task stays WAITING for ever: the coordinator, which learns of every
+ * failure by a completion, fails it (loom_task_fail). LOOM_INTERNAL: submitted before. */
+loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *err);
+/* Walks the tasks linked behind `index`, newest first: *cursor is 0 at first, the next *successor comes with each true.
+ * One that was submitted when `index` was DONE already is not among them. Any process. */
+bool loom_task_next_successor(const loom_segment *segment, uint32_t index, loom_offset *cursor, uint32_t *successor);
+/* Takes the next completion (task index) from any worker's ring; false when all are empty. A task may appear more than
+ * once after a recovery. Call it until it is false: that is when workers that wait for room in their ring are woken.
+ * After loom_segment_stop a worker waits for room for at most 1 s, then drops the completion; the state words tell. */
+bool loom_completion_pop(loom_segment *segment, uint32_t *index);
+/* Sleeps until a completion arrives, loom_segment_ring_doorbell is called (also before, since the last wait), or
+ * timeout_ms passes (-1: no limit). May return early. Whoever notices a worker's death must ring: the worker may have
+ * died when it was about to. */
+void loom_completion_wait(loom_segment *segment, int timeout_ms);
+void loom_segment_ring_doorbell(loom_segment *segment);
+/* Fails a task that is WAITING, READY or held back by a recovery, without running it (its argument failed, the run
+ * stops, too many workers died). `err` is copied; NULL leaves none. True if this call did it; no completion is sent
+ * then. */
+bool loom_task_fail(loom_segment *segment, uint32_t index, loom_status status, const loom_error *err);
+/* After the death of a worker (its process is gone): what it was running becomes READY again (deaths + 1) or is redone
+ * if it had reached DONE; what was in its deque is queued elsewhere. Returns in *running the task it was running, or
+ * LOOM_TASK_NONE. O(deque + degree).
+ * With options.deaths_max reached, the task is not queued but held back (RUNNING by nobody): loom_task_fail it. Deaths
+ * between taking a task and running it do not count. Call it before another process gets this worker number. */
+void loom_segment_recover(loom_segment *segment, uint32_t worker, uint32_t *running);
+/* Tells workers to return NONE for ever. */
+void loom_segment_stop(loom_segment *segment);
+
+/* ---- worker ---- */
+
+/* Own deque first (newest), then the coordinator's for the domain, then steal (oldest) inside the domain, then the
+ * coordinator's others, then steal elsewhere. Returns the task, now RUNNING by this worker and journalled;
+ * LOOM_TASK_NONE when stopped. Sleeps (futex) when there is nothing, at most timeout_ms at a time (-1: no limit; then
+ * returns NONE with *stopped false). */
+uint32_t loom_task_take(loom_segment *segment, int timeout_ms, bool *stopped);
+/* Publishes the result fields written into the task: state DONE (or FAILED with status and error set), successors
+ * readied onto the own deque, completion pushed. Every step is idempotent and journalled. Waits while the coordinator
+ * is LOOM_RING_SLOTS completions behind. Others learn of the readied tasks in the next loom_task_take, so call it soon.
+ * Nothing happens if the task is not RUNNING by this worker. */
+void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state state);
+
+/* Beats; what the worker runs now, for progress and the no-progress detector. */
+uint32_t loom_segment_running(const loom_segment *segment, uint32_t worker);
+void loom_segment_set_worker_domain(loom_segment *segment, uint32_t worker, uint16_t domain);
+/* Per-worker counters, written by the worker, read by anyone. */
+typedef struct loom_worker_counters {
+    _Atomic uint64_t computed, reused, failed, steals, bytes_written, busy_ns;
+} loom_worker_counters;
+loom_worker_counters *loom_segment_counters(const loom_segment *segment, uint32_t worker);
+
+#endif

@@ -1,0 +1,251 @@
+/* control.c - see control.h. */
+#include "shm/store/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "shm/platform_file.h"
+
+#define GATE_BYTE 0u
+#define QUIET_BYTE 1u
+#define GATE_WAIT_MS 30000
+#define FILE_BYTES (LOOM_CONTROL_SLOTS_AT + LOOM_CONTROL_SLOTS * sizeof(loom_control_slot))
+
+struct loom_control {
+    int fd;
+    bool quiet; /* read-only: no map, no slot */
+    uint8_t *map;
+    uint32_t slot; /* LOOM_CONTROL_SLOTS when none */
+    char path[];
+};
+
+static uint32_t layout_signature(void) {
+    static const uint64_t layout[] = {LOOM_CONTROL_VERSION,
+                                      sizeof(loom_control_header),
+                                      offsetof(loom_control_header, uuid),
+                                      offsetof(loom_control_header, step_bytes),
+                                      sizeof(loom_control_slot),
+                                      offsetof(loom_control_slot, start_ns),
+                                      LOOM_CONTROL_SLOTS,
+                                      LOOM_CONTROL_SLOTS_AT,
+                                      LOOM_CONTROL_QUOTA_AT,
+                                      LOOM_CONTROL_PINS_AT,
+                                      LOOM_CONTROL_CLAIMS_AT,
+                                      LOOM_CONTROL_RECENCY_AT};
+    return XXH32(layout, sizeof layout, 0);
+}
+
+static loom_control_header *header_of(const loom_control *control) {
+    return (loom_control_header *)(void *)control->map;
+}
+
+static loom_control_slot *slot_of(const loom_control *control, uint32_t slot) {
+    return (loom_control_slot *)(void *)(control->map + LOOM_CONTROL_SLOTS_AT) + slot;
+}
+
+static uint64_t slot_byte(uint32_t slot) {
+    return LOOM_CONTROL_SLOTS_AT + (uint64_t)slot * sizeof(loom_control_slot);
+}
+
+/* ---- the gate ---- */
+
+static loom_status wait_for_gate(const loom_control *control, loom_error *err) {
+    for (int waited_ms = 0; waited_ms <= GATE_WAIT_MS; waited_ms += 2) {
+        int result = loom_file_lock(control->fd, GATE_BYTE, 1, !control->quiet);
+        if (result == 0) return LOOM_OK;
+        if (result != EAGAIN) return loom_fail_errno(err, result, "cannot lock %s/control", control->path);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    return loom_fail(err, LOOM_BUSY, "another process has been opening the store %s for %d seconds; end it or wait",
+                     control->path, GATE_WAIT_MS / 1000);
+}
+
+/* A reader that LMDB cannot see and a process that may write exclude each other. */
+static loom_status check_quiet(const loom_control *control, loom_error *err) {
+    bool held = false;
+    int result;
+    if (control->quiet) {
+        result =
+            loom_file_lock_held(control->fd, LOOM_CONTROL_SLOTS_AT, FILE_BYTES - LOOM_CONTROL_SLOTS_AT, false, &held);
+        if (result == 0 && held)
+            return loom_fail(
+                err, LOOM_BUSY,
+                "the store %s is in use by a process that may write it, and this one may only read it; wait "
+                "until that one ends, or ask for write permission",
+                control->path);
+        if (result == 0) result = loom_file_lock(control->fd, QUIET_BYTE, 1, false);
+    } else {
+        result = loom_file_lock_held(control->fd, QUIET_BYTE, 1, true, &held);
+        if (result == 0 && held)
+            return loom_fail(err, LOOM_BUSY,
+                             "the store %s is being read by a process without write permission; wait until it ends",
+                             control->path);
+    }
+    if (result) return loom_fail_errno(err, result, "cannot lock %s/control", control->path);
+    return LOOM_OK;
+}
+
+static bool is_denied(int failed) {
+    return failed == EACCES || failed == EPERM || failed == EROFS;
+}
+
+loom_status loom_control_enter(int dir_fd, const char *path, loom_control **control, bool *quiet, loom_error *err) {
+    *control = NULL;
+    size_t length = strlen(path) + 1;
+    loom_control *made = calloc(1, sizeof *made + length);
+    if (made == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while opening the store %s", path);
+    memcpy(made->path, path, length);
+    made->slot = LOOM_CONTROL_SLOTS;
+    made->fd = openat(dir_fd, "control", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (made->fd < 0 && is_denied(errno)) {
+        made->quiet = true;
+        made->fd = openat(dir_fd, "control", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    }
+    loom_status status = LOOM_OK;
+    if (made->fd < 0) status = loom_fail_errno(err, errno, "cannot open %s/control", path);
+    if (status == LOOM_OK) status = wait_for_gate(made, err);
+    if (status == LOOM_OK) status = check_quiet(made, err);
+    if (status != LOOM_OK) {
+        loom_control_close(made);
+        return status;
+    }
+    *quiet = made->quiet;
+    *control = made;
+    return LOOM_OK;
+}
+
+void loom_control_leave_gate(loom_control *control) {
+    loom_file_unlock(control->fd, GATE_BYTE, 1);
+}
+
+/* ---- slots ---- */
+
+loom_status loom_control_alone(loom_control *control, bool *alone, loom_error *err) {
+    bool held = false;
+    int result = loom_file_lock_held(control->fd, LOOM_CONTROL_SLOTS_AT, FILE_BYTES - LOOM_CONTROL_SLOTS_AT,
+                                     !control->quiet, &held);
+    if (result) return loom_fail_errno(err, result, "cannot test the locks of %s/control", control->path);
+    *alone = !held;
+    return LOOM_OK;
+}
+
+static loom_status map_file(loom_control *control, loom_error *err) {
+    struct stat now;
+    int failed = fstat(control->fd, &now) != 0 ? errno : 0;
+    /* Allocated, not sparse: a full disk must be an error here, not SIGBUS in a store to the map. */
+    if (failed == 0) failed = loom_file_allocate(control->fd, 0, FILE_BYTES);
+    if (failed == EFBIG) failed = ENOSPC;
+    if (failed)
+        return loom_fail_errno(err, failed, "cannot make %s/control %llu bytes long", control->path,
+                               (unsigned long long)FILE_BYTES);
+    control->map = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, control->fd, 0);
+    if (control->map == MAP_FAILED) {
+        control->map = NULL;
+        return loom_fail_errno(err, errno, "cannot map %s/control", control->path);
+    }
+    return LOOM_OK;
+}
+
+static void write_anew(loom_control *control, const uint8_t uuid[16], uint64_t extent_bytes, uint64_t step_bytes) {
+    memset(control->map, 0, FILE_BYTES);
+    loom_control_header *header = header_of(control);
+    header->version = LOOM_CONTROL_VERSION;
+    header->signature = layout_signature();
+    memcpy(header->uuid, uuid, sizeof header->uuid);
+    header->extent_bytes = extent_bytes;
+    header->step_bytes = step_bytes;
+    header->magic = LOOM_CONTROL_MAGIC;
+}
+
+static bool slot_is_live(const loom_control *control, uint32_t slot) {
+    bool held = false;
+    return loom_file_lock_held(control->fd, slot_byte(slot), 1, true, &held) == 0 && held;
+}
+
+static loom_status check_attached(const loom_control *control, const uint8_t uuid[16], loom_error *err) {
+    const loom_control_header *header = header_of(control);
+    if (header->magic != LOOM_CONTROL_MAGIC || header->version != LOOM_CONTROL_VERSION ||
+        header->signature != layout_signature() || memcmp(header->uuid, uuid, sizeof header->uuid) != 0)
+        return loom_fail(
+            err, LOOM_LAYOUT_MISMATCH,
+            "the store %s is in use by another version of voxloom; wait until it ends, or use that version",
+            control->path);
+    uint64_t own = loom_pid_namespace();
+    for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++)
+        if (slot_of(control, i)->state == 1 && slot_of(control, i)->pid_namespace != own && slot_is_live(control, i))
+            return loom_fail(
+                err, LOOM_BUSY,
+                "the store %s is in use from another container (its process numbers mean nothing here); run "
+                "both in one pid namespace (docker run --pid=host) or give each a store of its own",
+                control->path);
+    return LOOM_OK;
+}
+
+static loom_status claim_slot(loom_control *control, loom_control_role role, loom_error *err) {
+    for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++) {
+        int result = loom_file_lock(control->fd, slot_byte(i), 1, true);
+        if (result == EAGAIN) continue;
+        if (result) return loom_fail_errno(err, result, "cannot lock a slot of %s/control", control->path);
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        *slot_of(control, i) = (loom_control_slot){
+            .state = 1,
+            .pid = (uint32_t)getpid(),
+            .pid_namespace = loom_pid_namespace(),
+            .start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+            .role = (uint32_t)role,
+        };
+        control->slot = i;
+        return LOOM_OK;
+    }
+    return loom_fail(err, LOOM_BUSY, "%u processes have the store %s open, the most it can serve; end some",
+                     LOOM_CONTROL_SLOTS, control->path);
+}
+
+loom_status loom_control_attach(loom_control *control, bool alone, const uint8_t uuid[16], loom_control_role role,
+                                uint64_t *extent_bytes, uint64_t *step_bytes, loom_error *err) {
+    if (control->quiet) return LOOM_OK;
+    LOOM_TRY(map_file(control, err));
+    if (alone)
+        write_anew(control, uuid, *extent_bytes, *step_bytes);
+    else
+        LOOM_TRY(check_attached(control, uuid, err));
+    *extent_bytes = header_of(control)->extent_bytes;
+    *step_bytes = header_of(control)->step_bytes;
+    return claim_slot(control, role, err);
+}
+
+void loom_control_close(loom_control *control) {
+    if (control == NULL) return;
+    if (control->map != NULL && control->slot < LOOM_CONTROL_SLOTS && control->fd >= 0)
+        slot_of(control, control->slot)->state = 0; /* a courtesy: closing the descriptor is what frees the slot */
+    if (control->map != NULL) munmap(control->map, FILE_BYTES);
+    if (control->fd >= 0) close(control->fd);
+    free(control);
+}
+
+void loom_control_forget(loom_control *control) {
+    if (control->fd >= 0) close(control->fd);
+    control->fd = -1;
+}
+
+int loom_control_fd(const loom_control *control) {
+    return control->fd;
+}
+
+uint32_t loom_control_others(loom_control *control, loom_control_role role) {
+    if (control->map == NULL) return 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++) {
+        const loom_control_slot *slot = slot_of(control, i);
+        if (i != control->slot && slot->state == 1 && slot->role == (uint32_t)role && slot_is_live(control, i)) count++;
+    }
+    return count;
+}

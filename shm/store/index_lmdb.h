@@ -1,0 +1,135 @@
+/* index_lmdb.h - the index of a store on disk: tables of shm/SCHEMA.md in one LMDB environment.
+ *
+ * One object per store and process (the registry in store_disk.c sees to that). Reads are thread-safe and go through
+ * one pooled read transaction under the index's mutex; a write belongs to the thread that began it. */
+#ifndef LOOM_SHM_INDEX_LMDB_H
+#define LOOM_SHM_INDEX_LMDB_H
+
+#include <lmdb.h>
+#include <pthread.h>
+
+#include "shm/store/index_tail.h"
+#include "shm/store/row.h"
+#include "shm/store/storage.h"
+
+#define LOOM_KEY_BYTES (LOOM_PREFIX_BYTES + 8u)
+#define LOOM_TAIL_ROWS_MIN UINT64_C(8192)
+#define LOOM_TAIL_ROWS_MAX UINT64_C(131072)
+
+/* meta, "s:state". */
+typedef struct loom_index_state {
+    uint64_t next_row;
+    uint64_t indexed_upto;
+    uint64_t live_rows, images, blobs;
+    uint64_t payload_bytes, bulk_bytes;
+    uint64_t next_deleted;
+    uint64_t reserved[2];
+} loom_index_state;
+_Static_assert(sizeof(loom_index_state) == 80, "the state is a disk format: see shm/SCHEMA.md");
+
+/* extents, value. */
+typedef struct loom_extent_record {
+    uint64_t tail;
+    uint64_t live_bytes, deleted_bytes;
+    uint64_t reserved;
+} loom_extent_record;
+_Static_assert(sizeof(loom_extent_record) == 32, "the extent record is a disk format: see shm/SCHEMA.md");
+
+/* files, value. */
+typedef struct loom_file_record {
+    uint64_t size;
+    int64_t mtime_ns, ctime_ns;
+    loom_id content;
+} loom_file_record;
+_Static_assert(sizeof(loom_file_record) == 56, "the file record is a disk format: see shm/SCHEMA.md");
+
+typedef enum loom_find_by { LOOM_BY_RKEY, LOOM_BY_VID } loom_find_by;
+
+typedef struct loom_index {
+    MDB_env *env;
+    MDB_dbi rows, keys, vids, extents, deleted, files, meta;
+    bool read_only;
+    char *path; /* of the store, for messages */
+    pthread_mutex_t lock;
+    MDB_txn *reader;        /* pooled: reset while not in use */
+    MDB_cursor *cursors[2]; /* of the reader, on keys and vids */
+    unsigned scans;         /* other transactions of this process */
+    bool writing;           /* a write transaction is open in this process ... */
+    pthread_t writer;       /* ... by this thread */
+    loom_tail tails[2];     /* by rkey, by vid: rows in (indexed_upto, seen] */
+    uint64_t seen;
+    size_t tail_txn; /* id of the newest snapshot that the tails include */
+    bool wrote;      /* this process committed rows: index and sync them at close */
+} loom_index;
+
+typedef struct loom_index_options {
+    const char *path;   /* of the store */
+    uint64_t map_bytes; /* 0 = automatic */
+    bool read_only;
+    bool no_lock; /* the folder may not be written: see "quiet" in SCHEMA.md */
+    bool alone;   /* no other process is attached */
+    uint8_t uuid[16];
+} loom_index_options;
+
+loom_status loom_index_open(const loom_index_options *options, loom_index **index, loom_error *err);
+void loom_index_close(loom_index *index);
+/* A larger map for an environment that is open already; ignored while transactions run or when it is not larger. */
+void loom_index_grow(loom_index *index, uint64_t map_bytes);
+
+/* The row of an id, live or tombstone (by vid: live only), copied into the arena. LOOM_NOT_FOUND leaves err alone. */
+loom_status loom_index_find(loom_index *index, loom_find_by by, const loom_id *id, loom_arena *arena,
+                            loom_result *result, loom_row_kind *kind, loom_error *err);
+/* Every row in order of number, as unaligned bytes that last as long as the call; until `visit` returns false. */
+typedef bool (*loom_row_visit)(uint64_t row, const void *bytes, size_t length, void *context);
+loom_status loom_index_scan(loom_index *index, loom_row_visit visit, void *context, loom_error *err);
+/* The value under a key of `table`; copied into the arena. LOOM_NOT_FOUND leaves err alone. */
+loom_status loom_index_get(loom_index *index, MDB_dbi table, const void *key, size_t key_bytes, loom_arena *arena,
+                           const void **value, size_t *length, loom_error *err);
+/* A fixed-size value; LOOM_NOT_FOUND, or LOOM_BAD_STORE when the size differs. */
+loom_status loom_index_get_fixed(loom_index *index, MDB_dbi table, const void *key, size_t key_bytes, void *value,
+                                 size_t length, loom_error *err);
+loom_status loom_index_state_of(loom_index *index, loom_index_state *state, loom_error *err);
+/* Flushes everything to the disk. */
+loom_status loom_index_sync(loom_index *index, loom_error *err);
+uint64_t loom_index_bytes(const loom_index *index);
+
+/* ---- writing (index_batch.c) ---- */
+
+typedef struct loom_index_batch loom_index_batch;
+/* Takes LMDB's writer lock (waits for other processes and threads). LOOM_BUSY if this thread has a batch already. */
+loom_status loom_index_begin(loom_index *index, loom_durability durability, loom_index_batch **batch, loom_error *err);
+loom_status loom_index_put(loom_index_batch *batch, const loom_result *result, loom_error *err);
+loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom_error *err);
+loom_status loom_index_put_raw(loom_index_batch *batch, MDB_dbi table, const void *key, size_t key_bytes,
+                               const void *value, size_t length, loom_error *err);
+/* Frees the batch in any case. Bulk files named by the batch are synced first when durability is strict. */
+loom_status loom_index_commit(loom_index_batch *batch, loom_extents *extents, loom_error *err);
+void loom_index_abort(loom_index_batch *batch);
+/* Moves the unindexed tail into keys and vids. */
+loom_status loom_index_flush_tail(loom_index *index, loom_error *err);
+/* Calls `punch` for every range in `deleted`, then forgets them. */
+typedef loom_status (*loom_punch)(void *context, const loom_placement *placement, loom_error *err);
+loom_status loom_index_reclaim(loom_index *index, loom_punch punch, void *context, loom_error *err);
+
+/* ---- shared by the two files ---- */
+
+/* The store's error for an LMDB code: cause and remedy. */
+loom_status loom_index_fail(const loom_index *index, int code, const char *doing, loom_error *err);
+loom_status loom_index_read_state(const loom_index *index, MDB_txn *txn, loom_index_state *state, loom_error *err);
+/* Adds to the tails the rows that `txn`, a snapshot with id `snapshot`, has above `seen`. Under the lock. */
+loom_status loom_index_refresh(loom_index *index, MDB_txn *txn, size_t snapshot, loom_error *err);
+/* One candidate at a time: rows that may have the id, from a tail, then from a table by a cursor. */
+typedef struct loom_candidates {
+    const loom_tail *tails[2]; /* NULL: none */
+    size_t places[2];
+    MDB_cursor *cursor;
+    bool in_table;
+    uint8_t start[LOOM_KEY_BYTES];
+} loom_candidates;
+void loom_candidates_begin(loom_candidates *candidates, const loom_tail *first, const loom_tail *second,
+                           MDB_cursor *cursor);
+/* 0 when there are no more; *code is an LMDB error or MDB_SUCCESS. */
+uint64_t loom_candidates_next(loom_candidates *candidates, const loom_id *id, int *code);
+void loom_index_key(const loom_id *id, uint64_t row, uint8_t key[LOOM_KEY_BYTES]);
+
+#endif

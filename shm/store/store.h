@@ -1,0 +1,60 @@
+/* store.h - what a store is made of, for its implementations: storage.c dispatches over loom_store_ops and does what
+ * all implementations share (checks, decoding, values). A new implementation fills one table of functions. */
+#ifndef LOOM_SHM_STORE_H
+#define LOOM_SHM_STORE_H
+
+#include "shm/store/index_lmdb.h"
+#include "shm/store/row.h"
+#include "shm/store/storage.h"
+
+typedef struct loom_store_ops {
+    void (*close)(loom_store *store);
+    loom_status (*token)(const loom_store *store, char *text, size_t capacity);
+    size_t (*inherit)(const loom_store *store, int *fds, size_t capacity);
+    /* A row of any kind by rkey, a live one by vid; in the arena. LOOM_NOT_FOUND leaves err alone. */
+    loom_status (*find)(loom_store *store, loom_find_by by, const loom_id *id, loom_arena *arena, loom_result *result,
+                        loom_row_kind *kind, loom_error *err);
+    loom_status (*scan)(loom_store *store, loom_row_visit visit, void *context, loom_error *err);
+    loom_status (*get_file)(loom_store *store, const loom_file_stamp *stamp, loom_id *content, loom_error *err);
+    loom_status (*get_meta)(loom_store *store, const char *key, loom_arena *arena, const void **bytes, size_t *length,
+                            loom_error *err);
+    loom_status (*stat)(loom_store *store, loom_store_stats *stats, loom_error *err);
+    /* Batches. The result was checked (loom_row_check_result). commit and abort free the batch in any case. */
+    loom_status (*begin)(loom_store *store, loom_batch **batch, loom_error *err);
+    loom_status (*put)(loom_batch *batch, const loom_result *result, loom_error *err);
+    loom_status (*erase)(loom_batch *batch, const loom_id *rkey, loom_error *err);
+    loom_status (*put_file)(loom_batch *batch, const loom_file_stamp *stamp, const loom_id *content, loom_error *err);
+    loom_status (*put_meta)(loom_batch *batch, const char *key, const void *bytes, size_t length, loom_error *err);
+    loom_status (*commit)(loom_batch *batch, loom_error *err);
+    void (*abort)(loom_batch *batch);
+} loom_store_ops;
+
+/* First member of every implementation's store and batch. */
+struct loom_store {
+    const loom_store_ops *ops;
+    loom_extents *extents;
+    const char *path;    /* owned by the implementation */
+    unsigned generation; /* loom_fork_generation of the process that opened it */
+    bool writable;       /* batches are allowed: opened, not attached, not read-only */
+    bool in_memory;
+};
+
+struct loom_batch {
+    loom_store *store;
+};
+
+#define LOOM_META_KEY_MAX 500u
+
+loom_status loom_store_open_disk(const loom_store_options *options, loom_store **store, loom_error *err);
+loom_status loom_store_open_memory(const loom_store_options *options, loom_store **store, loom_error *err);
+/* What follows "disk:" or "memory:" in a token. */
+loom_status loom_store_attach_disk(const char *token, loom_store **store, loom_error *err);
+loom_status loom_store_attach_memory(const char *token, uint32_t writer_index, loom_store **store, loom_error *err);
+
+/* The error of a second, different result under one key. */
+loom_status loom_store_irreproducible(const loom_id *rkey, loom_error *err);
+
+#define LOOM_EXTENT_BYTES_DEFAULT (UINT64_C(64) << 30)
+#define LOOM_STEP_BYTES_DEFAULT (UINT64_C(32) << 20)
+
+#endif

@@ -1,0 +1,229 @@
+/* store_folder.c - see store_folder.h. */
+#include "shm/store/store_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shm/platform_file.h"
+#include "shm/store/storage.h"
+
+#define FORMAT_BYTES_MAX 256
+
+/* As mkdir -p, with mode 0700: a store may hold patient data. */
+static int make_folders(const char *path) {
+    char *copy = strdup(path);
+    if (copy == NULL) return ENOMEM;
+    int failed = 0;
+    for (char *at = copy + 1; failed == 0 && *at != '\0'; at++) {
+        if (*at != '/') continue;
+        *at = '\0';
+        if (mkdir(copy, 0700) != 0 && errno != EEXIST) failed = errno;
+        *at = '/';
+    }
+    if (failed == 0 && mkdir(copy, 0700) != 0 && errno != EEXIST) failed = errno;
+    free(copy);
+    return failed;
+}
+
+loom_status loom_folder_open(const char *path, bool create, loom_folder *folder, loom_error *err) {
+    *folder = (loom_folder){.fd = -1};
+    if (path == NULL || path[0] == '\0')
+        return loom_fail(err, LOOM_BAD_ARGUMENT, "a store needs a path; set store.path");
+    folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder->fd < 0 && errno == ENOENT && create) {
+        int failed = make_folders(path);
+        if (failed)
+            return loom_fail_errno(
+                err, failed, "cannot make the store %s; choose another folder with --store, or set store.path", path);
+        folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (folder->fd < 0) {
+        if (errno == ENOENT) return loom_fail(err, LOOM_NOT_FOUND, "there is no store at %s; check store.path", path);
+        if (errno == ENOTDIR)
+            return loom_fail(err, LOOM_BAD_STORE, "%s is not a folder, so not a store; check store.path", path);
+        return loom_fail_errno(err, errno,
+                               "cannot open the store %s; choose another folder with --store, or set store.path", path);
+    }
+    struct stat now;
+    folder->path = realpath(path, NULL);
+    if (folder->path == NULL || fstat(folder->fd, &now) != 0) {
+        int failed = errno;
+        loom_folder_close(folder);
+        return loom_fail_errno(err, failed,
+                               "cannot open the store %s; choose another folder with --store, or set store.path", path);
+    }
+    folder->device = (uint64_t)now.st_dev;
+    folder->inode = (uint64_t)now.st_ino;
+    return LOOM_OK;
+}
+
+void loom_folder_close(loom_folder *folder) {
+    if (folder->fd >= 0) close(folder->fd);
+    free(folder->path);
+    *folder = (loom_folder){.fd = -1};
+}
+
+loom_status loom_folder_check_system(const loom_folder *folder, loom_error *err) {
+    const char *name = loom_file_system_refused(folder->fd);
+    if (name == NULL) return LOOM_OK;
+    return loom_fail(
+        err, LOOM_UNSUPPORTED,
+        "%s lies on a %s file system, on which locks and shared maps cannot be trusted; put the store on a "
+        "local disk (store.path)",
+        folder->path, name);
+}
+
+/* ---- FORMAT ---- */
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+}
+
+/* "KEY VALUE\n" at *text; moves *text behind it. NULL, or the value with its length. */
+static const char *take_line(const char **text, const char *key, size_t *length) {
+    size_t key_length = strlen(key);
+    if (strncmp(*text, key, key_length) != 0 || (*text)[key_length] != ' ') return NULL;
+    const char *value = *text + key_length + 1;
+    const char *end = strchr(value, '\n');
+    if (end == NULL) return NULL;
+    *length = (size_t)(end - value);
+    *text = end + 1;
+    return value;
+}
+
+static bool parse_number(const char *text, size_t length, uint64_t *number) {
+    if (length == 0 || length > 9 || (text[0] == '0' && length > 1)) return false;
+    *number = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9') return false;
+        *number = *number * 10 + (uint64_t)(text[i] - '0');
+    }
+    return true;
+}
+
+static bool parse_uuid(const char *text, size_t length, uint8_t uuid[16]) {
+    if (length != 32) return false;
+    for (size_t i = 0; i < 16; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        uuid[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static loom_status parse_format(loom_folder *folder, const char *text, loom_error *err) {
+    size_t length = 0;
+    uint64_t format = 0;
+    const char *value =
+        strncmp(text, "voxloom store\n", 14) == 0 ? (text += 14, take_line(&text, "format", &length)) : NULL;
+    if (value == NULL || !parse_number(value, length, &format) || format == 0)
+        return loom_fail(
+            err, LOOM_BAD_STORE,
+            "%s/FORMAT is not that of a voxloom store; choose another folder, or restore FORMAT from a copy",
+            folder->path);
+    if (format > LOOM_STORE_FORMAT)
+        return loom_fail(
+            err, LOOM_NEWER_STORE,
+            "the store %s has format %llu and this voxloom knows up to %u; use a newer voxloom, or another "
+            "store",
+            folder->path, (unsigned long long)format, LOOM_STORE_FORMAT);
+    value = take_line(&text, "uuid", &length);
+    if (value == NULL || !parse_uuid(value, length, folder->uuid) || take_line(&text, "created", &length) == NULL)
+        return loom_fail(err, LOOM_BAD_STORE, "%s/FORMAT is damaged; restore it from a copy", folder->path);
+    return LOOM_OK;
+}
+
+static bool is_part_of_a_store(const char *name) {
+    static const char *const parts[] = {".", "..", "control", "index", "extents", "FORMAT.new"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(name, parts[i]) == 0) return true;
+    return false;
+}
+
+/* Without FORMAT: nothing but what an unfinished creation leaves. */
+static loom_status check_unfinished(const loom_folder *folder, loom_error *err) {
+    if (faccessat(folder->fd, "index/data.mdb", F_OK, 0) == 0)
+        return loom_fail(err, LOOM_BAD_STORE, "the store %s has lost its FORMAT file; restore it from a copy",
+                         folder->path);
+    int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+    if (listing == NULL) {
+        int failed = errno;
+        if (fd >= 0) close(fd);
+        return loom_fail_errno(err, failed, "cannot list %s", folder->path);
+    }
+    loom_status status = LOOM_OK;
+    const struct dirent *entry;
+    while (status == LOOM_OK && (entry = readdir(listing)) != NULL)
+        if (!is_part_of_a_store(entry->d_name))
+            status =
+                loom_fail(err, LOOM_BAD_STORE,
+                          "%s is not a store and not empty (it holds %s); choose an empty or new folder (store.path)",
+                          folder->path, entry->d_name);
+    closedir(listing);
+    return status;
+}
+
+loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_error *err) {
+    *present = false;
+    int fd = openat(folder->fd, "FORMAT", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT) return check_unfinished(folder, err);
+    if (fd < 0)
+        return loom_fail_errno(
+            err, errno, "cannot read %s/FORMAT; ask its owner, or choose another folder with --store", folder->path);
+    char text[FORMAT_BYTES_MAX + 1] = {0};
+    ssize_t got;
+    do {
+        got = read(fd, text, FORMAT_BYTES_MAX);
+    } while (got < 0 && errno == EINTR);
+    int failed = errno;
+    close(fd);
+    if (got < 0)
+        return loom_fail_errno(
+            err, failed, "cannot read %s/FORMAT; ask its owner, or choose another folder with --store", folder->path);
+    *present = true;
+    return parse_format(folder, text, err);
+}
+
+static int write_format(const loom_folder *folder) {
+    char text[FORMAT_BYTES_MAX], hex[33], created[32];
+    for (size_t i = 0; i < 16; i++)
+        snprintf(hex + 2 * i, 3, "%02x", folder->uuid[i]);
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc) == NULL) return EOVERFLOW;
+    strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    int length =
+        snprintf(text, sizeof text, "voxloom store\nformat %u\nuuid %s\ncreated %s\n", LOOM_STORE_FORMAT, hex, created);
+    int fd = openat(folder->fd, "FORMAT.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return errno;
+    int failed = 0;
+    ssize_t done = write(fd, text, (size_t)length);
+    if (done != length) failed = done < 0 ? errno : ENOSPC;
+    if (failed == 0 && fsync(fd) != 0) failed = errno;
+    if (close(fd) != 0 && failed == 0) failed = errno;
+    if (failed == 0 && renameat(folder->fd, "FORMAT.new", folder->fd, "FORMAT") != 0) failed = errno;
+    if (failed == 0 && fsync(folder->fd) != 0) failed = errno;
+    return failed;
+}
+
+loom_status loom_folder_create(loom_folder *folder, loom_error *err) {
+    int failed = loom_random_bytes(folder->uuid, sizeof folder->uuid);
+    if (failed == 0 && mkdirat(folder->fd, "index", 0700) != 0 && errno != EEXIST) failed = errno;
+    if (failed == 0 && mkdirat(folder->fd, "extents", 0700) != 0 && errno != EEXIST) failed = errno;
+    if (failed == 0) failed = write_format(folder);
+    return failed == 0
+               ? LOOM_OK
+               : loom_fail_errno(err, failed,
+                                 "cannot create the store %s; choose another folder with --store, or set store.path",
+                                 folder->path);
+}
