@@ -7,16 +7,9 @@
 
 #include <stdalign.h>
 
+#include "shm/probe.h"
 #include "shm/segment/deque.h"
 #include "shm/segment/segment.h"
-
-/* Points where tests kill a worker; nothing in a product build. */
-#ifdef LOOM_SEGMENT_PROBES
-void loom_probe(const char *name);
-#define LOOM_PROBE(name) loom_probe(name)
-#else
-#define LOOM_PROBE(name) ((void)0)
-#endif
 
 #define LOOM_SEGMENT_MAGIC UINT64_C(0x314745534d4f4f4c) /* "LOOMSEG1", little-endian */
 #define LOOM_SEGMENT_VERSION 1u

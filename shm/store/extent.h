@@ -44,6 +44,8 @@ typedef struct loom_view {
     uint64_t length;
     void *map; /* private to extent.c */
     size_t map_bytes;
+    struct loom_store *held_by; /* whose hold ends with the view; NULL = none */
+    uint32_t pin;
 } loom_view;
 
 /* Takes an active file: one whose tail is free and unlocked, else a new one. LOOM_NO_SPACE, LOOM_DENIED, LOOM_IO. */

@@ -1,37 +1,12 @@
 /* index_batch.c - the index's write side: one LMDB transaction per batch; rows are appended, the hash-keyed tables
- * follow in large sorted batches. Rules: shm/SCHEMA.md, "Row" (put, delete) and "Order of operations". */
+ * follow in large sorted batches (index_flush.c). Rules: shm/SCHEMA.md, "Row" (put, delete) and "Order of operations".
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "shm/store/extent_file.h"
-#include "shm/store/index_lmdb.h"
+#include "shm/store/index_batch.h"
 #include "shm/store/store.h"
-
-/* What a batch changes about one extent file. */
-typedef struct extent_change {
-    uint32_t number;
-    bool written; /* the batch names new bytes in it */
-    uint64_t tail;
-    int64_t live_bytes, deleted_bytes;
-} extent_change;
-
-struct loom_index_batch {
-    loom_index *index;
-    loom_durability durability;
-    MDB_txn *txn;
-    MDB_cursor *rows;
-    MDB_cursor *by[2]; /* on keys and vids */
-    loom_index_state state;
-    uint64_t first_row;
-    bool changed;
-    int failed; /* LMDB's code of the first failure; the batch can then only be ended */
-    loom_tail tails[2];
-    extent_change *extents;
-    size_t extent_count, extent_capacity;
-    uint8_t *scratch; /* aligned copy of a stored row */
-    size_t scratch_capacity;
-};
 
 static void end_batch(loom_index_batch *batch) {
     loom_index *index = batch->index;
@@ -45,12 +20,12 @@ static void end_batch(loom_index_batch *batch) {
     free(batch);
 }
 
-static loom_status fail_batch(loom_index_batch *batch, int code, const char *doing, loom_error *err) {
+loom_status loom_batch_fail(loom_index_batch *batch, int code, const char *doing, loom_error *err) {
     if (batch->failed == 0) batch->failed = code;
     return loom_index_fail(batch->index, code, doing, err);
 }
 
-static loom_status fail_memory(loom_index_batch *batch, loom_error *err) {
+loom_status loom_batch_no_memory(loom_index_batch *batch, loom_error *err) {
     batch->failed = ENOMEM;
     return loom_fail(err, LOOM_NO_MEMORY, "out of memory while writing the index of %s", batch->index->path);
 }
@@ -150,10 +125,10 @@ static loom_status find_stored(loom_index_batch *batch, const loom_id *rkey, uin
         if (code == MDB_NOTFOUND) continue;
         if (code != MDB_SUCCESS) break;
         if (!loom_row_peek(value.mv_data, value.mv_size, &header) || !loom_id_equal(&header.rkey, rkey)) continue;
-        if (!copy_to_scratch(batch, &value)) return fail_memory(batch, err);
+        if (!copy_to_scratch(batch, &value)) return loom_batch_no_memory(batch, err);
         if (loom_row_decode(batch->scratch, value.mv_size, *row, stored, kind, NULL) == LOOM_OK) return LOOM_OK;
     }
-    return code == MDB_SUCCESS ? LOOM_OK : fail_batch(batch, code, "cannot look up", err);
+    return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot look up", err);
 }
 
 /* The tails are shared with readers of this process, which may be filling them. */
@@ -165,57 +140,11 @@ static loom_status find_stored_locked(loom_index_batch *batch, const loom_id *rk
     return status;
 }
 
-/* ---- bulk ranges ---- */
-
-static extent_change *change_of(loom_index_batch *batch, uint32_t number) {
-    for (size_t i = batch->extent_count; i-- > 0;)
-        if (batch->extents[i].number == number) return &batch->extents[i];
-    if (batch->extent_count == batch->extent_capacity) {
-        size_t capacity = batch->extent_capacity == 0 ? 8 : 2 * batch->extent_capacity;
-        extent_change *grown = realloc(batch->extents, capacity * sizeof *grown);
-        if (grown == NULL) return NULL;
-        batch->extents = grown;
-        batch->extent_capacity = capacity;
-    }
-    extent_change *change = &batch->extents[batch->extent_count++];
-    *change = (extent_change){.number = number};
-    return change;
-}
-
-static uint64_t end_of(const loom_placement *bulk) {
-    return bulk->offset + (bulk->bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
-}
-
-static loom_status own_range(loom_index_batch *batch, const loom_placement *bulk, loom_error *err) {
-    if (bulk->bytes == 0) return LOOM_OK;
-    extent_change *change = change_of(batch, bulk->extent);
-    if (change == NULL) return fail_memory(batch, err);
-    change->written = true;
-    change->live_bytes += (int64_t)bulk->bytes;
-    if (end_of(bulk) > change->tail) change->tail = end_of(bulk);
-    return LOOM_OK;
-}
-
-/* Nobody owns the range any more: its pages are returned when the store is next opened alone. */
-static loom_status disown_range(loom_index_batch *batch, const loom_placement *bulk, bool was_live, loom_error *err) {
-    if (bulk->bytes == 0) return LOOM_OK;
-    extent_change *change = change_of(batch, bulk->extent);
-    if (change == NULL) return fail_memory(batch, err);
-    if (was_live) change->live_bytes -= (int64_t)bulk->bytes;
-    change->deleted_bytes += (int64_t)bulk->bytes;
-    if (end_of(bulk) > change->tail) change->tail = end_of(bulk);
-    size_t number = (size_t)batch->state.next_deleted++;
-    MDB_val key = {sizeof number, &number}, value = {sizeof *bulk, (void *)(uintptr_t)bulk};
-    int code = mdb_put(batch->txn, batch->index->deleted, &key, &value, MDB_APPEND);
-    batch->changed = true;
-    return code == MDB_SUCCESS ? LOOM_OK : fail_batch(batch, code, "cannot write", err);
-}
+/* ---- put and delete ---- */
 
 static bool same_range(const loom_placement *a, const loom_placement *b) {
     return a->extent == b->extent && a->offset == b->offset;
 }
-
-/* ---- put and delete ---- */
 
 static void count_result(loom_index_state *state, const loom_result *result, int64_t sign) {
     uint64_t one = (uint64_t)sign; /* unsigned arithmetic wraps: adding UINT64_MAX takes one away */
@@ -231,16 +160,16 @@ static loom_status append_row(loom_index_batch *batch, const loom_result *result
     size_t number = (size_t)row;
     MDB_val key = {sizeof number, &number}, value = {loom_row_bytes(result), NULL};
     int code = mdb_cursor_put(batch->rows, &key, &value, MDB_APPEND | MDB_RESERVE);
-    if (code != MDB_SUCCESS) return fail_batch(batch, code, "cannot write", err);
+    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
     loom_row_encode(result, row, value.mv_data);
-    if (!loom_tail_add(&batch->tails[LOOM_BY_RKEY], result->rkey.bytes, row)) return fail_memory(batch, err);
+    if (!loom_tail_add(&batch->tails[LOOM_BY_RKEY], result->rkey.bytes, row)) return loom_batch_no_memory(batch, err);
     if (loom_row_has_vid_entry(&result->rkey, &result->vid, result->type) &&
         !loom_tail_add(&batch->tails[LOOM_BY_VID], result->vid.bytes, row))
-        return fail_memory(batch, err);
+        return loom_batch_no_memory(batch, err);
     batch->state.next_row++;
     batch->changed = true;
     count_result(&batch->state, result, 1);
-    return own_range(batch, &result->bulk, err);
+    return loom_index_own_range(batch, &result->bulk, err);
 }
 
 static loom_status delete_entry(loom_index_batch *batch, MDB_dbi table, const loom_id *id, uint64_t row,
@@ -249,7 +178,7 @@ static loom_status delete_entry(loom_index_batch *batch, MDB_dbi table, const lo
     loom_index_key(id, row, bytes);
     MDB_val key = {sizeof bytes, bytes};
     int code = mdb_del(batch->txn, table, &key, NULL);
-    return code == MDB_SUCCESS || code == MDB_NOTFOUND ? LOOM_OK : fail_batch(batch, code, "cannot write", err);
+    return code == MDB_SUCCESS || code == MDB_NOTFOUND ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }
 
 /* A tombstone makes room for the row that replaces it. What the tails say about it is skipped from now on. */
@@ -257,14 +186,14 @@ static loom_status remove_tombstone(loom_index_batch *batch, const loom_result *
     size_t number = (size_t)tombstone->row;
     MDB_val key = {sizeof number, &number};
     int code = mdb_del(batch->txn, batch->index->rows, &key, NULL);
-    if (code != MDB_SUCCESS) return fail_batch(batch, code, "cannot write", err);
+    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
     return delete_entry(batch, batch->index->keys, &tombstone->rkey, tombstone->row, err);
 }
 
 static loom_status put_again(loom_index_batch *batch, const loom_result *stored, const loom_result *result,
                              loom_error *err) {
     if (result->bulk.bytes > 0 && !same_range(&stored->bulk, &result->bulk))
-        LOOM_TRY(disown_range(batch, &result->bulk, false, err));
+        LOOM_TRY(loom_index_disown_range(batch, &result->bulk, false, err));
     if (loom_row_same_value(stored, result)) return LOOM_OK;
     return loom_store_irreproducible(&result->rkey, err);
 }
@@ -295,13 +224,13 @@ loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom
     size_t number = (size_t)row;
     MDB_val key = {sizeof number, &number}, value = {loom_row_encode_tombstone(&stored, row, NULL), NULL};
     int code = mdb_put(batch->txn, batch->index->rows, &key, &value, MDB_RESERVE);
-    if (code != MDB_SUCCESS) return fail_batch(batch, code, "cannot write", err);
+    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
     loom_row_encode_tombstone(&stored, row, value.mv_data);
     batch->changed = true;
     count_result(&batch->state, &stored, -1);
     if (loom_row_has_vid_entry(&stored.rkey, &stored.vid, stored.type))
         LOOM_TRY(delete_entry(batch, batch->index->vids, &stored.vid, row, err));
-    return disown_range(batch, &stored.bulk, true, err);
+    return loom_index_disown_range(batch, &stored.bulk, true, err);
 }
 
 loom_status loom_index_put_raw(loom_index_batch *batch, MDB_dbi table, const void *key_bytes, size_t key_length,
@@ -310,103 +239,15 @@ loom_status loom_index_put_raw(loom_index_batch *batch, MDB_dbi table, const voi
     MDB_val key = {key_length, (void *)(uintptr_t)key_bytes}, value = {length, (void *)(uintptr_t)bytes};
     int code = mdb_put(batch->txn, table, &key, &value, 0);
     batch->changed = true;
-    return code == MDB_SUCCESS ? LOOM_OK : fail_batch(batch, code, "cannot write", err);
-}
-
-/* ---- moving the tail into the tables ---- */
-
-static int compare_entries(const void *a, const void *b) {
-    const loom_tail_entry *x = a, *y = b;
-    int order = memcmp(x->prefix, y->prefix, LOOM_PREFIX_BYTES);
-    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
-}
-
-static size_t gather(const loom_tail *tail, uint64_t above, loom_tail_entry *entries) {
-    size_t count = 0;
-    for (size_t i = 0; i < tail->capacity; i++)
-        if (tail->entries[i].row > above) entries[count++] = tail->entries[i];
-    return count;
-}
-
-static int insert_sorted(MDB_cursor *cursor, const loom_tail_entry *entries, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint8_t bytes[LOOM_KEY_BYTES];
-        loom_id id;
-        memcpy(id.bytes, entries[i].prefix, LOOM_PREFIX_BYTES);
-        loom_index_key(&id, entries[i].row, bytes);
-        MDB_val key = {sizeof bytes, bytes}, value = {0, NULL};
-        int code = mdb_cursor_put(cursor, &key, &value, 0);
-        if (code != MDB_SUCCESS) return code;
-    }
-    return MDB_SUCCESS;
-}
-
-static loom_status flush_one(loom_index_batch *batch, loom_find_by by, loom_error *err) {
-    const loom_tail *old = &batch->index->tails[by], *new = &batch->tails[by];
-    size_t count = old->count + new->count;
-    if (count == 0) return LOOM_OK;
-    loom_tail_entry *entries = malloc(count * sizeof *entries);
-    if (entries == NULL) return fail_memory(batch, err);
-    count = gather(old, batch->state.indexed_upto, entries);
-    count += gather(new, batch->state.indexed_upto, entries + count);
-    qsort(entries, count, sizeof *entries, compare_entries);
-    int code = insert_sorted(batch->by[by], entries, count);
-    free(entries);
-    return code == MDB_SUCCESS ? LOOM_OK : fail_batch(batch, code, "cannot write", err);
-}
-
-static loom_status flush_tail(loom_index_batch *batch, loom_error *err) {
-    pthread_mutex_lock(&batch->index->lock);
-    loom_status status = flush_one(batch, LOOM_BY_RKEY, err);
-    if (status == LOOM_OK) status = flush_one(batch, LOOM_BY_VID, err);
-    pthread_mutex_unlock(&batch->index->lock);
-    if (status == LOOM_OK) batch->state.indexed_upto = batch->state.next_row - 1;
-    batch->changed = true;
-    return status;
-}
-
-/* The bound grows with the table: each flush dirties a page per entry at worst, and the page count grows too. */
-static bool tail_is_long(const loom_index_state *state) {
-    uint64_t bound = state->indexed_upto / 16;
-    if (bound < LOOM_TAIL_ROWS_MIN) bound = LOOM_TAIL_ROWS_MIN;
-    if (bound > LOOM_TAIL_ROWS_MAX) bound = LOOM_TAIL_ROWS_MAX;
-    return state->next_row - 1 - state->indexed_upto > bound;
+    return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }
 
 /* ---- commit ---- */
 
-static loom_status write_extents(loom_index_batch *batch, loom_error *err) {
-    for (size_t i = 0; i < batch->extent_count; i++) {
-        const extent_change *change = &batch->extents[i];
-        unsigned number = change->number;
-        MDB_val key = {sizeof number, &number}, value;
-        loom_extent_record record = {0};
-        int code = mdb_get(batch->txn, batch->index->extents, &key, &value);
-        if (code == MDB_SUCCESS && value.mv_size == sizeof record)
-            memcpy(&record, value.mv_data, sizeof record);
-        else if (code != MDB_NOTFOUND)
-            return fail_batch(batch, code ? code : MDB_CORRUPTED, "cannot read", err);
-        if (change->tail > record.tail) record.tail = change->tail;
-        record.live_bytes += (uint64_t)change->live_bytes;
-        record.deleted_bytes += (uint64_t)change->deleted_bytes;
-        value = (MDB_val){sizeof record, &record};
-        code = mdb_put(batch->txn, batch->index->extents, &key, &value, 0);
-        if (code != MDB_SUCCESS) return fail_batch(batch, code, "cannot write", err);
-    }
-    return LOOM_OK;
-}
-
 static loom_status write_state(loom_index_batch *batch, loom_error *err) {
     MDB_val key = {7, "s:state"}, value = {sizeof batch->state, &batch->state};
     int code = mdb_put(batch->txn, batch->index->meta, &key, &value, 0);
-    return code == MDB_SUCCESS ? LOOM_OK : fail_batch(batch, code, "cannot write", err);
-}
-
-static loom_status sync_bulk(const loom_index_batch *batch, loom_extents *extents, loom_error *err) {
-    if (batch->durability != LOOM_DURABLE_STRICT || extents == NULL) return LOOM_OK;
-    for (size_t i = 0; i < batch->extent_count; i++)
-        if (batch->extents[i].written) LOOM_TRY(loom_extents_sync(extents, batch->extents[i].number, err));
-    return LOOM_OK;
+    return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }
 
 static bool merge(loom_tail *into, const loom_tail *from) {
@@ -433,10 +274,10 @@ static void learn_committed(loom_index_batch *batch, size_t snapshot) {
 static loom_status write_all(loom_index_batch *batch, loom_extents *extents, loom_error *err) {
     LOOM_TRY(check_usable(batch, err));
     if (!batch->changed) return LOOM_OK;
-    if (tail_is_long(&batch->state)) LOOM_TRY(flush_tail(batch, err));
-    LOOM_TRY(write_extents(batch, err));
+    if (loom_index_tail_is_long(&batch->state)) LOOM_TRY(loom_index_move_tail(batch, err));
+    LOOM_TRY(loom_index_write_extents(batch, err));
     LOOM_TRY(write_state(batch, err));
-    return sync_bulk(batch, extents, err);
+    return loom_index_sync_bulk(batch, extents, err);
 }
 
 loom_status loom_index_commit(loom_index_batch *batch, loom_extents *extents, loom_error *err) {
@@ -458,63 +299,4 @@ loom_status loom_index_commit(loom_index_batch *batch, loom_extents *extents, lo
 void loom_index_abort(loom_index_batch *batch) {
     mdb_txn_abort(batch->txn);
     end_batch(batch);
-}
-
-loom_status loom_index_flush_tail(loom_index *index, loom_error *err) {
-    loom_index_batch *batch;
-    LOOM_TRY(loom_index_begin(index, LOOM_DURABLE_VERIFIED, &batch, err));
-    if (batch->state.indexed_upto + 1 < batch->state.next_row) {
-        loom_status status = flush_tail(batch, err);
-        if (status != LOOM_OK) {
-            loom_index_abort(batch);
-            return status;
-        }
-    }
-    return loom_index_commit(batch, NULL, err);
-}
-
-/* ---- reclaiming ---- */
-
-static loom_status punch_all(loom_index_batch *batch, loom_punch punch, void *context, uint64_t *count,
-                             loom_error *err) {
-    MDB_cursor *cursor;
-    int code = mdb_cursor_open(batch->txn, batch->index->deleted, &cursor);
-    if (code != MDB_SUCCESS) return fail_batch(batch, code, "cannot read", err);
-    MDB_val key, value;
-    loom_status status = LOOM_OK;
-    *count = 0;
-    for (code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); code == MDB_SUCCESS && status == LOOM_OK;
-         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-        loom_placement range;
-        ++*count;
-        if (value.mv_size != sizeof range) continue;
-        memcpy(&range, value.mv_data, sizeof range);
-        if (range.offset < LOOM_PAGE_BYTES || range.offset % LOOM_PAGE_BYTES != 0 ||
-            range.bytes > LOOM_BULK_BYTES_MAX || range.offset > INT64_MAX - LOOM_BULK_BYTES_MAX)
-            continue;
-        status = punch(context, &range, err);
-        extent_change *change = status == LOOM_OK ? change_of(batch, range.extent) : NULL;
-        if (change != NULL) change->deleted_bytes -= (int64_t)range.bytes;
-    }
-    mdb_cursor_close(cursor);
-    if (status == LOOM_OK && code != MDB_NOTFOUND && code != MDB_SUCCESS)
-        return fail_batch(batch, code, "cannot read", err);
-    return status;
-}
-
-loom_status loom_index_reclaim(loom_index *index, loom_punch punch, void *context, loom_error *err) {
-    loom_index_batch *batch;
-    LOOM_TRY(loom_index_begin(index, LOOM_DURABLE_VERIFIED, &batch, err));
-    uint64_t count = 0;
-    loom_status status = punch_all(batch, punch, context, &count, err);
-    if (status == LOOM_OK && count > 0) {
-        int code = mdb_drop(batch->txn, index->deleted, 0);
-        if (code != MDB_SUCCESS) status = fail_batch(batch, code, "cannot write", err);
-        batch->changed = true;
-    }
-    if (status != LOOM_OK) {
-        loom_index_abort(batch);
-        return status;
-    }
-    return loom_index_commit(batch, NULL, err);
 }

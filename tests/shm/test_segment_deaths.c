@@ -1,6 +1,6 @@
 /* test_segment_deaths.c - workers killed with SIGKILL at every named step of the protocol.
  *
- * This program compiles the segment's sources itself, with LOOM_SEGMENT_PROBES: each LOOM_PROBE("name") calls
+ * This program compiles the segment's sources itself, with LOOM_PROBES: each LOOM_PROBE("name") calls
  * loom_probe below, which kills the process when the armed probe was passed often enough. Every graph must still give
  * what the plain loop gives, and every probe must have killed somebody. */
 #include <setjmp.h>

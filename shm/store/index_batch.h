@@ -1,0 +1,53 @@
+/* index_batch.h - one write transaction on the index, as its own files see it: rows and commit (index_batch.c), the
+ * tail (index_flush.c), space in extents (index_space.c), record fields (index_fields.c), pins and goals
+ * (index_pins.c). */
+#ifndef LOOM_SHM_INDEX_BATCH_H
+#define LOOM_SHM_INDEX_BATCH_H
+
+#include "shm/store/index_lmdb.h"
+
+/* What a batch changes about one extent file. */
+typedef struct loom_extent_change {
+    uint32_t number;
+    bool written; /* the batch names new bytes in it */
+    uint64_t tail;
+    int64_t live_bytes, deleted_bytes;
+} loom_extent_change;
+
+struct loom_index_batch {
+    loom_index *index;
+    loom_durability durability;
+    MDB_txn *txn;
+    MDB_cursor *rows;
+    MDB_cursor *by[2]; /* on keys and vids */
+    loom_index_state state;
+    uint64_t first_row;
+    bool changed;
+    int failed; /* LMDB's code of the first failure; the batch can then only be ended */
+    loom_tail tails[2];
+    loom_extent_change *extents;
+    size_t extent_count, extent_capacity;
+    uint8_t *scratch; /* aligned copy of a stored row */
+    size_t scratch_capacity;
+};
+
+/* Notes LMDB's code: the batch can then only be ended. Returns the error. */
+loom_status loom_batch_fail(loom_index_batch *batch, int code, const char *doing, loom_error *err);
+loom_status loom_batch_no_memory(loom_index_batch *batch, loom_error *err);
+
+/* ---- index_flush.c ---- */
+bool loom_index_tail_is_long(const loom_index_state *state);
+/* Moves the tail, with the rows of this batch, into keys and vids. */
+loom_status loom_index_move_tail(loom_index_batch *batch, loom_error *err);
+
+/* ---- index_space.c ---- */
+/* A row of this batch owns the range. */
+loom_status loom_index_own_range(loom_index_batch *batch, const loom_placement *bulk, loom_error *err);
+/* No row owns the range any more. */
+loom_status loom_index_disown_range(loom_index_batch *batch, const loom_placement *bulk, bool was_live,
+                                    loom_error *err);
+loom_status loom_index_write_extents(loom_index_batch *batch, loom_error *err);
+/* With durability strict: syncs the files that the batch names new bytes in. */
+loom_status loom_index_sync_bulk(const loom_index_batch *batch, loom_extents *extents, loom_error *err);
+
+#endif

@@ -1,0 +1,76 @@
+/* index_flush.c - moves the unindexed tail into the hash-keyed tables, in large sorted batches. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/store/index_batch.h"
+
+static int compare_entries(const void *a, const void *b) {
+    const loom_tail_entry *x = a, *y = b;
+    int order = memcmp(x->prefix, y->prefix, LOOM_PREFIX_BYTES);
+    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+static size_t gather(const loom_tail *tail, uint64_t above, loom_tail_entry *entries) {
+    size_t count = 0;
+    for (size_t i = 0; i < tail->capacity; i++)
+        if (tail->entries[i].row > above) entries[count++] = tail->entries[i];
+    return count;
+}
+
+static int insert_sorted(MDB_cursor *cursor, const loom_tail_entry *entries, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint8_t bytes[LOOM_KEY_BYTES];
+        loom_id id;
+        memcpy(id.bytes, entries[i].prefix, LOOM_PREFIX_BYTES);
+        loom_index_key(&id, entries[i].row, bytes);
+        MDB_val key = {sizeof bytes, bytes}, value = {0, NULL};
+        int code = mdb_cursor_put(cursor, &key, &value, 0);
+        if (code != MDB_SUCCESS) return code;
+    }
+    return MDB_SUCCESS;
+}
+
+static loom_status flush_one(loom_index_batch *batch, loom_find_by by, loom_error *err) {
+    const loom_tail *old = &batch->index->tails[by], *new = &batch->tails[by];
+    size_t count = old->count + new->count;
+    if (count == 0) return LOOM_OK;
+    loom_tail_entry *entries = malloc(count * sizeof *entries);
+    if (entries == NULL) return loom_batch_no_memory(batch, err);
+    count = gather(old, batch->state.indexed_upto, entries);
+    count += gather(new, batch->state.indexed_upto, entries + count);
+    qsort(entries, count, sizeof *entries, compare_entries);
+    int code = insert_sorted(batch->by[by], entries, count);
+    free(entries);
+    return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
+}
+
+loom_status loom_index_move_tail(loom_index_batch *batch, loom_error *err) {
+    pthread_mutex_lock(&batch->index->lock);
+    loom_status status = flush_one(batch, LOOM_BY_RKEY, err);
+    if (status == LOOM_OK) status = flush_one(batch, LOOM_BY_VID, err);
+    pthread_mutex_unlock(&batch->index->lock);
+    if (status == LOOM_OK) batch->state.indexed_upto = batch->state.next_row - 1;
+    batch->changed = true;
+    return status;
+}
+
+/* The bound grows with the table: each flush dirties a page per entry at worst, and the page count grows too. */
+bool loom_index_tail_is_long(const loom_index_state *state) {
+    uint64_t bound = state->indexed_upto / 16;
+    if (bound < LOOM_TAIL_ROWS_MIN) bound = LOOM_TAIL_ROWS_MIN;
+    if (bound > LOOM_TAIL_ROWS_MAX) bound = LOOM_TAIL_ROWS_MAX;
+    return state->next_row - 1 - state->indexed_upto > bound;
+}
+
+loom_status loom_index_flush_tail(loom_index *index, loom_error *err) {
+    loom_index_batch *batch;
+    LOOM_TRY(loom_index_begin(index, LOOM_DURABLE_VERIFIED, &batch, err));
+    if (batch->state.indexed_upto + 1 < batch->state.next_row) {
+        loom_status status = loom_index_move_tail(batch, err);
+        if (status != LOOM_OK) {
+            loom_index_abort(batch);
+            return status;
+        }
+    }
+    return loom_index_commit(batch, NULL, err);
+}
