@@ -35,10 +35,9 @@ static uint32_t layout_signature(void) {
                                       offsetof(loom_control_slot, start_ns),
                                       LOOM_CONTROL_SLOTS,
                                       LOOM_CONTROL_SLOTS_AT,
-                                      LOOM_CONTROL_QUOTA_AT,
+                                      LOOM_CONTROL_SPACE_AT,
                                       LOOM_CONTROL_PINS_AT,
-                                      LOOM_CONTROL_CLAIMS_AT,
-                                      LOOM_CONTROL_RECENCY_AT};
+                                      LOOM_CONTROL_MARKS_AT};
     return XXH32(layout, sizeof layout, 0);
 }
 
