@@ -41,7 +41,7 @@ typedef struct loom_verify_options {
     bool index_only; /* not the bulk bytes */
     unsigned threads;
     loom_finding_visit found;
-    loom_progress progress;
+    loom_store_progress progress;
     void *context; /* of both */
 } loom_verify_options;
 
@@ -57,7 +57,7 @@ typedef struct loom_gc_options {
     bool dry_run;
     uint64_t older_than_s; /* also what was not used for so long; 0 = not asked */
     uint64_t keep_goals;   /* keep only what the last N runs' goals are derived from; UINT64_MAX = not asked */
-    loom_progress progress;
+    loom_store_progress progress;
     void *context;
 } loom_gc_options;
 
@@ -92,7 +92,7 @@ loom_status loom_store_invalidate(loom_store *store, const loom_origin *origin, 
 
 /* Brings an older store to this format: every step one transaction. *from is the format found. LOOM_BUSY unless alone.
  */
-loom_status loom_store_upgrade(const char *path, const loom_key *key, loom_progress progress, void *context,
+loom_status loom_store_upgrade(const char *path, const loom_key *key, loom_store_progress progress, void *context,
                                uint32_t *from, loom_error *err);
 /* Wraps the master key under another user key; no result is rewritten. */
 loom_status loom_store_rekey(const char *path, const loom_key *old_key, const loom_key *new_key, loom_error *err);

@@ -232,7 +232,7 @@ loom_status loom_store_each_pin(loom_store *store, loom_pin_visit visit, void *c
 loom_status loom_store_each_goal(loom_store *store, loom_goal_visit visit, void *context, loom_error *err);
 
 /* For work that takes long: what is being done, how far; false cancels (LOOM_CANCELLED, nothing half done). */
-typedef bool (*loom_progress)(const char *phase, uint64_t done, uint64_t total, void *context);
+typedef bool (*loom_store_progress)(const char *phase, uint64_t done, uint64_t total, void *context);
 
 typedef struct loom_store_stats {
     uint64_t rows, images, blobs;
