@@ -8,6 +8,7 @@
 
 #include "io/volume.h"
 #include "runtime/cli/settings.h"
+#include "runtime/store_settings.h"
 #include "runtime/text.h"
 
 /* ---- get ---- */
@@ -128,13 +129,7 @@ static loom_status open_store(const loom_settings *settings, bool read_only, loo
         return loom_fail(err, LOOM_BAD_USAGE,
                          "the store is :memory:, which is empty between runs; name a folder with "
                          "--store");
-    const loom_store_options options = {.path = config.store.path,
-                                        .read_only = read_only,
-                                        .durability = config.store.durability,
-                                        .map_bytes = config.store.map_bytes,
-                                        .extent_bytes = config.store.extent_bytes,
-                                        .step_bytes = config.store.step_bytes};
-    return loom_store_open(&options, store, err);
+    return loom_store_open_configured(&config, &(loom_store_access){.read_only = read_only}, store, err);
 }
 
 typedef enum store_action { ACTION_NONE, ACTION_LS, ACTION_STAT, ACTION_GET, ACTION_RM } store_action;

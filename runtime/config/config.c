@@ -28,6 +28,7 @@ typedef struct merge_state {
     loom_config_origins *origins;
     const char *file; /* being read */
     const char *text; /* of that file */
+    bool secret;      /* the line that was refused may hold a secret: it is not quoted */
 } merge_state;
 
 static void set_origin(merge_state *merge, const loom_config_key *key, const char *origin) {
@@ -114,6 +115,7 @@ static loom_status merge_entry(const loom_toml_entry *entry, void *context, loom
     else
         status = unknown_key(entry->key, err);
     if (status != LOOM_OK) {
+        merge->secret = key != NULL && key->type == LOOM_KEY_SECRET;
         loom_error_at(err, merge->file, place.line, place.column);
         return status;
     }
@@ -162,7 +164,7 @@ static loom_status merge_file(merge_state *merge, const char *path, bool require
     merge->file = path;
     merge->text = text;
     status = loom_toml_read(text, length, path, merge_entry, merge, err);
-    if (status != LOOM_OK && err != NULL) quote_line(merge, err->line, err);
+    if (status != LOOM_OK && err != NULL && !merge->secret) quote_line(merge, err->line, err);
     free(text);
     return status;
 }

@@ -21,14 +21,23 @@
 
 typedef struct loom_config {
     struct {
-        char path[LOOM_PATH_BYTES]; /* store.path: folder or ":memory:" */
-        loom_durability durability; /* store.durability = "verified" | "strict" | "none" */
-        uint64_t map_bytes;         /* store.map_size ("1TiB", 0 = automatic) */
-        uint64_t step_bytes;        /* store.extent_step */
-        uint64_t extent_bytes;      /* store.extent_size */
-        uint64_t inline_bytes;      /* store.inline_limit: larger encoded values go to extents (16 KiB) */
-        uint64_t batch_rows;        /* store.batch_rows: commit at least this often */
-        uint64_t batch_ms;          /* store.batch_ms */
+        char path[LOOM_PATH_BYTES];   /* store.path: folder or ":memory:" */
+        loom_durability durability;   /* store.durability = "verified" | "strict" | "none" */
+        uint64_t map_bytes;           /* store.map_size ("1TiB", 0 = automatic) */
+        uint64_t step_bytes;          /* store.extent_step */
+        uint64_t extent_bytes;        /* store.extent_size */
+        uint64_t inline_bytes;        /* store.inline_limit: larger encoded values go to extents (16 KiB) */
+        uint64_t batch_rows;          /* store.batch_rows: commit at least this often */
+        uint64_t batch_ms;            /* store.batch_ms */
+        uint64_t budget_bytes;        /* store.budget, 0 = none */
+        loom_eviction eviction;       /* store.eviction = "cost" | "lru" */
+        uint64_t ttl_s;               /* store.ttl, 0 = results are kept for ever */
+        loom_compression compression; /* store.compression = "off" | "cold" | "always" */
+        uint64_t compression_level;   /* store.compression_level, zstd's */
+        uint64_t cold_after_s;        /* store.cold_after */
+        char key[LOOM_PATH_BYTES];    /* store.key: where the key comes from, never the key; "" = plain */
+        uint64_t ballast_bytes;       /* store.ballast */
+        uint64_t reuse_bytes;         /* store.reuse */
     } store;
     struct {
         uint64_t count;      /* workers.count, 0 = one per usable core */

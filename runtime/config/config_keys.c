@@ -13,12 +13,20 @@
 #define MIB (KIB * KIB)
 #define GIB (KIB * MIB)
 #define TIB (KIB * GIB)
+#define HOUR UINT64_C(3600)
+#define DAY (24 * HOUR)
 
 static const char *const durabilities[] = {"verified", "strict", "none", NULL};
 _Static_assert(LOOM_DURABLE_VERIFIED == 0 && LOOM_DURABLE_STRICT == 1 && LOOM_DURABLE_NONE == 2, "order of choices");
+static const char *const evictions[] = {"cost", "lru", NULL};
+_Static_assert(LOOM_EVICT_COST == 0 && LOOM_EVICT_LRU == 1, "order of choices");
+static const char *const compressions[] = {"off", "cold", "always", NULL};
+_Static_assert(LOOM_COMPRESS_OFF == 0 && LOOM_COMPRESS_COLD == 1 && LOOM_COMPRESS_ALWAYS == 2, "order of choices");
 static const char *const rings[] = {"auto", "uring", "posix", NULL};
 _Static_assert(LOOM_RING_AUTO == 0 && LOOM_RING_URING == 1 && LOOM_RING_POSIX == 2, "order of choices");
-_Static_assert(sizeof(loom_durability) == sizeof(int) && sizeof(loom_ring_kind) == sizeof(int), "choices are ints");
+_Static_assert(sizeof(loom_durability) == sizeof(int) && sizeof(loom_ring_kind) == sizeof(int) &&
+                   sizeof(loom_eviction) == sizeof(int) && sizeof(loom_compression) == sizeof(int),
+               "choices are ints");
 
 #define FIELD(member) offsetof(loom_config, member)
 
@@ -84,6 +92,77 @@ const loom_config_key loom_config_keys[] = {
      .max = 60000,
      .fallback = "200",
      .doc = "... and at least every so many milliseconds: what a killed run may lose."},
+    {.name = "store.budget",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(store.budget_bytes),
+     .min = 16 * MIB,
+     .max = 65536 * TIB,
+     .zero_means = "no limit but the disk",
+     .fallback = "0",
+     .doc =
+         "Disk space that the store may take, index included, whoever writes to it. Where it is short, results that\n"
+         "nobody uses and nothing pins are evicted; they are computed again when they are needed."},
+    {.name = "store.eviction",
+     .type = LOOM_KEY_CHOICE,
+     .offset = FIELD(store.eviction),
+     .choices = evictions,
+     .fallback = "\"cost\"",
+     .doc = "What goes first. \"cost\": what takes least time to compute again per byte, older before newer\n"
+            "(GreedyDual-Size). \"lru\": what was not used for longest."},
+    {.name = "store.ttl",
+     .type = LOOM_KEY_DURATION,
+     .offset = FIELD(store.ttl_s),
+     .min = 1,
+     .max = 36500 * DAY,
+     .zero_means = "for ever",
+     .fallback = "0",
+     .doc = "How long a result is kept after it was computed; later it counts as absent, and gc removes it."},
+    {.name = "store.compression",
+     .type = LOOM_KEY_CHOICE,
+     .offset = FIELD(store.compression),
+     .choices = compressions,
+     .fallback = "\"off\"",
+     .doc = "\"cold\": images that were not used for store.cold_after are compressed in the background, and made\n"
+            "mappable again when they are read. \"always\": every image, as it is stored. \"off\": none."},
+    {.name = "store.compression_level",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(store.compression_level),
+     .min = 1,
+     .max = 22,
+     .fallback = "3",
+     .doc = "zstd's level: 1 is fastest, 19 small, above 19 slow and hungry for memory."},
+    {.name = "store.cold_after",
+     .type = LOOM_KEY_DURATION,
+     .offset = FIELD(store.cold_after_s),
+     .min = 1,
+     .max = 36500 * DAY,
+     .fallback = "\"7d\"",
+     .doc = "After how long without use a result is cold."},
+    {.name = "store.key",
+     .type = LOOM_KEY_SECRET,
+     .offset = FIELD(store.key),
+     .fallback = "\"\"",
+     .doc = "Where the key of an encrypted store comes from; a store that is made with a key is encrypted for good.\n"
+            "\"file:PATH\" (readable by you alone), \"env:NAME\" (an environment variable), or \"fd:NUMBER\" (an open\n"
+            "file descriptor). Never the key itself. Empty: the store is not encrypted."},
+    {.name = "store.ballast",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(store.ballast_bytes),
+     .min = 1 * MIB,
+     .max = 1 * GIB,
+     .multiple = LOOM_PAGE_BYTES,
+     .fallback = "\"4MiB\"",
+     .doc = "Disk space kept back in the store, so that results can still be removed from it when the disk is full."},
+    {.name = "store.reuse",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(store.reuse_bytes),
+     .min = 1 * MIB,
+     .max = 64 * TIB,
+     .multiple = LOOM_PAGE_BYTES,
+     .fallback = "\"1GiB\"",
+     .doc =
+         "Space of removed results that stays allocated for the next ones, which makes writing them faster; what is\n"
+         "free beyond it goes back to the file system."},
     {.name = "workers.count",
      .type = LOOM_KEY_COUNT,
      .offset = FIELD(workers.count),

@@ -10,17 +10,20 @@
 
 typedef enum loom_key_type {
     LOOM_KEY_BOOL,
-    LOOM_KEY_COUNT, /* an integer */
-    LOOM_KEY_SIZE,  /* bytes: an integer, or text with a binary unit, "64MiB" */
-    LOOM_KEY_PATH,  /* text; a leading ~/ is the home folder */
-    LOOM_KEY_CHOICE /* text, one of `choices`, stored as its index in an int-sized enum */
+    LOOM_KEY_COUNT,    /* an integer */
+    LOOM_KEY_SIZE,     /* bytes: an integer, or text with a binary unit, "64MiB" */
+    LOOM_KEY_DURATION, /* seconds: an integer, or text with a unit, "30d" */
+    LOOM_KEY_PATH,     /* text; a leading ~/ is the home folder */
+    LOOM_KEY_SECRET, /* where a secret comes from: "file:PATH", "env:NAME" or "fd:NUMBER"; "" = nowhere. What is set is
+                        never shown when it is refused: it might be the secret itself */
+    LOOM_KEY_CHOICE  /* text, one of `choices`, stored as its index in an int-sized enum */
 } loom_key_type;
 
 typedef struct loom_config_key {
     const char *name; /* "store.path": section, dot, key */
     loom_key_type type;
     size_t offset;              /* of the field in loom_config */
-    uint64_t min, max;          /* COUNT and SIZE; 0 is allowed below min when zero_means says what it does */
+    uint64_t min, max;          /* COUNT, SIZE and DURATION; 0 is allowed below min when zero_means says what it does */
     uint64_t multiple;          /* SIZE: bytes that it must be a multiple of; 0 = any */
     const char *zero_means;     /* NULL when 0 is like any other number */
     const char *const *choices; /* CHOICE: NULL-terminated, in the order of the enum */
@@ -59,6 +62,12 @@ loom_status loom_config_get_text(const loom_config *config, const loom_config_ke
 /* Reads "64MiB", "1.5 GiB" is refused: whole numbers of B, KiB, MiB, GiB, TiB (K, M, G, T for short). False if
  * malformed or above 2^63 - 1. */
 bool loom_size_parse(const char *text, uint64_t *bytes);
+/* Reads "30d": whole numbers of weeks (w), days (d), hours (h), minutes (m or min) or seconds (s or nothing). False if
+ * malformed or above a thousand years. */
+bool loom_duration_parse(const char *text, uint64_t *seconds);
+/* The largest unit that divides it: "30d", "90s"; "0". */
+#define LOOM_DURATION_TEXT_BYTES 24
+void loom_duration_text(uint64_t seconds, char text[LOOM_DURATION_TEXT_BYTES]);
 /* The largest unit that divides it: "64MiB", "1000". */
 #define LOOM_SIZE_TEXT_BYTES 24
 void loom_size_text(uint64_t bytes, char text[LOOM_SIZE_TEXT_BYTES]);

@@ -40,6 +40,38 @@ void loom_size_text(uint64_t bytes, char text[LOOM_SIZE_TEXT_BYTES]) {
     snprintf(text, LOOM_SIZE_TEXT_BYTES, "%" PRIu64, bytes);
 }
 
+static const struct {
+    const char *name;
+    uint64_t seconds;
+} durations[] = {{"w", 604800}, {"d", 86400}, {"h", 3600}, {"m", 60}, {"min", 60}, {"s", 1}, {"", 1}};
+enum { DURATION_COUNT = sizeof durations / sizeof durations[0] };
+static const uint64_t duration_max = UINT64_C(365250) * 86400; /* a thousand years */
+
+bool loom_duration_parse(const char *text, uint64_t *seconds) {
+    if (text[0] < '0' || text[0] > '9') return false;
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno != 0) return false;
+    if (*end == ' ' && end[1] != '\0') end++;
+    for (size_t i = 0; i < DURATION_COUNT; i++) {
+        if (strcmp(end, durations[i].name) != 0) continue;
+        if (number > duration_max / durations[i].seconds) return false;
+        *seconds = (uint64_t)number * durations[i].seconds;
+        return true;
+    }
+    return false;
+}
+
+void loom_duration_text(uint64_t seconds, char text[LOOM_DURATION_TEXT_BYTES]) {
+    for (size_t i = 1; i < DURATION_COUNT && seconds != 0; i++) { /* weeks are read, not written: 30d, not 4w */
+        if (seconds % durations[i].seconds != 0) continue;
+        snprintf(text, LOOM_DURATION_TEXT_BYTES, "%" PRIu64 "%s", seconds / durations[i].seconds, durations[i].name);
+        return;
+    }
+    snprintf(text, LOOM_DURATION_TEXT_BYTES, "%" PRIu64, seconds);
+}
+
 /* ---- what a key takes ---- */
 
 /* snprintf onto the end of what is there. */
@@ -66,6 +98,14 @@ static void describe_size(const loom_config_key *key, char *text, size_t capacit
     if (key->multiple != 0) append(text, capacity, ", a multiple of %" PRIu64, key->multiple);
 }
 
+static void describe_duration(const loom_config_key *key, char *text, size_t capacity) {
+    char least[LOOM_DURATION_TEXT_BYTES], most[LOOM_DURATION_TEXT_BYTES];
+    loom_duration_text(key->min, least);
+    loom_duration_text(key->max, most);
+    append(text, capacity,
+           "a time from %s to %s, as a number of seconds or as text such as \"30d\", \"12h\" or \"90m\"", least, most);
+}
+
 void loom_config_describe(const loom_config_key *key, char *text, size_t capacity) {
     text[0] = '\0';
     switch (key->type) {
@@ -78,8 +118,14 @@ void loom_config_describe(const loom_config_key *key, char *text, size_t capacit
     case LOOM_KEY_SIZE:
         describe_size(key, text, capacity);
         break;
+    case LOOM_KEY_DURATION:
+        describe_duration(key, text, capacity);
+        break;
     case LOOM_KEY_PATH:
         append(text, capacity, "a path, as text");
+        break;
+    case LOOM_KEY_SECRET:
+        append(text, capacity, "\"file:PATH\", \"env:NAME\" or \"fd:NUMBER\"");
         break;
     case LOOM_KEY_CHOICE:
         describe_choices(key->choices, text, capacity);
@@ -141,6 +187,32 @@ static loom_status set_path(loom_config *config, const loom_config_key *key, con
     return LOOM_OK;
 }
 
+static bool is_number(const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits < 10 && text[digits] == '\0';
+}
+
+/* What is wrong with the source of a secret; NULL: nothing. */
+static const char *source_problem(const char *text) {
+    if (text[0] == '\0') return NULL;
+    if (strncmp(text, "file:", 5) == 0) return text[5] != '\0' ? NULL : "names no file";
+    if (strncmp(text, "fd:", 3) == 0) return is_number(text + 3) ? NULL : "names no file descriptor";
+    if (strncmp(text, "env:", 4) == 0)
+        return text[4] != '\0' && strchr(text, '=') == NULL ? NULL : "names no environment variable";
+    return "does not say where the key comes from (and is not shown here, lest it is the key)";
+}
+
+static loom_status set_secret(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
+    const char *problem = source_problem(text);
+    if (problem != NULL) return refuse(key, problem, err);
+    const char *home = getenv("HOME");
+    bool at_home = strncmp(text, "file:~/", 7) == 0 && home != NULL;
+    int length = at_home ? snprintf(field_of(config, key), LOOM_PATH_BYTES, "file:%s%s", home, text + 6)
+                         : snprintf(field_of(config, key), LOOM_PATH_BYTES, "%s", text);
+    if (length < 0 || length >= LOOM_PATH_BYTES) return refuse(key, "is longer than a path can be", err);
+    return LOOM_OK;
+}
+
 loom_status loom_config_set_bool(loom_config *config, const loom_config_key *key, bool value, loom_error *err) {
     if (key->type != LOOM_KEY_BOOL) return refuse(key, "cannot be a boolean", err);
     memcpy(field_of(config, key), &value, sizeof value);
@@ -148,16 +220,22 @@ loom_status loom_config_set_bool(loom_config *config, const loom_config_key *key
 }
 
 loom_status loom_config_set_integer(loom_config *config, const loom_config_key *key, int64_t value, loom_error *err) {
-    if (key->type != LOOM_KEY_COUNT && key->type != LOOM_KEY_SIZE) return refuse(key, "cannot be an integer", err);
+    bool takes = key->type == LOOM_KEY_COUNT || key->type == LOOM_KEY_SIZE || key->type == LOOM_KEY_DURATION;
+    if (!takes) return refuse(key, "cannot be an integer", err);
     if (value < 0) return refuse(key, "is negative", err);
     return set_number(config, key, (uint64_t)value, err);
 }
 
 loom_status loom_config_set_string(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, seconds = 0;
     switch (key->type) {
     case LOOM_KEY_PATH:
         return set_path(config, key, text, err);
+    case LOOM_KEY_SECRET:
+        return set_secret(config, key, text, err);
+    case LOOM_KEY_DURATION:
+        if (!loom_duration_parse(text, &seconds)) return refuse(key, "is not a time", err);
+        return set_number(config, key, seconds, err);
     case LOOM_KEY_CHOICE:
         return set_choice(config, key, text, err);
     case LOOM_KEY_SIZE:
@@ -214,7 +292,7 @@ loom_status loom_config_get_text(const loom_config *config, const loom_config_ke
     const void *field = field_of_const(config, key);
     uint64_t number = 0;
     int choice = 0;
-    char size[LOOM_SIZE_TEXT_BYTES];
+    char size[LOOM_SIZE_TEXT_BYTES], duration[LOOM_DURATION_TEXT_BYTES];
     if (capacity < LOOM_CONFIG_TEXT_BYTES) return LOOM_TOO_LARGE;
     text[0] = '\0';
     switch (key->type) {
@@ -233,7 +311,16 @@ loom_status loom_config_get_text(const loom_config *config, const loom_config_ke
         else
             append(text, capacity, "%s", size);
         break;
+    case LOOM_KEY_DURATION:
+        memcpy(&number, field, sizeof number);
+        loom_duration_text(number, duration);
+        if (number != 0)
+            quote(duration, text, capacity);
+        else
+            append(text, capacity, "0");
+        break;
     case LOOM_KEY_PATH:
+    case LOOM_KEY_SECRET:
         quote(field, text, capacity);
         break;
     case LOOM_KEY_CHOICE:

@@ -70,6 +70,15 @@ static const struct {
     {"store", "inline_limit", "1000", "1000", "VOXLOOM_STORE_INLINE_LIMIT"},
     {"store", "batch_rows", "17", "17", "VOXLOOM_STORE_BATCH_ROWS"},
     {"store", "batch_ms", "1", "1", "VOXLOOM_STORE_BATCH_MS"},
+    {"store", "budget", "\"100GiB\"", "\"100GiB\"", "VOXLOOM_STORE_BUDGET"},
+    {"store", "eviction", "\"lru\"", "\"lru\"", "VOXLOOM_STORE_EVICTION"},
+    {"store", "ttl", "\"30 d\"", "\"30d\"", "VOXLOOM_STORE_TTL"},
+    {"store", "compression", "\"cold\"", "\"cold\"", "VOXLOOM_STORE_COMPRESSION"},
+    {"store", "compression_level", "19", "19", "VOXLOOM_STORE_COMPRESSION_LEVEL"},
+    {"store", "cold_after", "5400", "\"90m\"", "VOXLOOM_STORE_COLD_AFTER"},
+    {"store", "key", "\"env:MY_KEY\"", "\"env:MY_KEY\"", "VOXLOOM_STORE_KEY"},
+    {"store", "ballast", "\"8MiB\"", "\"8MiB\"", "VOXLOOM_STORE_BALLAST"},
+    {"store", "reuse", "\"2G\"", "\"2GiB\"", "VOXLOOM_STORE_REUSE"},
     {"workers", "count", "4", "4", "VOXLOOM_WORKERS_COUNT"},
     {"workers", "pin", "false", "false", "VOXLOOM_WORKERS_PIN"},
     {"workers", "deaths_max", "1", "1", "VOXLOOM_WORKERS_DEATHS_MAX"},
@@ -121,6 +130,8 @@ static void test_fields(void **state) {
     const char *text =
         "[store]\npath = \":memory:\"\ndurability = \"none\"\nmap_size = \"1TiB\"\nextent_step = 1048576\n"
         "inline_limit = \"4KiB\"\nbatch_rows = 3\nbatch_ms = 5\nextent_size = \"1GiB\"\n"
+        "budget = \"1TiB\"\neviction = \"lru\"\nttl = \"2w\"\ncompression = \"always\"\ncompression_level = 4\n"
+        "cold_after = \"12h\"\nkey = \"file:~/key\"\nballast = \"1MiB\"\nreuse = \"16MiB\"\n"
         "[workers]\ncount = 2\npin = false\ndeaths_max = 9\n[io]\nring = \"uring\"\ndepth = 7\n"
         "tile = 1048576\n[memory]\nsegment = \"64MiB\"\ntasks_max = 4096\n"
         "[output]\nprogress = false\nquiet = true\n";
@@ -133,6 +144,15 @@ static void test_fields(void **state) {
     assert_int_equal(config.store.inline_bytes, 4096);
     assert_int_equal(config.store.batch_rows, 3);
     assert_int_equal(config.store.batch_ms, 5);
+    assert_int_equal(config.store.budget_bytes, UINT64_C(1) << 40);
+    assert_int_equal(config.store.eviction, LOOM_EVICT_LRU);
+    assert_int_equal(config.store.ttl_s, 14 * 86400);
+    assert_int_equal(config.store.compression, LOOM_COMPRESS_ALWAYS);
+    assert_int_equal(config.store.compression_level, 4);
+    assert_int_equal(config.store.cold_after_s, 12 * 3600);
+    assert_string_equal(config.store.key, "file:/home/someone/key");
+    assert_int_equal(config.store.ballast_bytes, 1 << 20);
+    assert_int_equal(config.store.reuse_bytes, 16 << 20);
     assert_int_equal(config.workers.count, 2);
     assert_false(config.workers.pin);
     assert_int_equal(config.workers.deaths_max, 9);
@@ -231,6 +251,11 @@ static void test_refused_with_its_place(void **state) {
         {"[store]\npath = [\"x\"]\n", 2, 8, "store.path cannot be an array"},
         {"[store]\npath = { x = 1 }\n", 2, 8, "store.path cannot be a table"},
         {"[store]\npath = 2026-01-01\n", 2, 8, "store.path cannot be a date"},
+        {"[store]\nttl = \"soon\"\n", 2, 7, "store.ttl is not a time; it takes a time from 1s to 36500d"},
+        {"[store]\nttl = -1\n", 2, 7, "negative"},
+        {"[store]\nbudget = 1\n", 2, 10, "or 0: no limit but the disk"},
+        {"[store]\ncold_after = 0\n", 2, 14, "out of bounds"},
+        {"[store]\neviction = \"random\"\n", 2, 12, "\"cost\" or \"lru\""},
         {"store = 3\n", 1, 1, "unknown key store"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -241,6 +266,28 @@ static void test_refused_with_its_place(void **state) {
             fail_msg("%s gives %u:%u: %s", cases[i].text, err.line, err.column, err.message);
         assert_non_null(strstr(err.file, "test.toml"));
         assert_true(err.excerpt[0] != '\0');
+    }
+}
+
+/* A key pasted where its source belongs is shown by no error. */
+static void test_a_secret_is_not_shown(void **state) {
+    (void)state;
+    static const char *const wrong[] = {
+        "c0ffee15bad", "file:", "env:", "fd:", "fd:x", "fd:-1", "fd:1234567890", "env:A=c0ffee15bad"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        loom_config config;
+        loom_error err;
+        char text[128];
+        snprintf(text, sizeof text, "[store]\nkey = \"%s\"\n", wrong[i]);
+        assert_int_equal(load_file(text, &config, &err), LOOM_BAD_CONFIG);
+        assert_int_equal(err.line, 2);
+        assert_null(strstr(err.message, "c0ffee"));
+        assert_string_equal(err.excerpt, "");
+        assert_non_null(strstr(err.message, "\"file:PATH\""));
+        snprintf(text, sizeof text, "store.key=%s", wrong[i]);
+        const char *const set = text;
+        assert_int_equal(load_sets(&set, 1, &config, &err), LOOM_BAD_CONFIG);
+        assert_null(strstr(err.message, "c0ffee"));
     }
 }
 
@@ -382,6 +429,32 @@ static void test_sizes(void **state) {
         if (loom_size_parse(bad[i], &bytes)) fail_msg("\"%s\" was taken as %llu", bad[i], (unsigned long long)bytes);
 }
 
+static void test_durations(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t seconds;
+        const char *shown;
+    } good[] = {{"0", 0, "0"},          {"0d", 0, "0"},
+                {"1", 1, "1s"},         {"61s", 61, "61s"},
+                {"90 m", 5400, "90m"},  {"2min", 120, "2m"},
+                {"48h", 172800, "2d"},  {"30d", 2592000, "30d"},
+                {"2w", 1209600, "14d"}, {"365250d", UINT64_C(31557600000), "365250d"}};
+    static const char *const bad[] = {
+        "", "d", "-1d", "1 d ", "1D", "1.5h", "1 month", "1y", " 1d", "0x1", "1dd", "365251d", "99999999999999999999"};
+    uint64_t seconds = 0;
+    char shown[LOOM_DURATION_TEXT_BYTES];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(loom_duration_parse(good[i].text, &seconds));
+        assert_int_equal(seconds, good[i].seconds);
+        loom_duration_text(seconds, shown);
+        assert_string_equal(shown, good[i].shown);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (loom_duration_parse(bad[i], &seconds))
+            fail_msg("\"%s\" was taken as %llu", bad[i], (unsigned long long)seconds);
+}
+
 static int make_folder(void **state) {
     (void)state;
     const char *temporary = getenv("TMPDIR");
@@ -406,11 +479,13 @@ int main(void) {
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_the_users_own_file),
         cmocka_unit_test(test_refused_with_its_place),
+        cmocka_unit_test(test_a_secret_is_not_shown),
         cmocka_unit_test(test_malformed_toml),
         cmocka_unit_test(test_refused_elsewhere),
         cmocka_unit_test(test_default_file_is_the_defaults),
         cmocka_unit_test(test_every_key_is_documented),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
