@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/zstd_codec.h"
 #include "runtime/cli/command.h"
 #include "runtime/voxloom.h"
 
@@ -17,6 +18,7 @@ int main(int argc, char **argv) {
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
 
+    loom_zstd_register();
     loom_error err = {0};
     const loom_command *command = loom_command_find(name, &err);
     if (command == NULL) return loom_exit_failed(&err);

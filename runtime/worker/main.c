@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/zstd_codec.h"
 #include "runtime/machine.h"
 #include "runtime/worker/worker.h"
 
@@ -68,6 +69,7 @@ int main(int count, char **arguments) {
     pthread_t watcher;
     loom_error err = {0};
     loom_worker worker = {0};
+    loom_zstd_register();
     if (strcmp(arguments[CPU], "any") != 0) /* refused in some containers: costs speed, not results */
         (void)loom_machine_pin((uint32_t)strtoul(arguments[CPU], NULL, 10), NULL);
     if (pthread_create(&watcher, NULL, watch_lifeline, &lifeline) != 0) {

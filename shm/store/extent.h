@@ -58,7 +58,10 @@ void loom_extent_writer_close(loom_extent_writer *writer);
 loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool window, loom_reservation *reservation,
                                 loom_error *err);
 /* Ends the reservation: the bytes are complete. Unmaps the window, computes block hashes into `hashes`
- * (caller's array of loom_extent_block_count(bytes)) and their root. The object becomes readable at its placement. */
+ * (caller's array of loom_extent_block_count(bytes)) and their root. The object becomes readable at its placement.
+ * placement.bytes of a reservation without a window may have been lowered, by who wrote nothing behind it: the pages
+ * there are given back (an encoder knows only at the end how much it needs). hashes = NULL: nothing is hashed (the
+ * hashes of an encoded object are those of the raw bytes). */
 loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reservation, uint64_t *hashes,
                              uint64_t root[2], loom_error *err);
 /* Ends the reservation and gives its space back. */

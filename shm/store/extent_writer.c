@@ -211,13 +211,22 @@ loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool
     return status;
 }
 
+/* The object came out shorter than was reserved: the next one begins behind its last page. Only without a window: then
+ * nothing was written there, and the pages stay allocated and zero. */
+static void give_back_end(loom_extent_writer *writer, uint64_t bytes) {
+    uint64_t used = (bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
+    if (used < writer->taken &&
+        loom_extents_set_reserved(writer->extents, writer->number, writer->fd, writer->tail + used, NULL) == LOOM_OK)
+        writer->taken = used;
+}
+
 loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reservation, uint64_t *hashes,
                              uint64_t root[2], loom_error *err) {
     if (writer->taken == 0 || reservation->placement.extent != writer->number ||
         reservation->placement.offset != writer->tail || reservation->placement.bytes > writer->taken)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "sealed what this writer has not reserved");
     const void *bytes = reservation->window;
-    if (bytes == NULL) {
+    if (bytes == NULL && hashes != NULL) {
         void *window = NULL;
         loom_status status = map_reserved(writer, reservation->placement.bytes, PROT_READ, &window, err);
         if (status != LOOM_OK) {
@@ -226,7 +235,8 @@ loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reser
         }
         bytes = window;
     }
-    loom_extent_hash(bytes, reservation->placement.bytes, hashes, root);
+    if (hashes != NULL) loom_extent_hash(bytes, reservation->placement.bytes, hashes, root);
+    if (reservation->window == NULL) give_back_end(writer, reservation->placement.bytes);
     unmap_window(writer);
     reservation->window = NULL;
     writer->tail += writer->taken;

@@ -3,6 +3,7 @@
 #ifndef LOOM_SHM_STORE_H
 #define LOOM_SHM_STORE_H
 
+#include "shm/store/cipher.h"
 #include "shm/store/index_lmdb.h"
 #include "shm/store/row.h"
 #include "shm/store/storage.h"
@@ -32,10 +33,15 @@ typedef struct loom_store_ops {
 /* First member of every implementation's store and batch. */
 struct loom_store {
     const loom_store_ops *ops;
-    loom_extents *extents;
-    const char *path;    /* owned by the implementation */
-    unsigned generation; /* loom_fork_generation of the process that opened it */
-    bool writable;       /* batches are allowed: opened, not attached, not read-only */
+    loom_extents *extents;     /* where this run writes and maps: the files of the store, or memory if encrypted */
+    loom_extents *stored;      /* the files that rows name; the same as `extents` unless encrypted */
+    const loom_cipher *cipher; /* NULL: plain. Owned by the implementation */
+    loom_compression compression;
+    int compression_level; /* 1 to LOOM_COMPRESSION_LEVEL_MAX */
+    uint64_t cold_after_s; /* > 0 */
+    const char *path;      /* owned by the implementation */
+    unsigned generation;   /* loom_fork_generation of the process that opened it */
+    bool writable;         /* batches are allowed: opened, not attached, not read-only */
     bool in_memory;
 };
 
@@ -54,7 +60,19 @@ loom_status loom_store_attach_memory(const char *token, uint32_t writer_index, l
 /* The error of a second, different result under one key. */
 loom_status loom_store_irreproducible(const loom_id *rkey, loom_error *err);
 
+/* What looks after a whole store (verification, gc, backup) needs of a store in a folder. */
+typedef struct loom_store_parts {
+    loom_index *index;
+    struct loom_control *control;
+    int folder_fd, extents_fd; /* of STORE and STORE/extents */
+    const uint8_t *uuid;
+    bool read_only;
+} loom_store_parts;
+/* LOOM_UNSUPPORTED for a store in memory. */
+loom_status loom_store_parts_of(loom_store *store, loom_store_parts *parts, loom_error *err);
+
 #define LOOM_EXTENT_BYTES_DEFAULT (UINT64_C(64) << 30)
 #define LOOM_STEP_BYTES_DEFAULT (UINT64_C(32) << 20)
+#define LOOM_COLD_AFTER_S_DEFAULT (UINT64_C(7) * 24 * 3600)
 
 #endif

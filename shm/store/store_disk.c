@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shm/fork.h"
+#include "shm/store/codec.h"
 #include "shm/store/control.h"
 #include "shm/store/extent_file.h"
 #include "shm/store/store.h"
@@ -383,6 +384,19 @@ static void disk_abort(loom_batch *batch) {
     free(ending);
 }
 
+loom_status loom_store_parts_of(loom_store *store, loom_store_parts *parts, loom_error *err) {
+    if (store->in_memory)
+        return loom_fail(err, LOOM_UNSUPPORTED, "a store in memory has no files; open one in a folder (store.path)");
+    const disk *of = disk_of(store)->disk;
+    *parts = (loom_store_parts){.index = of->index,
+                                .control = of->control,
+                                .folder_fd = of->folder.fd,
+                                .extents_fd = of->extents_fd,
+                                .uuid = of->folder.uuid,
+                                .read_only = of->read_only};
+    return LOOM_OK;
+}
+
 static const loom_store_ops disk_ops = {
     .close = disk_close,
     .token = disk_token,
@@ -415,11 +429,17 @@ static loom_status make_handle(const loom_store_options *options, loom_control_r
         return status;
     }
     made->durability = options->durability;
-    made->base = (loom_store){.ops = &disk_ops,
-                              .extents = made->disk->extents,
-                              .path = made->disk->folder.path,
-                              .generation = loom_fork_generation(),
-                              .writable = role == LOOM_ROLE_OPENER && !options->read_only};
+    made->base =
+        (loom_store){.ops = &disk_ops,
+                     .extents = made->disk->extents,
+                     .stored = made->disk->extents,
+                     .compression = options->compression,
+                     .compression_level =
+                         options->compression_level != 0 ? options->compression_level : LOOM_COMPRESSION_LEVEL_DEFAULT,
+                     .cold_after_s = options->cold_after_s != 0 ? options->cold_after_s : LOOM_COLD_AFTER_S_DEFAULT,
+                     .path = made->disk->folder.path,
+                     .generation = loom_fork_generation(),
+                     .writable = role == LOOM_ROLE_OPENER && !options->read_only};
     *store = &made->base;
     return LOOM_OK;
 }

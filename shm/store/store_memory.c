@@ -253,7 +253,9 @@ static loom_status open_extents(memory_store *store, uint32_t own, loom_error *e
                                     .writable = true,
                                     .extent_bytes = UINT64_MAX,
                                     .step_bytes = 0};
-    return loom_extents_new(&options, &store->base.extents, err);
+    LOOM_TRY(loom_extents_new(&options, &store->base.extents, err));
+    store->base.stored = store->base.extents;
+    return LOOM_OK;
 }
 
 loom_status loom_store_open_memory(const loom_store_options *options, loom_store **store, loom_error *err) {
