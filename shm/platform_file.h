@@ -14,15 +14,24 @@
  * locks, which end when the process closes *any* descriptor of the file: open such a file once a process. */
 int loom_file_lock(int fd, uint64_t offset, uint64_t length, bool exclusive);
 int loom_file_unlock(int fd, uint64_t offset, uint64_t length);
+/* Whether locks belong to open descriptions, which processes inherit, and not to processes. */
+bool loom_file_locks_are_shared(void);
 /* Whether another process holds a lock that would stop an exclusive (or shared) one. */
 int loom_file_lock_held(int fd, uint64_t offset, uint64_t length, bool exclusive, bool *held);
 
-/* Allocates zero-filled space for the range and lengthens the file to its end. ENOSPC leaves the length as it was, or
- * longer by space that is allocated. EFBIG instead of SIGXFSZ beyond RLIMIT_FSIZE. */
+/* Allocates space for the range and lengthens the file to its end; what was not there reads as zeros, what was there
+ * keeps its bytes. ENOSPC leaves the length as it was, or longer by space that is allocated. EFBIG instead of SIGXFSZ
+ * beyond RLIMIT_FSIZE. */
 int loom_file_allocate(int fd, uint64_t offset, uint64_t length);
 /* Returns the range to the file system; it reads as zeros; the length stays. The range must be whole 4 KiB pages.
  * Where holes are unknown the zeros are written. */
 int loom_file_punch(int fd, uint64_t offset, uint64_t length);
+/* Makes the range, which is allocated and below the file's end, read as zeros without reading its old bytes first. It
+ * stays allocated. Whole 4 KiB pages. */
+int loom_file_zero(int fd, uint64_t offset, uint64_t length);
+/* Which of the pages (of the system's size) of a mapping are in memory: 1 in the lowest bit of a byte each. `bytes`
+ * begins on a page. ENOSYS where it cannot be known. */
+int loom_memory_resident(void *bytes, size_t length, unsigned char *pages);
 /* Sets the length; EFBIG instead of SIGXFSZ beyond RLIMIT_FSIZE. */
 int loom_file_resize(int fd, uint64_t length);
 

@@ -29,6 +29,13 @@ int loom_file_write_zeros(int fd, uint64_t offset, uint64_t length) {
     return 0;
 }
 
+int loom_file_lengthen(int fd, uint64_t end) {
+    struct stat now;
+    if (fstat(fd, &now) != 0) return errno;
+    uint64_t size = (uint64_t)now.st_size;
+    return end > size ? loom_file_write_zeros(fd, size, end - size) : 0;
+}
+
 int loom_file_resize(int fd, uint64_t length) {
     struct stat now;
     if (fstat(fd, &now) != 0) return errno;

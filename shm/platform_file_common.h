@@ -7,7 +7,10 @@
 /* EFBIG if a file may not end there: growing it beyond RLIMIT_FSIZE would raise SIGXFSZ, which ends a process that did
  * not ask for it. */
 int loom_file_check_limit(uint64_t end);
-/* Writes zeros, where a file system cannot allocate or punch: so that the space is really there. */
+/* Writes zeros from the file's end to `end`, where a file system cannot allocate: so that the space is really there.
+ * What lies before keeps its bytes. */
+int loom_file_lengthen(int fd, uint64_t end);
+/* Writes zeros, where a file system cannot punch. */
 int loom_file_write_zeros(int fd, uint64_t offset, uint64_t length);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -35,13 +36,17 @@ int loom_file_lock_held(int fd, uint64_t offset, uint64_t length, bool exclusive
     return 0;
 }
 
+bool loom_file_locks_are_shared(void) {
+    return true;
+}
+
 int loom_file_allocate(int fd, uint64_t offset, uint64_t length) {
     if (length > UINT64_MAX - offset) return EFBIG;
     int refused = loom_file_check_limit(offset + length);
     if (refused) return refused;
     while (fallocate(fd, 0, (off_t)offset, (off_t)length) != 0) {
         if (errno == EINTR) continue;
-        if (errno == EOPNOTSUPP) return loom_file_write_zeros(fd, offset, length);
+        if (errno == EOPNOTSUPP) return loom_file_lengthen(fd, offset + length);
         return errno;
     }
     return 0;
@@ -54,6 +59,19 @@ int loom_file_punch(int fd, uint64_t offset, uint64_t length) {
         return errno;
     }
     return 0;
+}
+
+int loom_file_zero(int fd, uint64_t offset, uint64_t length) {
+    while (fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) != 0) {
+        if (errno == EINTR) continue;
+        if (errno == EOPNOTSUPP) return loom_file_write_zeros(fd, offset, length);
+        return errno;
+    }
+    return 0;
+}
+
+int loom_memory_resident(void *bytes, size_t length, unsigned char *pages) {
+    return mincore(bytes, length, pages) == 0 ? 0 : errno;
 }
 
 void loom_file_prefetch(int fd, uint64_t offset, uint64_t length) {

@@ -36,6 +36,10 @@ int loom_file_lock_held(int fd, uint64_t offset, uint64_t length, bool exclusive
     return 0;
 }
 
+bool loom_file_locks_are_shared(void) {
+    return false;
+}
+
 int loom_file_allocate(int fd, uint64_t offset, uint64_t length) {
     if (length > UINT64_MAX - offset) return EFBIG;
     int refused = loom_file_check_limit(offset + length);
@@ -48,7 +52,7 @@ int loom_file_allocate(int fd, uint64_t offset, uint64_t length) {
         return result;
     }
 #endif
-    return loom_file_write_zeros(fd, offset, length);
+    return loom_file_lengthen(fd, offset + length);
 }
 
 int loom_file_punch(int fd, uint64_t offset, uint64_t length) {
@@ -57,6 +61,15 @@ int loom_file_punch(int fd, uint64_t offset, uint64_t length) {
     if (fcntl(fd, F_PUNCHHOLE, &hole) == 0) return 0;
 #endif
     return loom_file_write_zeros(fd, offset, length);
+}
+
+int loom_file_zero(int fd, uint64_t offset, uint64_t length) {
+    return loom_file_write_zeros(fd, offset, length);
+}
+
+int loom_memory_resident(void *bytes, size_t length, unsigned char *pages) {
+    (void)bytes, (void)length, (void)pages;
+    return ENOSYS;
 }
 
 void loom_file_prefetch(int fd, uint64_t offset, uint64_t length) {

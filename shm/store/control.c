@@ -1,5 +1,4 @@
-/* control.c - see control.h. */
-#include "shm/store/control.h"
+/* control.c - the file itself, the gate, and the slots of attached processes: see control.h. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,42 +10,34 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "shm/fork.h"
 #include "shm/platform_file.h"
+#include "shm/store/control_parts.h"
 
 #define GATE_BYTE 0u
 #define QUIET_BYTE 1u
 #define GATE_WAIT_MS 30000
-#define FILE_BYTES (LOOM_CONTROL_SLOTS_AT + LOOM_CONTROL_SLOTS * sizeof(loom_control_slot))
-
-struct loom_control {
-    int fd;
-    bool quiet; /* read-only: no map, no slot */
-    uint8_t *map;
-    uint32_t slot; /* LOOM_CONTROL_SLOTS when none */
-    char path[];
-};
+#define SLOTS_BYTES (LOOM_CONTROL_SLOTS * sizeof(loom_control_slot))
 
 static uint32_t layout_signature(void) {
     static const uint64_t layout[] = {LOOM_CONTROL_VERSION,
                                       sizeof(loom_control_header),
                                       offsetof(loom_control_header, uuid),
-                                      offsetof(loom_control_header, step_bytes),
+                                      offsetof(loom_control_header, marks_epoch_s),
                                       sizeof(loom_control_slot),
                                       offsetof(loom_control_slot, start_ns),
+                                      offsetof(loom_control_slot, barriers),
+                                      sizeof(loom_control_space),
+                                      offsetof(loom_control_space, evicted_bytes),
                                       LOOM_CONTROL_SLOTS,
+                                      LOOM_CONTROL_PINS,
+                                      LOOM_CONTROL_LENT,
                                       LOOM_CONTROL_SLOTS_AT,
                                       LOOM_CONTROL_SPACE_AT,
+                                      LOOM_CONTROL_LENT_AT,
                                       LOOM_CONTROL_PINS_AT,
                                       LOOM_CONTROL_MARKS_AT};
     return XXH32(layout, sizeof layout, 0);
-}
-
-static loom_control_header *header_of(const loom_control *control) {
-    return (loom_control_header *)(void *)control->map;
-}
-
-static loom_control_slot *slot_of(const loom_control *control, uint32_t slot) {
-    return (loom_control_slot *)(void *)(control->map + LOOM_CONTROL_SLOTS_AT) + slot;
 }
 
 static uint64_t slot_byte(uint32_t slot) {
@@ -71,8 +62,7 @@ static loom_status check_quiet(const loom_control *control, loom_error *err) {
     bool held = false;
     int result;
     if (control->quiet) {
-        result =
-            loom_file_lock_held(control->fd, LOOM_CONTROL_SLOTS_AT, FILE_BYTES - LOOM_CONTROL_SLOTS_AT, false, &held);
+        result = loom_file_lock_held(control->fd, LOOM_CONTROL_SLOTS_AT, SLOTS_BYTES, false, &held);
         if (result == 0 && held)
             return loom_fail(
                 err, LOOM_BUSY,
@@ -101,6 +91,8 @@ loom_status loom_control_enter(int dir_fd, const char *path, loom_control **cont
     loom_control *made = calloc(1, sizeof *made + length);
     if (made == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while opening the store %s", path);
     memcpy(made->path, path, length);
+    made->fork_generation = loom_fork_generation();
+    made->claims_fd = -1;
     made->slot = LOOM_CONTROL_SLOTS;
     made->fd = openat(dir_fd, "control", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (made->fd < 0 && is_denied(errno)) {
@@ -111,6 +103,8 @@ loom_status loom_control_enter(int dir_fd, const char *path, loom_control **cont
     if (made->fd < 0) status = loom_fail_errno(err, errno, "cannot open %s/control", path);
     if (status == LOOM_OK) status = wait_for_gate(made, err);
     if (status == LOOM_OK) status = check_quiet(made, err);
+    if (status == LOOM_OK) status = loom_control_open_claims(made, dir_fd, err);
+    if (status == LOOM_OK) status = loom_marks_new(made, err);
     if (status != LOOM_OK) {
         loom_control_close(made);
         return status;
@@ -118,6 +112,10 @@ loom_status loom_control_enter(int dir_fd, const char *path, loom_control **cont
     *quiet = made->quiet;
     *control = made;
     return LOOM_OK;
+}
+
+loom_status loom_control_retake_gate(loom_control *control, loom_error *err) {
+    return wait_for_gate(control, err);
 }
 
 void loom_control_leave_gate(loom_control *control) {
@@ -128,8 +126,7 @@ void loom_control_leave_gate(loom_control *control) {
 
 loom_status loom_control_alone(loom_control *control, bool *alone, loom_error *err) {
     bool held = false;
-    int result = loom_file_lock_held(control->fd, LOOM_CONTROL_SLOTS_AT, FILE_BYTES - LOOM_CONTROL_SLOTS_AT,
-                                     !control->quiet, &held);
+    int result = loom_file_lock_held(control->fd, LOOM_CONTROL_SLOTS_AT, SLOTS_BYTES, !control->quiet, &held);
     if (result) return loom_fail_errno(err, result, "cannot test the locks of %s/control", control->path);
     *alone = !held;
     return LOOM_OK;
@@ -139,12 +136,12 @@ static loom_status map_file(loom_control *control, loom_error *err) {
     struct stat now;
     int failed = fstat(control->fd, &now) != 0 ? errno : 0;
     /* Allocated, not sparse: a full disk must be an error here, not SIGBUS in a store to the map. */
-    if (failed == 0) failed = loom_file_allocate(control->fd, 0, FILE_BYTES);
+    if (failed == 0) failed = loom_file_allocate(control->fd, 0, LOOM_CONTROL_FIXED_BYTES);
     if (failed == EFBIG) failed = ENOSPC;
     if (failed)
         return loom_fail_errno(err, failed, "cannot make %s/control %llu bytes long", control->path,
-                               (unsigned long long)FILE_BYTES);
-    control->map = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, control->fd, 0);
+                               (unsigned long long)LOOM_CONTROL_FIXED_BYTES);
+    control->map = mmap(NULL, LOOM_CONTROL_FIXED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, control->fd, 0);
     if (control->map == MAP_FAILED) {
         control->map = NULL;
         return loom_fail_errno(err, errno, "cannot map %s/control", control->path);
@@ -152,24 +149,48 @@ static loom_status map_file(loom_control *control, loom_error *err) {
     return LOOM_OK;
 }
 
-static void write_anew(loom_control *control, const uint8_t uuid[16], uint64_t extent_bytes, uint64_t step_bytes) {
-    memset(control->map, 0, FILE_BYTES);
-    loom_control_header *header = header_of(control);
+static uint64_t seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec;
+}
+
+/* From when the marks in the file count; 0 when they are of another store or layout. */
+static uint64_t kept_epoch(const loom_control *control, const uint8_t uuid[16]) {
+    const loom_control_header *header = loom_control_header_of(control);
+    bool ours = header->magic == LOOM_CONTROL_MAGIC && header->version == LOOM_CONTROL_VERSION &&
+                header->signature == layout_signature() && memcmp(header->uuid, uuid, sizeof header->uuid) == 0;
+    return ours && header->marks_epoch_s <= seconds_now() ? header->marks_epoch_s : 0;
+}
+
+static loom_status write_anew(loom_control *control, const uint8_t uuid[16], uint64_t extent_bytes, uint64_t step_bytes,
+                              loom_error *err) {
+    uint64_t epoch = kept_epoch(control, uuid);
+    if (epoch == 0) {
+        int failed = loom_file_resize(control->fd, LOOM_CONTROL_FIXED_BYTES);
+        if (failed) return loom_fail_errno(err, failed, "cannot write %s/control", control->path);
+        epoch = seconds_now() - 1;
+    }
+    memset(control->map, 0, LOOM_CONTROL_FIXED_BYTES);
+    loom_control_header *header = loom_control_header_of(control);
     header->version = LOOM_CONTROL_VERSION;
     header->signature = layout_signature();
     memcpy(header->uuid, uuid, sizeof header->uuid);
     header->extent_bytes = extent_bytes;
     header->step_bytes = step_bytes;
+    header->marks_epoch_s = epoch;
     header->magic = LOOM_CONTROL_MAGIC;
+    return LOOM_OK;
 }
 
-static bool slot_is_live(const loom_control *control, uint32_t slot) {
+bool loom_control_slot_is_live(const loom_control *control, uint32_t slot) {
     bool held = false;
+    if (slot == control->slot) return true;
     return loom_file_lock_held(control->fd, slot_byte(slot), 1, true, &held) == 0 && held;
 }
 
 static loom_status check_attached(const loom_control *control, const uint8_t uuid[16], loom_error *err) {
-    const loom_control_header *header = header_of(control);
+    const loom_control_header *header = loom_control_header_of(control);
     if (header->magic != LOOM_CONTROL_MAGIC || header->version != LOOM_CONTROL_VERSION ||
         header->signature != layout_signature() || memcmp(header->uuid, uuid, sizeof header->uuid) != 0)
         return loom_fail(
@@ -178,7 +199,8 @@ static loom_status check_attached(const loom_control *control, const uint8_t uui
             control->path);
     uint64_t own = loom_pid_namespace();
     for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++)
-        if (slot_of(control, i)->state == 1 && slot_of(control, i)->pid_namespace != own && slot_is_live(control, i))
+        if (loom_control_slot_at(control, i)->state == 1 && loom_control_slot_at(control, i)->pid_namespace != own &&
+            loom_control_slot_is_live(control, i))
             return loom_fail(
                 err, LOOM_BUSY,
                 "the store %s is in use from another container (its process numbers mean nothing here); run "
@@ -187,21 +209,30 @@ static loom_status check_attached(const loom_control *control, const uint8_t uui
     return LOOM_OK;
 }
 
+static void fill_slot(loom_control *control, uint32_t number, loom_control_role role) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    loom_control_slot *slot = loom_control_slot_at(control, number);
+    /* First of all: what an earlier owner pinned is void before anybody takes this slot for alive. */
+    uint32_t generation = atomic_fetch_add(&slot->generation, 1) + 1;
+    atomic_store(&slot->barriers, 0);
+    slot->pid = (uint32_t)getpid();
+    slot->pid_namespace = loom_pid_namespace();
+    slot->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    slot->role = (uint32_t)role;
+    slot->state = 1;
+    control->slot = number;
+    control->owner = loom_control_owner(number, generation);
+    /* Processes begin to look for free pins in different places, so that they do not share cache lines. */
+    atomic_store_explicit(&control->pin_hint, number * (LOOM_CONTROL_PINS / LOOM_CONTROL_SLOTS), memory_order_relaxed);
+}
+
 static loom_status claim_slot(loom_control *control, loom_control_role role, loom_error *err) {
     for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++) {
         int result = loom_file_lock(control->fd, slot_byte(i), 1, true);
         if (result == EAGAIN) continue;
         if (result) return loom_fail_errno(err, result, "cannot lock a slot of %s/control", control->path);
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        *slot_of(control, i) = (loom_control_slot){
-            .state = 1,
-            .pid = (uint32_t)getpid(),
-            .pid_namespace = loom_pid_namespace(),
-            .start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
-            .role = (uint32_t)role,
-        };
-        control->slot = i;
+        fill_slot(control, i, role);
         return LOOM_OK;
     }
     return loom_fail(err, LOOM_BUSY, "%u processes have the store %s open, the most it can serve; end some",
@@ -213,26 +244,33 @@ loom_status loom_control_attach(loom_control *control, bool alone, const uint8_t
     if (control->quiet) return LOOM_OK;
     LOOM_TRY(map_file(control, err));
     if (alone)
-        write_anew(control, uuid, *extent_bytes, *step_bytes);
+        LOOM_TRY(write_anew(control, uuid, *extent_bytes, *step_bytes, err));
     else
         LOOM_TRY(check_attached(control, uuid, err));
-    *extent_bytes = header_of(control)->extent_bytes;
-    *step_bytes = header_of(control)->step_bytes;
+    *extent_bytes = loom_control_header_of(control)->extent_bytes;
+    *step_bytes = loom_control_header_of(control)->step_bytes;
     return claim_slot(control, role, err);
 }
 
 void loom_control_close(loom_control *control) {
     if (control == NULL) return;
-    if (control->map != NULL && control->slot < LOOM_CONTROL_SLOTS && control->fd >= 0)
-        slot_of(control, control->slot)->state = 0; /* a courtesy: closing the descriptor is what frees the slot */
-    if (control->map != NULL) munmap(control->map, FILE_BYTES);
+    if (control->map != NULL && control->slot < LOOM_CONTROL_SLOTS && control->fd >= 0) {
+        loom_control_slot *slot = loom_control_slot_at(control, control->slot);
+        /* A courtesy: closing the descriptor is what frees the slot. Pins that are left are void at once. */
+        atomic_fetch_add(&slot->generation, 1);
+        slot->state = 0;
+    }
+    loom_marks_free(control->marks);
+    if (control->map != NULL) munmap(control->map, LOOM_CONTROL_FIXED_BYTES);
+    if (control->claims_fd >= 0) close(control->claims_fd);
     if (control->fd >= 0) close(control->fd);
     free(control);
 }
 
 void loom_control_forget(loom_control *control) {
+    if (control->claims_fd >= 0) close(control->claims_fd);
     if (control->fd >= 0) close(control->fd);
-    control->fd = -1;
+    control->claims_fd = control->fd = -1;
 }
 
 int loom_control_fd(const loom_control *control) {
@@ -243,8 +281,10 @@ uint32_t loom_control_others(loom_control *control, loom_control_role role) {
     if (control->map == NULL) return 0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++) {
-        const loom_control_slot *slot = slot_of(control, i);
-        if (i != control->slot && slot->state == 1 && slot->role == (uint32_t)role && slot_is_live(control, i)) count++;
+        const loom_control_slot *slot = loom_control_slot_at(control, i);
+        if (i != control->slot && slot->state == 1 && slot->role == (uint32_t)role &&
+            loom_control_slot_is_live(control, i))
+            count++;
     }
     return count;
 }
