@@ -1,4 +1,5 @@
-/* value.c - values: made, compared, copied, and judged true or false. Their encoding is in value_codec.c. */
+/* value.c - values: made, compared, copied, and judged true or false. Their encoding: value_encode.c, value_decode.c.
+ */
 #include "shm/value.h"
 
 #include <stdlib.h>
@@ -82,6 +83,19 @@ loom_value loom_reference(loom_type type, const loom_id *vid) {
     return (loom_value){.type = LOOM_REFERENCE, .reference = {type, *vid}};
 }
 
+loom_value loom_dataset(const loom_value *metadata, const loom_value *items, size_t count) {
+    return (loom_value){.type = LOOM_DATASET, .dataset = {metadata, items, count}};
+}
+
+loom_status loom_dataset_item_check(const loom_value *item) {
+    if (item->type == LOOM_REFERENCE) return LOOM_OK;
+    if (item->type != LOOM_RECORD) return LOOM_BAD_ARGUMENT;
+    const loom_value *op = loom_record_get(item, "op"), *args = loom_record_get(item, "args");
+    bool complete = op != NULL && op->type == LOOM_STRING && op->text.length > 0 && args != NULL &&
+                    args->type == LOOM_SEQUENCE && !args->tuple;
+    return complete ? LOOM_OK : LOOM_BAD_ARGUMENT;
+}
+
 const loom_value *loom_record_get(const loom_value *record, const char *name) {
     if (record->type != LOOM_RECORD) return NULL;
     size_t length = strlen(name);
@@ -132,10 +146,10 @@ static bool same_fields(const loom_value *a, const loom_value *b) {
     return true;
 }
 
-static bool same_items(const loom_value *a, const loom_value *b) {
-    if (a->tuple != b->tuple || a->sequence.count != b->sequence.count) return false;
-    for (size_t i = 0; i < a->sequence.count; i++)
-        if (!loom_value_equal(&a->sequence.items[i], &b->sequence.items[i])) return false;
+static bool same_values(const loom_value *a, size_t a_count, const loom_value *b, size_t b_count) {
+    if (a_count != b_count) return false;
+    for (size_t i = 0; i < a_count; i++)
+        if (!loom_value_equal(&a[i], &b[i])) return false;
     return true;
 }
 
@@ -163,12 +177,15 @@ bool loom_value_equal(const loom_value *a, const loom_value *b) {
     case LOOM_RECORD:
         return same_fields(a, b);
     case LOOM_SEQUENCE:
-        return same_items(a, b);
+        return a->tuple == b->tuple &&
+               same_values(a->sequence.items, a->sequence.count, b->sequence.items, b->sequence.count);
     case LOOM_IMAGE:
         return same_images(a, b);
     case LOOM_REFERENCE:
         return a->reference.type == b->reference.type && loom_id_equal(&a->reference.vid, &b->reference.vid);
     case LOOM_DATASET:
+        return loom_value_equal(a->dataset.metadata, b->dataset.metadata) &&
+               same_values(a->dataset.items, a->dataset.count, b->dataset.items, b->dataset.count);
     case LOOM_CLOSURE:
         return false; /* opaque here: their ids are compared instead */
     }
@@ -177,13 +194,13 @@ bool loom_value_equal(const loom_value *a, const loom_value *b) {
 
 static loom_status copy_within(loom_arena *arena, const loom_value *value, loom_value *copy, unsigned depth);
 
-static loom_status copy_items(loom_arena *arena, const loom_value *value, loom_value *copy, unsigned depth) {
-    size_t count = value->sequence.count;
-    loom_value *items = loom_arena_array(arena, count, sizeof *items);
-    if (!items) return LOOM_NO_MEMORY;
+static loom_status copy_values(loom_arena *arena, const loom_value *values, size_t count, const loom_value **copies,
+                               unsigned depth) {
+    loom_value *made = loom_arena_array(arena, count, sizeof *made);
+    if (!made) return LOOM_NO_MEMORY;
     for (size_t i = 0; i < count; i++)
-        LOOM_TRY(copy_within(arena, &value->sequence.items[i], &items[i], depth + 1));
-    copy->sequence.items = items;
+        LOOM_TRY(copy_within(arena, &values[i], &made[i], depth));
+    *copies = made;
     return LOOM_OK;
 }
 
@@ -211,9 +228,12 @@ static loom_status copy_within(loom_arena *arena, const loom_value *value, loom_
         copy->text.bytes = loom_arena_text(arena, value->text.bytes, value->text.length);
         return copy->text.bytes ? LOOM_OK : LOOM_NO_MEMORY;
     case LOOM_SEQUENCE:
-        return copy_items(arena, value, copy, depth);
+        return copy_values(arena, value->sequence.items, value->sequence.count, &copy->sequence.items, depth + 1);
     case LOOM_RECORD:
         return copy_fields(arena, value, copy, depth);
+    case LOOM_DATASET:
+        LOOM_TRY(copy_values(arena, value->dataset.metadata, 1, &copy->dataset.metadata, depth + 1));
+        return copy_values(arena, value->dataset.items, value->dataset.count, &copy->dataset.items, depth + 2);
     case LOOM_IMAGE:
         copy->image.header = loom_arena_copy(arena, value->image.header, sizeof *value->image.header);
         return copy->image.header ? LOOM_OK : LOOM_NO_MEMORY;

@@ -6,7 +6,10 @@
  * Encoding: MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), always the shortest form, so equal
  * values have equal bytes and the SHA-256 of the bytes is the value id. int64 and float64 stay distinct types; NaN
  * payloads and -0 survive. Extension types: 1 = image header (232 bytes, shm/image.h), 2 = reference (type byte,
- * 32-byte vid), 3 = tuple (an encoded array). */
+ * 32-byte vid), 3 = tuple (an encoded array), 4 = dataset (an encoded record, then its items as an encoded sequence),
+ * 5 = long sequence, in pages with a directory, so that one item is reached without the others (shm/SCHEMA.md,
+ * "Values"). Sequences and tuples of more than LOOM_SEQUENCE_PLAIN_MAX items are encoded as 5 wherever they stand, all
+ * others never. */
 #ifndef LOOM_SHM_VALUE_H
 #define LOOM_SHM_VALUE_H
 
@@ -21,6 +24,9 @@
 
 /* Sequences and records may hold each other this deep; a scalar has depth 0. */
 #define LOOM_VALUE_DEPTH_MAX 64
+/* More items than this are encoded in pages of LOOM_SEQUENCE_PAGE_ITEMS. Part of the encoding, so of value ids. */
+#define LOOM_SEQUENCE_PLAIN_MAX 4096u
+#define LOOM_SEQUENCE_PAGE_ITEMS 1024u
 
 /* Written to disk: append, never renumber. */
 typedef enum loom_type {
@@ -70,6 +76,11 @@ struct loom_value {
             loom_type type; /* what it refers to */
             loom_id vid;
         } reference;
+        struct {
+            const loom_value *metadata; /* a record: what queries look at */
+            const loom_value *items;    /* references, or descriptions: see loom_dataset_item_check */
+            size_t count;
+        } dataset;
     };
 };
 
@@ -92,6 +103,13 @@ loom_value loom_tuple(const loom_value *items, size_t count);
 loom_value loom_record(const loom_field *fields, size_t count);
 loom_value loom_image(const loom_image_header *header, const void *voxels);
 loom_value loom_reference(loom_type type, const loom_id *vid);
+/* A dataset: metadata (a record) and items that are materialised when they are first used. */
+loom_value loom_dataset(const loom_value *metadata, const loom_value *items, size_t count);
+
+/* An item of a dataset is a reference to a stored result, or describes an input that is loaded on first use: a record
+ * with a field "op" (a string that is not empty: the operator that loads it, e.g. "simpleitk.ReadImage") and a field
+ * "args" (a sequence: its arguments); other fields are the item's own metadata. LOOM_BAD_ARGUMENT for anything else. */
+loom_status loom_dataset_item_check(const loom_value *item);
 
 /* Field of a record by name, or NULL. */
 const loom_value *loom_record_get(const loom_value *record, const char *name);
@@ -101,7 +119,8 @@ const loom_value *loom_record_get(const loom_value *record, const char *name);
 bool loom_value_is_true(const loom_value *value);
 
 /* Equality of meaning bits: type, bits of doubles, text, items; images compare headers and voxels (both mapped, or
- * neither). Datasets and closures are never equal: compare their ids. */
+ * neither); datasets compare metadata and items as they stand, not what they load. Closures are never equal: compare
+ * their ids. */
 bool loom_value_equal(const loom_value *a, const loom_value *b);
 
 /* A deep copy into the arena, text with a NUL behind it (voxels are not copied; the pointer is kept). LOOM_NO_MEMORY;
@@ -119,9 +138,9 @@ void loom_buffer_free(loom_buffer *buffer);
 
 /* Appends the encoding. An image encodes its header only. Nothing is allocated while it fits into the buffer's
  * capacity. After an error the buffer holds what it held before. Errors: LOOM_NO_MEMORY; LOOM_TOO_LARGE beyond
- * MessagePack's 2^32-1 lengths or LOOM_VALUE_DEPTH_MAX; LOOM_BAD_ARGUMENT for a record with two fields of one name and
- * for references to references or closures; the error of loom_image_header_check; LOOM_UNSUPPORTED for closures and
- * datasets. */
+ * MessagePack's 2^32-1 lengths or LOOM_VALUE_DEPTH_MAX; LOOM_BAD_ARGUMENT for a record with two fields of one name,
+ * for references to references or closures and for datasets whose metadata is no record or whose items are neither
+ * references nor descriptions; the error of loom_image_header_check; LOOM_UNSUPPORTED for closures. */
 loom_status loom_value_encode(const loom_value *value, loom_buffer *out);
 
 /* The same into the caller's bytes, without allocation (records of more than 16 fields excepted). LOOM_TOO_LARGE also

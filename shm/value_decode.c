@@ -133,6 +133,7 @@ static loom_status read_text(reader *in, loom_type type, size_t length, loom_val
 static loom_status read_value(reader *in, unsigned depth, loom_value *value);
 
 static loom_status read_items(reader *in, size_t count, unsigned depth, loom_value *value) {
+    if (count > LOOM_SEQUENCE_PLAIN_MAX) return corrupt(in, "a long sequence is not in pages");
     if (count > left(in)) return corrupt(in, "a sequence claims more items than there are bytes");
     loom_value *items = loom_arena_array(in->arena, count, sizeof *items);
     if (!items) return no_memory(in);
@@ -207,6 +208,72 @@ static loom_status read_tuple(reader *in, const char *body, size_t length, unsig
     return LOOM_OK;
 }
 
+/* ---- long sequences, datasets ---- */
+
+static loom_status read_page_head(reader *in, size_t *count) {
+    uint64_t head;
+    LOOM_TRY(read_number(in, 1, &head));
+    *count = (size_t)(head & 0x0F);
+    if ((head & 0xF0) == 0x90) return LOOM_OK;
+    if (head != 0xDC) return corrupt(in, "a page of a sequence is no array");
+    return read_length(in, 2, 16, count);
+}
+
+static loom_status read_pages(reader *directory, reader *in, loom_value *items, size_t count, unsigned depth) {
+    const uint8_t *first = in->at;
+    for (size_t page = 0; page < loom_page_count(count); page++) {
+        uint64_t offset;
+        size_t expected = loom_page_items(count, page), found;
+        LOOM_TRY(read_number(directory, LOOM_PAGED_ENTRY_BYTES, &offset));
+        if (offset != (uint64_t)(in->at - first)) return corrupt(directory, "a page is not where its directory says");
+        LOOM_TRY(read_page_head(in, &found));
+        if (found != expected) return corrupt(in, "a page has the wrong number of items");
+        for (size_t i = 0; i < expected; i++)
+            LOOM_TRY(read_value(in, depth + 1, &items[page * LOOM_SEQUENCE_PAGE_ITEMS + i]));
+    }
+    return in->at == in->end ? LOOM_OK : corrupt(in, "a long sequence is longer than its pages");
+}
+
+static loom_status read_paged(reader *in, const char *body, size_t length, unsigned depth, loom_value *value) {
+    reader directory = *in;
+    directory.at = (const uint8_t *)body;
+    directory.end = directory.at + length;
+    uint64_t tuple, count;
+    LOOM_TRY(read_number(&directory, 1, &tuple));
+    LOOM_TRY(read_number(&directory, 4, &count));
+    if (tuple > 1) return corrupt(&directory, "a long sequence has an unknown flag");
+    if (count <= LOOM_SEQUENCE_PLAIN_MAX) return corrupt(&directory, "a short sequence is in pages");
+    size_t entries = loom_page_count((size_t)count) * LOOM_PAGED_ENTRY_BYTES;
+    if (entries > left(&directory) || count > left(&directory) - entries)
+        return corrupt(&directory, "a sequence claims more items than there are bytes");
+    loom_value *items = loom_arena_array(in->arena, (size_t)count, sizeof *items);
+    if (!items) return no_memory(in);
+    reader pages = directory;
+    pages.at += entries;
+    LOOM_TRY(read_pages(&directory, &pages, items, (size_t)count, depth));
+    *value = tuple ? loom_tuple(items, (size_t)count) : loom_sequence(items, (size_t)count);
+    return LOOM_OK;
+}
+
+static loom_status read_dataset(reader *in, const char *body, size_t length, unsigned depth, loom_value *value) {
+    reader inner = *in;
+    inner.at = (const uint8_t *)body;
+    inner.end = inner.at + length;
+    loom_value *metadata = loom_arena_alloc(in->arena, sizeof *metadata);
+    if (!metadata) return no_memory(in);
+    loom_value items;
+    LOOM_TRY(read_value(&inner, depth + 1, metadata));
+    if (metadata->type != LOOM_RECORD) return corrupt(&inner, "the metadata of a dataset is no record");
+    LOOM_TRY(read_value(&inner, depth + 1, &items));
+    if (items.type != LOOM_SEQUENCE || items.tuple) return corrupt(&inner, "the items of a dataset are no sequence");
+    for (size_t i = 0; i < items.sequence.count; i++)
+        if (loom_dataset_item_check(&items.sequence.items[i]) != LOOM_OK)
+            return corrupt(&inner, "an item of a dataset is neither a reference nor a description");
+    if (inner.at != inner.end) return corrupt(&inner, "a dataset is longer than its items");
+    *value = loom_dataset(metadata, items.sequence.items, items.sequence.count);
+    return LOOM_OK;
+}
+
 static bool is_fixed_extension(size_t length) {
     return length == 1 || length == 2 || length == 4 || length == 8 || length == 16;
 }
@@ -223,6 +290,10 @@ static loom_status read_extension(reader *in, size_t length, unsigned depth, loo
         return read_reference(in, body, length, value);
     case LOOM_EXT_TUPLE:
         return read_tuple(in, body, length, depth, value);
+    case LOOM_EXT_DATASET:
+        return read_dataset(in, body, length, depth, value);
+    case LOOM_EXT_PAGED:
+        return read_paged(in, body, length, depth, value);
     default:
         return corrupt(in, "it has an unknown extension type");
     }

@@ -57,20 +57,17 @@ static loom_status encode_bytes(msgpack_packer *packer, const char *bytes, size_
     return write_bytes(packer, bytes, length);
 }
 
-static loom_status encode_items(msgpack_packer *packer, const loom_value *value, unsigned depth) {
-    if (value->sequence.count > UINT32_MAX) return LOOM_TOO_LARGE;
-    LOOM_TRY(packed(packer, msgpack_pack_array(packer, value->sequence.count)));
-    for (size_t i = 0; i < value->sequence.count; i++)
-        LOOM_TRY(encode_value(packer, &value->sequence.items[i], depth + 1));
+static loom_status encode_array(msgpack_packer *packer, const loom_value *items, size_t count, unsigned depth) {
+    LOOM_TRY(packed(packer, msgpack_pack_array(packer, count)));
+    for (size_t i = 0; i < count; i++)
+        LOOM_TRY(encode_value(packer, &items[i], depth + 1));
     return LOOM_OK;
 }
 
-/* An extension's header holds the length of what follows, known only afterwards: the items are written, then moved up
- * to make room. */
-static loom_status encode_tuple(msgpack_packer *packer, const loom_value *value, unsigned depth) {
+/* An extension's header holds the length of what follows, known only afterwards: the body was written from `start` on
+ * and is moved up to make room. */
+static loom_status wrap_extension(msgpack_packer *packer, size_t start, int8_t type) {
     loom_buffer *buffer = sink_of(packer)->buffer;
-    size_t start = buffer->length;
-    LOOM_TRY(encode_items(packer, value, depth));
     size_t length = buffer->length - start;
     if (length > UINT32_MAX) return LOOM_TOO_LARGE;
 
@@ -78,12 +75,62 @@ static loom_status encode_tuple(msgpack_packer *packer, const loom_value *value,
     loom_buffer header_buffer = {.bytes = header, .capacity = sizeof header};
     sink header_sink = {.buffer = &header_buffer, .fixed = true};
     msgpack_packer header_packer = {.data = &header_sink, .callback = sink_write};
-    LOOM_TRY(packed(&header_packer, msgpack_pack_ext(&header_packer, length, LOOM_EXT_TUPLE)));
+    LOOM_TRY(packed(&header_packer, msgpack_pack_ext(&header_packer, length, type)));
 
     LOOM_TRY(write_bytes(packer, header, header_buffer.length)); /* makes room at the end */
     memmove(buffer->bytes + start + header_buffer.length, buffer->bytes + start, length);
     memcpy(buffer->bytes + start, header, header_buffer.length);
     return LOOM_OK;
+}
+
+static loom_status write_zeros(msgpack_packer *packer, size_t length) {
+    static const uint8_t zeros[256];
+    for (; length > sizeof zeros; length -= sizeof zeros)
+        LOOM_TRY(write_bytes(packer, zeros, sizeof zeros));
+    return write_bytes(packer, zeros, length);
+}
+
+static void set_number(uint8_t *at, size_t number) {
+    for (unsigned i = 0; i < 4; i++)
+        at[i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
+/* The directory is written as zeros and filled in as the pages come. */
+static loom_status encode_pages(msgpack_packer *packer, const loom_value *items, size_t count, bool tuple,
+                                unsigned depth) {
+    loom_buffer *buffer = sink_of(packer)->buffer;
+    size_t start = buffer->length, pages = loom_page_count(count);
+    size_t directory = start + LOOM_PAGED_HEAD_BYTES, first = directory + pages * LOOM_PAGED_ENTRY_BYTES;
+    LOOM_TRY(write_zeros(packer, first - start));
+    buffer->bytes[start] = tuple;
+    set_number(buffer->bytes + start + 1, count);
+    for (size_t page = 0; page < pages; page++) {
+        if (buffer->length - first > UINT32_MAX) return LOOM_TOO_LARGE;
+        set_number(buffer->bytes + directory + page * LOOM_PAGED_ENTRY_BYTES, buffer->length - first);
+        LOOM_TRY(encode_array(packer, items + page * LOOM_SEQUENCE_PAGE_ITEMS, loom_page_items(count, page), depth));
+    }
+    return wrap_extension(packer, start, LOOM_EXT_PAGED);
+}
+
+static loom_status encode_sequence(msgpack_packer *packer, const loom_value *items, size_t count, bool tuple,
+                                   unsigned depth) {
+    if (count > UINT32_MAX) return LOOM_TOO_LARGE;
+    if (count > LOOM_SEQUENCE_PLAIN_MAX) return encode_pages(packer, items, count, tuple, depth);
+    if (!tuple) return encode_array(packer, items, count, depth);
+    size_t start = sink_of(packer)->buffer->length;
+    LOOM_TRY(encode_array(packer, items, count, depth));
+    return wrap_extension(packer, start, LOOM_EXT_TUPLE);
+}
+
+static loom_status encode_dataset(msgpack_packer *packer, const loom_value *value, unsigned depth) {
+    if (value->dataset.metadata == NULL || value->dataset.metadata->type != LOOM_RECORD) return LOOM_BAD_ARGUMENT;
+    for (size_t i = 0; i < value->dataset.count; i++)
+        LOOM_TRY(loom_dataset_item_check(&value->dataset.items[i]));
+    if (depth + 1 > LOOM_VALUE_DEPTH_MAX) return LOOM_TOO_LARGE;
+    size_t start = sink_of(packer)->buffer->length;
+    LOOM_TRY(encode_value(packer, value->dataset.metadata, depth + 1));
+    LOOM_TRY(encode_sequence(packer, value->dataset.items, value->dataset.count, false, depth + 1));
+    return wrap_extension(packer, start, LOOM_EXT_DATASET);
 }
 
 static loom_status encode_record(msgpack_packer *packer, const loom_value *value, unsigned depth) {
@@ -129,7 +176,7 @@ static loom_status encode_value(msgpack_packer *packer, const loom_value *value,
     case LOOM_BYTES:
         return encode_bytes(packer, value->text.bytes, value->text.length);
     case LOOM_SEQUENCE:
-        return value->tuple ? encode_tuple(packer, value, depth) : encode_items(packer, value, depth);
+        return encode_sequence(packer, value->sequence.items, value->sequence.count, value->tuple, depth);
     case LOOM_RECORD:
         return encode_record(packer, value, depth);
     case LOOM_IMAGE:
@@ -137,6 +184,7 @@ static loom_status encode_value(msgpack_packer *packer, const loom_value *value,
     case LOOM_REFERENCE:
         return encode_reference(packer, value);
     case LOOM_DATASET:
+        return encode_dataset(packer, value, depth);
     case LOOM_CLOSURE:
         return LOOM_UNSUPPORTED;
     }
