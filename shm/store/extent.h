@@ -64,7 +64,26 @@ loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool
  * hashes of an encoded object are those of the raw bytes). */
 loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reservation, uint64_t *hashes,
                              uint64_t root[2], loom_error *err);
-/* Ends the reservation and gives its space back. */
+/* ---- objects whose size is not known when they are begun, and that more than one process writes in turn (streams)
+ * ----
+ */
+
+/* As reserve without a window, but always at the tail of the file, never in recycled space: so it can be extended. */
+loom_status loom_extent_reserve_tail(loom_extent_writer *writer, uint64_t bytes, loom_reservation *reservation,
+                                     loom_error *err);
+/* Makes an open reservation at the tail `bytes` long (at least as long as now), in place. The errors of reserve; the
+ * reservation is then as it was. LOOM_UNSUPPORTED when it is not at the tail (recycled space) or has a window. */
+loom_status loom_extent_extend(loom_extent_writer *writer, loom_reservation *reservation, uint64_t bytes,
+                               loom_error *err);
+/* A committed row owns the first `bytes` now (whole pages of them): abandon and close leave these alone. */
+void loom_extent_keep(loom_extent_writer *writer, const loom_reservation *reservation, uint64_t bytes);
+/* Takes up an object that a row owns where it ends, so that it can be extended: a writer of its own and an open
+ * reservation of all its bytes, which are kept. LOOM_BUSY when another object lies behind it or its file has a writer;
+ * LOOM_CORRUPT when the file does not reach so far. */
+loom_status loom_extent_resume(loom_extents *extents, const loom_placement *placement, loom_extent_writer **writer,
+                               loom_reservation *reservation, loom_error *err);
+
+/* Ends the reservation and gives its space back (but not what is kept). */
 void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservation);
 
 size_t loom_extent_block_count(uint64_t bytes);

@@ -33,7 +33,8 @@ typedef struct loom_extents_options {
     int lock_fd;      /* control, borrowed; -1 in memory */
     const int *memory_fds;
     uint32_t memory_count;
-    uint32_t memory_own; /* the one memfd that this process may append to */
+    uint32_t memory_own;   /* the one memfd that this process may append to ... */
+    uint32_t memory_spare; /* ... and with number 0, the opener's, the last so many, for streams at the same time */
     bool writable;
     uint8_t uuid[16];
     uint64_t extent_bytes, step_bytes;

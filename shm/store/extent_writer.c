@@ -22,6 +22,7 @@ struct loom_extent_writer {
     uint64_t tail;      /* the next object begins here; a multiple of LOOM_PAGE_BYTES */
     uint64_t allocated; /* the file has space up to here; >= tail */
     uint64_t taken;     /* bytes of the open reservation, whole pages; 0 = none */
+    uint64_t kept;      /* of these, from the beginning, those that a row owns already; <= taken */
     void *map;          /* its window, with what lies before it on a larger page */
     size_t map_bytes;
 };
@@ -78,15 +79,22 @@ static bool is_full(const loom_extent_writer *writer) {
     return !in_memory(writer->extents) && writer->tail >= writer->extents->options.extent_bytes;
 }
 
+static loom_status take_memory(loom_extent_writer *writer, loom_error *err) {
+    const loom_extents_options *options = &writer->extents->options;
+    uint32_t number = options->memory_own, spare = number == 0 ? options->memory_spare : 0;
+    loom_status status = loom_extents_lock(writer->extents, number, err);
+    for (; status == LOOM_BUSY && spare > 0; spare--)
+        status = loom_extents_lock(writer->extents, number = options->memory_count - spare, err);
+    LOOM_TRY(status);
+    status = open_locked(writer, number, err);
+    if (status != LOOM_OK) loom_extents_unlock(writer->extents, number);
+    return status;
+}
+
 /* Takes the first file from `number` on that is free and not full. */
 static loom_status take_file(loom_extent_writer *writer, uint32_t number, loom_error *err) {
     const loom_extents_options *options = &writer->extents->options;
-    if (in_memory(writer->extents)) {
-        LOOM_TRY(loom_extents_lock(writer->extents, options->memory_own, err));
-        loom_status status = open_locked(writer, options->memory_own, err);
-        if (status != LOOM_OK) loom_extents_unlock(writer->extents, options->memory_own);
-        return status;
-    }
+    if (in_memory(writer->extents)) return take_memory(writer, err);
     for (; number < UINT32_MAX; number++) {
         loom_status status = loom_extents_lock(writer->extents, number, NULL);
         if (status == LOOM_BUSY) continue;
@@ -189,26 +197,115 @@ static loom_status roll_over(loom_extent_writer *writer, loom_error *err) {
     return take_file(writer, writer->number, err);
 }
 
-loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool window, loom_reservation *reservation,
-                                loom_error *err) {
-    *reservation = (loom_reservation){.fd = -1};
-    LOOM_TRY(check_process(writer->extents, err));
+static uint64_t whole_pages(uint64_t bytes) {
+    return (bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
+}
+
+static loom_status check_size(uint64_t bytes, loom_error *err) {
     if (bytes == 0) return loom_fail(err, LOOM_BAD_ARGUMENT, "a reservation of no bytes");
-    if (writer->taken > 0) return loom_fail(err, LOOM_BUSY, "this writer has a reservation; seal or abandon it first");
     if (bytes > LOOM_BULK_BYTES_MAX)
         return loom_fail(err, LOOM_TOO_LARGE, "an object of %llu bytes; the store holds at most %llu in one",
                          (unsigned long long)bytes, (unsigned long long)LOOM_BULK_BYTES_MAX);
+    return LOOM_OK;
+}
+
+/* Allocates, then raises the reserved tail: see the top of this file. */
+static loom_status take_up_to(loom_extent_writer *writer, uint64_t end, loom_error *err) {
+    LOOM_TRY(allocate_up_to(writer, end, err));
+    return loom_extents_set_reserved(writer->extents, writer->number, writer->fd, end, err);
+}
+
+loom_status loom_extent_reserve_tail(loom_extent_writer *writer, uint64_t bytes, loom_reservation *reservation,
+                                     loom_error *err) {
+    *reservation = (loom_reservation){.fd = -1};
+    LOOM_TRY(check_process(writer->extents, err));
+    LOOM_TRY(check_size(bytes, err));
+    if (writer->taken > 0) return loom_fail(err, LOOM_BUSY, "this writer has a reservation; seal or abandon it first");
     LOOM_TRY(roll_over(writer, err));
-    uint64_t taken = (bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
-    LOOM_TRY(allocate_up_to(writer, writer->tail + taken, err));
-    LOOM_TRY(loom_extents_set_reserved(writer->extents, writer->number, writer->fd, writer->tail + taken, err));
-    writer->taken = taken;
+    LOOM_TRY(take_up_to(writer, writer->tail + whole_pages(bytes), err));
+    writer->taken = whole_pages(bytes);
+    writer->kept = 0;
     reservation->placement = (loom_placement){.extent = writer->number, .offset = writer->tail, .bytes = bytes};
     reservation->fd = writer->fd;
+    return LOOM_OK;
+}
+
+loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool window, loom_reservation *reservation,
+                                loom_error *err) {
+    LOOM_TRY(loom_extent_reserve_tail(writer, bytes, reservation, err));
     if (!window) return LOOM_OK;
     loom_status status = map_reserved(writer, bytes, PROT_READ | PROT_WRITE, &reservation->window, err);
     if (status != LOOM_OK) loom_extent_abandon(writer, reservation);
     return status;
+}
+
+static bool is_at_tail(const loom_extent_writer *writer, const loom_reservation *reservation) {
+    return writer->taken > 0 && reservation->placement.extent == writer->number &&
+           reservation->placement.offset == writer->tail;
+}
+
+loom_status loom_extent_extend(loom_extent_writer *writer, loom_reservation *reservation, uint64_t bytes,
+                               loom_error *err) {
+    LOOM_TRY(check_process(writer->extents, err));
+    LOOM_TRY(check_size(bytes, err));
+    if (!is_at_tail(writer, reservation) || reservation->window != NULL)
+        return loom_fail(err, LOOM_UNSUPPORTED, "only a reservation at the tail of its file, without a window, grows");
+    if (bytes < reservation->placement.bytes)
+        return loom_fail(err, LOOM_BAD_ARGUMENT, "a reservation is not extended by making it shorter");
+    uint64_t taken = whole_pages(bytes);
+    if (taken > writer->taken) LOOM_TRY(take_up_to(writer, writer->tail + taken, err));
+    writer->taken = taken;
+    reservation->placement.bytes = bytes;
+    return LOOM_OK;
+}
+
+void loom_extent_keep(loom_extent_writer *writer, const loom_reservation *reservation, uint64_t bytes) {
+    if (is_at_tail(writer, reservation) && whole_pages(bytes) <= writer->taken) writer->kept = whole_pages(bytes);
+}
+
+static loom_status resume_locked(loom_extent_writer *writer, const loom_placement *placement, loom_error *err) {
+    LOOM_TRY(open_locked(writer, placement->extent, err));
+    uint64_t end = placement->offset + whole_pages(placement->bytes);
+    if (writer->tail > end)
+        return loom_fail(err, LOOM_BUSY, "another object lies behind the one at offset %llu of extent file %08x",
+                         (unsigned long long)placement->offset, placement->extent);
+    if (writer->tail < end || writer->allocated < end)
+        return loom_fail(err, LOOM_CORRUPT, "extent file %08x ends before the object at offset %llu does",
+                         placement->extent, (unsigned long long)placement->offset);
+    writer->tail = placement->offset;
+    writer->taken = writer->kept = end - placement->offset;
+    return LOOM_OK;
+}
+
+loom_status loom_extent_resume(loom_extents *extents, const loom_placement *placement, loom_extent_writer **writer,
+                               loom_reservation *reservation, loom_error *err) {
+    *writer = NULL;
+    *reservation = (loom_reservation){.fd = -1};
+    LOOM_TRY(check_process(extents, err));
+    LOOM_TRY(check_size(placement->bytes, err));
+    if (placement->offset < LOOM_EXTENT_FIRST_OFFSET || placement->offset % LOOM_PAGE_BYTES != 0 ||
+        placement->offset > INT64_MAX - LOOM_BULK_BYTES_MAX - LOOM_PAGE_BYTES)
+        return loom_fail(err, LOOM_CORRUPT, "an object at offset %llu of an extent file cannot be",
+                         (unsigned long long)placement->offset);
+    LOOM_TRY(loom_extents_lock(extents, placement->extent, err));
+    loom_extent_writer *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        loom_extents_unlock(extents, placement->extent);
+        return loom_fail(err, LOOM_NO_MEMORY, "out of memory while opening an extent file");
+    }
+    made->extents = extents;
+    made->fd = -1;
+    loom_status status = resume_locked(made, placement, err);
+    if (status != LOOM_OK) {
+        if (made->fd >= 0) close(made->fd);
+        loom_extents_unlock(extents, placement->extent);
+        free(made);
+        return status;
+    }
+    reservation->placement = *placement;
+    reservation->fd = made->fd;
+    *writer = made;
+    return LOOM_OK;
 }
 
 /* The object came out shorter than was reserved: the next one begins behind its last page. Only without a window: then
@@ -240,7 +337,7 @@ loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reser
     unmap_window(writer);
     reservation->window = NULL;
     writer->tail += writer->taken;
-    writer->taken = 0;
+    writer->taken = writer->kept = 0;
     return LOOM_OK;
 }
 
@@ -249,13 +346,14 @@ void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservati
     if (reservation != NULL) reservation->window = NULL;
     unmap_window(writer);
     if (writer->taken == 0) return;
-    bool clean = loom_file_punch(writer->fd, writer->tail, writer->taken) == 0;
+    uint64_t begin = writer->tail + writer->kept, bytes = writer->taken - writer->kept;
+    bool clean = bytes == 0 || loom_file_punch(writer->fd, begin, bytes) == 0;
     if (clean) {
         /* Allocated again by the next reservation. The reserved tail may stay high: it only bounds. */
-        (void)loom_extents_set_reserved(writer->extents, writer->number, writer->fd, writer->tail, NULL);
-        writer->allocated = writer->tail;
+        (void)loom_extents_set_reserved(writer->extents, writer->number, writer->fd, begin, NULL);
+        writer->allocated = writer->tail = begin;
     } else {
         writer->tail += writer->taken;
     }
-    writer->taken = 0;
+    writer->taken = writer->kept = 0;
 }

@@ -15,6 +15,7 @@
 #include "shm/store/extent_file.h"
 
 #define WRITERS_MAX 1024u
+#define SPARE_WRITERS 7u /* streams of the opening process at the same time, beside its own extent writer */
 
 loom_status loom_memory_exhausted(loom_error *err) {
     return loom_fail(err, LOOM_NO_MEMORY, "out of memory in the store :memory:");
@@ -250,6 +251,7 @@ static loom_status open_extents(memory_store *store, uint32_t own, loom_error *e
                                     .memory_fds = store->fds,
                                     .memory_count = store->fd_count,
                                     .memory_own = own,
+                                    .memory_spare = SPARE_WRITERS,
                                     .writable = true,
                                     .extent_bytes = UINT64_MAX,
                                     .step_bytes = 0};
@@ -263,7 +265,7 @@ loom_status loom_store_open_memory(const loom_store_options *options, loom_store
     if (writers > WRITERS_MAX)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "memory_writers is %u; at most %u", writers, WRITERS_MAX);
     memory_store *made;
-    LOOM_TRY(make_store(writers + 1, &made, err)); /* file 0 is the opening process's own */
+    LOOM_TRY(make_store(writers + 1 + SPARE_WRITERS, &made, err)); /* file 0 is the opening process's own */
     loom_status status = LOOM_OK;
     for (uint32_t i = 0; i < made->fd_count && status == LOOM_OK; i++) {
         int failed = loom_memory_file("voxloom-extent", &made->fds[i]);
@@ -302,11 +304,11 @@ static loom_status take_descriptors(memory_store *store, const char *token, loom
 }
 
 loom_status loom_store_attach_memory(const char *token, uint32_t writer_index, loom_store **store, loom_error *err) {
-    uint32_t count = count_numbers(token);
-    if (count > WRITERS_MAX + 1 || writer_index >= count - 1)
+    uint32_t count = count_numbers(token), writers = count > SPARE_WRITERS ? count - 1 - SPARE_WRITERS : 0;
+    if (count > WRITERS_MAX + 1 + SPARE_WRITERS || writer_index >= writers)
         return loom_fail(err, LOOM_BAD_ARGUMENT,
                          "writer %u of a store in memory that was made for %u; raise memory_writers", writer_index,
-                         count - 1);
+                         writers);
     memory_store *made;
     LOOM_TRY(make_store(count, &made, err));
     loom_status status = take_descriptors(made, token, err);
