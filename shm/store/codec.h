@@ -26,5 +26,7 @@ typedef struct loom_compressor {
 /* Once, before a store is opened; the table is kept. A store that needs it and finds none says LOOM_UNSUPPORTED. */
 void loom_compressor_register(const loom_compressor *zstd);
 const loom_compressor *loom_compressor_registered(void); /* NULL: none */
+/* The same for who cannot go on without: LOOM_UNSUPPORTED. */
+loom_status loom_compressor_needed(const loom_compressor **compressor, loom_error *err);
 
 #endif

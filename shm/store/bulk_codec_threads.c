@@ -1,0 +1,47 @@
+/* bulk_codec_threads.c - see bulk_codec_threads.h. Threads are started for one call and end with it: a library in a
+ * host process keeps none of its own, and a start costs 20 us where a block costs milliseconds. */
+#include "shm/store/bulk_codec_threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "shm/store/bulk_codec.h"
+
+typedef struct shared_work {
+    void (*work)(void *context);
+    void *context;
+} shared_work;
+
+static void *thread_main(void *context) {
+    const shared_work *shared = context;
+    shared->work(shared->context);
+    return NULL;
+}
+
+void loom_bulk_on_threads(unsigned threads, void (*work)(void *context), void *context) {
+    pthread_t others[LOOM_BULK_THREADS_MAX - 1];
+    unsigned started = 0;
+    shared_work shared = {work, context};
+    if (threads > LOOM_BULK_THREADS_MAX) threads = LOOM_BULK_THREADS_MAX;
+    if (threads > 1) {
+        /* A new thread has its maker's mask: signals stay with the threads of the program. */
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        while (started < threads - 1 && pthread_create(&others[started], NULL, thread_main, &shared) == 0)
+            started++;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    work(context);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(others[i], NULL);
+}
+
+unsigned loom_bulk_threads(uint64_t bytes) {
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t worth = bytes / (4 * LOOM_BLOCK_BYTES); /* four blocks a thread pay for its start */
+    if (worth > 4) worth = 4;
+    if (online > 0 && worth > (uint64_t)online) worth = (uint64_t)online;
+    return worth < 1 ? 1 : (unsigned)worth;
+}
