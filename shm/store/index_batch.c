@@ -98,35 +98,40 @@ loom_status loom_index_begin(loom_index *index, loom_durability durability, loom
 
 /* ---- the stored row of a key ---- */
 
-static bool copy_to_scratch(loom_index_batch *batch, const MDB_val *value) {
+/* The plain row in the batch's own aligned memory. LOOM_CORRUPT: a damaged row, which counts as absent. */
+static loom_status copy_to_scratch(loom_index_batch *batch, uint64_t row, const MDB_val *value, size_t *length,
+                                   loom_error *err) {
     if (value->mv_size > batch->scratch_capacity) {
         uint8_t *grown = realloc(batch->scratch, value->mv_size);
-        if (grown == NULL) return false;
+        if (grown == NULL) return loom_batch_no_memory(batch, err);
         batch->scratch = grown;
         batch->scratch_capacity = value->mv_size;
     }
-    memcpy(batch->scratch, value->mv_data, value->mv_size);
-    return true;
+    memcpy(batch->scratch, value->mv_data, *length = value->mv_size);
+    return loom_index_open_row(batch->index, row, batch->scratch, length, NULL);
 }
 
 /* The sound row of `rkey`, as this transaction sees it; *row = 0 when there is none. */
 static loom_status find_stored(loom_index_batch *batch, const loom_id *rkey, uint64_t *row, loom_result *stored,
                                loom_row_kind *kind, loom_error *err) {
     loom_index *index = batch->index;
+    loom_id name = loom_index_name(index, rkey);
     loom_candidates candidates;
     loom_candidates_begin(&candidates, &batch->tails[LOOM_BY_RKEY], &index->tails[LOOM_BY_RKEY],
                           batch->by[LOOM_BY_RKEY]);
     int code = MDB_SUCCESS;
-    while ((*row = loom_candidates_next(&candidates, rkey, &code)) != 0) {
-        size_t number = (size_t)*row;
+    while ((*row = loom_candidates_next(&candidates, &name, &code)) != 0) {
+        size_t number = (size_t)*row, length = 0;
         MDB_val key = {sizeof number, &number}, value;
         loom_row_header header;
         code = mdb_get(batch->txn, index->rows, &key, &value);
         if (code == MDB_NOTFOUND) continue;
         if (code != MDB_SUCCESS) break;
-        if (!loom_row_peek(value.mv_data, value.mv_size, &header) || !loom_id_equal(&header.rkey, rkey)) continue;
-        if (!copy_to_scratch(batch, &value)) return loom_batch_no_memory(batch, err);
-        if (loom_row_decode(batch->scratch, value.mv_size, *row, stored, kind, NULL) == LOOM_OK) return LOOM_OK;
+        if (!loom_row_peek(value.mv_data, value.mv_size, &header) || !loom_id_equal(&header.rkey, &name)) continue;
+        loom_status status = copy_to_scratch(batch, *row, &value, &length, err);
+        if (status == LOOM_NO_MEMORY) return status;
+        if (status == LOOM_OK && loom_row_decode(batch->scratch, length, *row, stored, kind, NULL) == LOOM_OK)
+            return LOOM_OK;
     }
     return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot look up", err);
 }
@@ -140,7 +145,7 @@ static loom_status find_stored_locked(loom_index_batch *batch, const loom_id *rk
     return status;
 }
 
-/* ---- put and delete ---- */
+/* ---- rows that come and go ---- */
 
 static bool same_range(const loom_placement *a, const loom_placement *b) {
     return a->extent == b->extent && a->offset == b->offset;
@@ -155,89 +160,156 @@ static void count_result(loom_index_state *state, const loom_result *result, int
     state->bulk_bytes += one * result->bulk.bytes;
 }
 
+static loom_status write_row(loom_index_batch *batch, const loom_result *result, loom_row_kind kind, uint64_t row,
+                             unsigned flags, loom_error *err) {
+    size_t number = (size_t)row;
+    MDB_val key = {sizeof number, &number}, value = {loom_index_row_bytes(batch->index, result, kind), NULL};
+    int code = mdb_cursor_put(batch->rows, &key, &value, flags | MDB_RESERVE);
+    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
+    batch->changed = true;
+    loom_status status = loom_index_write_row(batch->index, result, kind, row, value.mv_data, err);
+    if (status != LOOM_OK) batch->failed = status == LOOM_NO_MEMORY ? ENOMEM : EIO; /* half a row must not commit */
+    return status;
+}
+
 static loom_status append_row(loom_index_batch *batch, const loom_result *result, loom_error *err) {
     uint64_t row = batch->state.next_row;
-    size_t number = (size_t)row;
-    MDB_val key = {sizeof number, &number}, value = {loom_row_bytes(result), NULL};
-    int code = mdb_cursor_put(batch->rows, &key, &value, MDB_APPEND | MDB_RESERVE);
-    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
-    loom_row_encode(result, row, value.mv_data);
-    if (!loom_tail_add(&batch->tails[LOOM_BY_RKEY], result->rkey.bytes, row)) return loom_batch_no_memory(batch, err);
-    if (loom_row_has_vid_entry(&result->rkey, &result->vid, result->type) &&
-        !loom_tail_add(&batch->tails[LOOM_BY_VID], result->vid.bytes, row))
-        return loom_batch_no_memory(batch, err);
+    LOOM_TRY(write_row(batch, result, LOOM_ROW_LIVE, row, MDB_APPEND, err));
+    loom_id name = loom_index_name(batch->index, &result->rkey);
+    if (!loom_tail_add(&batch->tails[LOOM_BY_RKEY], name.bytes, row)) return loom_batch_no_memory(batch, err);
+    if (loom_row_has_vid_entry(&result->rkey, &result->vid, result->type)) {
+        name = loom_index_name(batch->index, &result->vid);
+        if (!loom_tail_add(&batch->tails[LOOM_BY_VID], name.bytes, row)) return loom_batch_no_memory(batch, err);
+    }
     batch->state.next_row++;
-    batch->changed = true;
     count_result(&batch->state, result, 1);
-    return loom_index_own_range(batch, &result->bulk, err);
+    loom_placement range = loom_result_range(result);
+    return loom_index_own_range(batch, &range, err);
 }
 
 static loom_status delete_entry(loom_index_batch *batch, MDB_dbi table, const loom_id *id, uint64_t row,
                                 loom_error *err) {
     uint8_t bytes[LOOM_KEY_BYTES];
-    loom_index_key(id, row, bytes);
+    loom_id name = loom_index_name(batch->index, id);
+    loom_index_key(&name, row, bytes);
     MDB_val key = {sizeof bytes, bytes};
     int code = mdb_del(batch->txn, table, &key, NULL);
     return code == MDB_SUCCESS || code == MDB_NOTFOUND ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }
 
-/* A tombstone makes room for the row that replaces it. What the tails say about it is skipped from now on. */
-static loom_status remove_tombstone(loom_index_batch *batch, const loom_result *tombstone, loom_error *err) {
-    size_t number = (size_t)tombstone->row;
+/* A live row's value is given up: what refers to it goes, its bytes have no owner. */
+static loom_status retire_value(loom_index_batch *batch, const loom_result *stored, loom_error *err) {
+    count_result(&batch->state, stored, -1);
+    if (stored->row > batch->state.indexed_upto) batch->state.tail_gone++;
+    if (loom_row_has_vid_entry(&stored->rkey, &stored->vid, stored->type))
+        LOOM_TRY(delete_entry(batch, batch->index->vids, &stored->vid, stored->row, err));
+    loom_placement range = loom_result_range(stored);
+    return loom_index_disown_range(batch, &range, true, err);
+}
+
+/* The row goes for good: another of the same key is there. What the tails say about it is skipped from now on. */
+static loom_status remove_row(loom_index_batch *batch, const loom_result *stored, loom_error *err) {
+    size_t number = (size_t)stored->row;
     MDB_val key = {sizeof number, &number};
     int code = mdb_del(batch->txn, batch->index->rows, &key, NULL);
     if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
-    return delete_entry(batch, batch->index->keys, &tombstone->rkey, tombstone->row, err);
+    if (stored->row > batch->state.indexed_upto) batch->state.tail_gone++;
+    return delete_entry(batch, batch->index->keys, &stored->rkey, stored->row, err);
 }
 
-static loom_status put_again(loom_index_batch *batch, const loom_result *stored, const loom_result *result,
-                             loom_error *err) {
-    if (result->bulk.bytes > 0 && !same_range(&stored->bulk, &result->bulk))
-        LOOM_TRY(loom_index_disown_range(batch, &result->bulk, false, err));
-    if (loom_row_same_value(stored, result)) return LOOM_OK;
-    return loom_store_irreproducible(&result->rkey, err);
-}
+/* ---- put, delete, replace ---- */
 
-static loom_status check_usable(loom_index_batch *batch, loom_error *err) {
+loom_status loom_batch_check_usable(loom_index_batch *batch, loom_error *err) {
     if (batch->failed == 0) return LOOM_OK;
     return loom_index_fail(batch->index, batch->failed, "an earlier write of this batch failed", err);
 }
 
+/* Bytes that came with a result which is not stored: nobody owns them. */
+static loom_status give_up(loom_index_batch *batch, const loom_result *result, const loom_result *stored,
+                           loom_error *err) {
+    if (result->bulk.bytes == 0 || (stored != NULL && same_range(&stored->bulk, &result->bulk))) return LOOM_OK;
+    loom_placement range = loom_result_range(result);
+    return loom_index_disown_range(batch, &range, false, err);
+}
+
+static loom_status put_again(loom_index_batch *batch, const loom_result *stored, const loom_result *result,
+                             loom_error *err) {
+    LOOM_TRY(give_up(batch, result, stored, err));
+    if (loom_row_same_value(stored, result)) return LOOM_OK;
+    return loom_store_irreproducible(&result->rkey, err);
+}
+
 loom_status loom_index_put(loom_index_batch *batch, const loom_result *result, loom_error *err) {
-    LOOM_TRY(check_usable(batch, err));
+    LOOM_TRY(loom_batch_check_usable(batch, err));
     uint64_t row;
     loom_result stored;
     loom_row_kind kind = LOOM_ROW_LIVE;
     LOOM_TRY(find_stored_locked(batch, &result->rkey, &row, &stored, &kind, err));
-    if (row != 0 && kind == LOOM_ROW_LIVE) return put_again(batch, &stored, result, err);
+    bool live = row != 0 && kind == LOOM_ROW_LIVE;
+    if (live && !loom_result_expired(&stored)) return put_again(batch, &stored, result, err);
     LOOM_TRY(append_row(batch, result, err));
-    return row != 0 ? remove_tombstone(batch, &stored, err) : LOOM_OK;
+    if (live) LOOM_TRY(retire_value(batch, &stored, err));
+    return row != 0 ? remove_row(batch, &stored, err) : LOOM_OK;
 }
 
 loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom_error *err) {
-    LOOM_TRY(check_usable(batch, err));
+    LOOM_TRY(loom_batch_check_usable(batch, err));
     uint64_t row;
     loom_result stored;
     loom_row_kind kind = LOOM_ROW_LIVE;
     LOOM_TRY(find_stored_locked(batch, rkey, &row, &stored, &kind, err));
     if (row == 0 || kind != LOOM_ROW_LIVE) return LOOM_NOT_FOUND;
-    size_t number = (size_t)row;
-    MDB_val key = {sizeof number, &number}, value = {loom_row_encode_tombstone(&stored, row, NULL), NULL};
-    int code = mdb_put(batch->txn, batch->index->rows, &key, &value, MDB_RESERVE);
-    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
-    loom_row_encode_tombstone(&stored, row, value.mv_data);
-    batch->changed = true;
-    count_result(&batch->state, &stored, -1);
-    if (loom_row_has_vid_entry(&stored.rkey, &stored.vid, stored.type))
-        LOOM_TRY(delete_entry(batch, batch->index->vids, &stored.vid, row, err));
-    return loom_index_disown_range(batch, &stored.bulk, true, err);
+    LOOM_TRY(write_row(batch, &stored, LOOM_ROW_TOMBSTONE, row, 0, err));
+    return retire_value(batch, &stored, err);
 }
+
+/* The live row of a key that has not expired. */
+static loom_status find_current(loom_index_batch *batch, const loom_id *rkey, loom_result *stored, loom_error *err) {
+    LOOM_TRY(loom_batch_check_usable(batch, err));
+    uint64_t row;
+    loom_row_kind kind = LOOM_ROW_LIVE;
+    LOOM_TRY(find_stored_locked(batch, rkey, &row, stored, &kind, err));
+    return row != 0 && kind == LOOM_ROW_LIVE && !loom_result_expired(stored) ? LOOM_OK : LOOM_NOT_FOUND;
+}
+
+loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, loom_error *err) {
+    loom_result stored;
+    loom_status status = find_current(batch, &result->rkey, &stored, err);
+    if (status == LOOM_NOT_FOUND) LOOM_TRY(give_up(batch, result, NULL, err));
+    if (status != LOOM_OK) return status;
+    bool same = loom_row_same_value(&stored, result) && stored.bulk.bytes == result->bulk.bytes &&
+                stored.root[0] == result->root[0] && stored.root[1] == result->root[1];
+    if (!same || same_range(&stored.bulk, &result->bulk)) return put_again(batch, &stored, result, err);
+    loom_result row = loom_row_moved(&stored, result);
+    LOOM_TRY(append_row(batch, &row, err));
+    LOOM_TRY(retire_value(batch, &stored, err));
+    return remove_row(batch, &stored, err);
+}
+
+loom_status loom_index_set_expiry(loom_index_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err) {
+    loom_result stored;
+    LOOM_TRY(find_current(batch, rkey, &stored, err));
+    stored.expires_ns = expires_ns;
+    return write_row(batch, &stored, LOOM_ROW_LIVE, stored.row, 0, err);
+}
+
+/* ---- small tables ---- */
 
 loom_status loom_index_put_raw(loom_index_batch *batch, MDB_dbi table, const void *key_bytes, size_t key_length,
                                const void *bytes, size_t length, loom_error *err) {
-    LOOM_TRY(check_usable(batch, err));
+    LOOM_TRY(loom_batch_check_usable(batch, err));
     MDB_val key = {key_length, (void *)(uintptr_t)key_bytes}, value = {length, (void *)(uintptr_t)bytes};
     int code = mdb_put(batch->txn, table, &key, &value, 0);
+    batch->changed = true;
+    return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
+}
+
+loom_status loom_index_delete_raw(loom_index_batch *batch, MDB_dbi table, const void *key_bytes, size_t key_length,
+                                  loom_error *err) {
+    LOOM_TRY(loom_batch_check_usable(batch, err));
+    MDB_val key = {key_length, (void *)(uintptr_t)key_bytes};
+    int code = mdb_del(batch->txn, table, &key, NULL);
+    if (code == MDB_NOTFOUND) return LOOM_NOT_FOUND;
     batch->changed = true;
     return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }
@@ -272,7 +344,7 @@ static void learn_committed(loom_index_batch *batch, size_t snapshot) {
 }
 
 static loom_status write_all(loom_index_batch *batch, loom_extents *extents, loom_error *err) {
-    LOOM_TRY(check_usable(batch, err));
+    LOOM_TRY(loom_batch_check_usable(batch, err));
     if (!batch->changed) return LOOM_OK;
     if (loom_index_tail_is_long(&batch->state)) LOOM_TRY(loom_index_move_tail(batch, err));
     LOOM_TRY(loom_index_write_extents(batch, err));

@@ -35,6 +35,13 @@ struct loom_index_batch {
 loom_status loom_batch_fail(loom_index_batch *batch, int code, const char *doing, loom_error *err);
 loom_status loom_batch_no_memory(loom_index_batch *batch, loom_error *err);
 
+/* Whether an owner pins the result of `rkey`: it is never evicted. */
+loom_status loom_index_is_pinned(loom_index_batch *batch, const loom_id *rkey, bool *pinned, loom_error *err);
+/* As loom_index_put_raw: LOOM_NOT_FOUND when there is no such key. */
+loom_status loom_index_delete_raw(loom_index_batch *batch, MDB_dbi table, const void *key, size_t key_bytes,
+                                  loom_error *err);
+loom_status loom_batch_check_usable(loom_index_batch *batch, loom_error *err);
+
 /* ---- index_flush.c ---- */
 bool loom_index_tail_is_long(const loom_index_state *state);
 /* Moves the tail, with the rows of this batch, into keys and vids. */

@@ -30,6 +30,40 @@ static int insert_sorted(MDB_cursor *cursor, const loom_tail_entry *entries, siz
     return MDB_SUCCESS;
 }
 
+/* Hints to rows that went before they were indexed would stay for ever: one pass over the rows of the tail finds them.
+ * Rarely needed; bit i is row indexed_upto + 1 + i. */
+static loom_status find_live(loom_index_batch *batch, loom_find_by by, uint8_t **bits, loom_error *err) {
+    uint64_t first = batch->state.indexed_upto + 1;
+    size_t row = (size_t)first;
+    MDB_val key = {sizeof row, &row}, value;
+    loom_row_header header;
+    *bits = calloc((size_t)(batch->state.next_row - first) / 8 + 1, 1);
+    if (*bits == NULL) return loom_batch_no_memory(batch, err);
+    int code = mdb_cursor_get(batch->rows, &key, &value, MDB_SET_RANGE);
+    for (; code == MDB_SUCCESS; code = mdb_cursor_get(batch->rows, &key, &value, MDB_NEXT)) {
+        memcpy(&row, key.mv_data, sizeof row);
+        if (row >= batch->state.next_row || !loom_row_peek(value.mv_data, value.mv_size, &header)) continue;
+        if (by == LOOM_BY_RKEY || header.kind == LOOM_ROW_LIVE)
+            (*bits)[(row - first) / 8] |= (uint8_t)(1u << (row - first) % 8);
+    }
+    return code == MDB_NOTFOUND ? LOOM_OK : loom_batch_fail(batch, code, "cannot read", err);
+}
+
+static loom_status leave_out_gone(loom_index_batch *batch, loom_find_by by, loom_tail_entry *entries, size_t *count,
+                                  loom_error *err) {
+    if (batch->state.tail_gone == 0) return LOOM_OK;
+    uint8_t *live = NULL;
+    loom_status status = find_live(batch, by, &live, err);
+    size_t kept = 0;
+    for (size_t i = 0; i < *count && status == LOOM_OK; i++) {
+        uint64_t bit = entries[i].row - batch->state.indexed_upto - 1;
+        if (entries[i].row < batch->state.next_row && (live[bit / 8] >> bit % 8 & 1)) entries[kept++] = entries[i];
+    }
+    free(live);
+    *count = kept;
+    return status;
+}
+
 static loom_status flush_one(loom_index_batch *batch, loom_find_by by, loom_error *err) {
     const loom_tail *old = &batch->index->tails[by], *new = &batch->tails[by];
     size_t count = old->count + new->count;
@@ -38,6 +72,11 @@ static loom_status flush_one(loom_index_batch *batch, loom_find_by by, loom_erro
     if (entries == NULL) return loom_batch_no_memory(batch, err);
     count = gather(old, batch->state.indexed_upto, entries);
     count += gather(new, batch->state.indexed_upto, entries + count);
+    loom_status status = leave_out_gone(batch, by, entries, &count, err);
+    if (status != LOOM_OK) {
+        free(entries);
+        return status;
+    }
     qsort(entries, count, sizeof *entries, compare_entries);
     int code = insert_sorted(batch->by[by], entries, count);
     free(entries);
@@ -49,7 +88,10 @@ loom_status loom_index_move_tail(loom_index_batch *batch, loom_error *err) {
     loom_status status = flush_one(batch, LOOM_BY_RKEY, err);
     if (status == LOOM_OK) status = flush_one(batch, LOOM_BY_VID, err);
     pthread_mutex_unlock(&batch->index->lock);
-    if (status == LOOM_OK) batch->state.indexed_upto = batch->state.next_row - 1;
+    if (status == LOOM_OK) {
+        batch->state.indexed_upto = batch->state.next_row - 1;
+        batch->state.tail_gone = 0;
+    }
     batch->changed = true;
     return status;
 }

@@ -8,6 +8,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 
+#include "shm/store/cipher.h"
 #include "shm/store/index_tail.h"
 #include "shm/store/row.h"
 #include "shm/store/storage.h"
@@ -23,9 +24,14 @@ typedef struct loom_index_state {
     uint64_t live_rows, images, blobs;
     uint64_t payload_bytes, bulk_bytes;
     uint64_t next_deleted;
-    uint64_t reserved[2];
+    uint64_t runs; /* the number of the last run; 0 = none yet */
+    uint64_t pins;
+    uint64_t hits, misses; /* of finished processes that may write, and of this one up to its last commit */
+    uint64_t evicted_rows, evicted_bytes;
+    uint64_t tail_gone; /* rows above indexed_upto that were removed or became tombstones: hints to leave out */
+    uint64_t reserved;
 } loom_index_state;
-_Static_assert(sizeof(loom_index_state) == 80, "the state is a disk format: see shm/SCHEMA.md");
+_Static_assert(sizeof(loom_index_state) == 128, "the state is a disk format: see shm/SCHEMA.md");
 
 /* extents, value. */
 typedef struct loom_extent_record {
@@ -34,6 +40,13 @@ typedef struct loom_extent_record {
     uint64_t reserved;
 } loom_extent_record;
 _Static_assert(sizeof(loom_extent_record) == 32, "the extent record is a disk format: see shm/SCHEMA.md");
+
+/* pins, goals and runs, value; then the text: owner, label or program (shm/SCHEMA.md, "Index"). */
+typedef struct loom_note_record {
+    uint64_t created_ns;
+    loom_id rkey; /* zero for a run */
+} loom_note_record;
+_Static_assert(sizeof(loom_note_record) == 40, "the note record is a disk format: see shm/SCHEMA.md");
 
 /* files, value. */
 typedef struct loom_file_record {
@@ -47,9 +60,10 @@ typedef enum loom_find_by { LOOM_BY_RKEY, LOOM_BY_VID } loom_find_by;
 
 typedef struct loom_index {
     MDB_env *env;
-    MDB_dbi rows, keys, vids, extents, deleted, files, meta;
+    MDB_dbi rows, keys, vids, extents, deleted, free, files, meta, pins, goals, runs, fields;
     bool read_only;
-    char *path; /* of the store, for messages */
+    const loom_cipher *cipher; /* of an encrypted store, else NULL; index_row.c has its only uses in the index */
+    char *path;                /* of the store, for messages */
     pthread_mutex_t lock;
     MDB_txn *reader;        /* pooled: reset while not in use */
     MDB_cursor *cursors[2]; /* of the reader, on keys and vids */
@@ -66,8 +80,9 @@ typedef struct loom_index_options {
     const char *path;   /* of the store */
     uint64_t map_bytes; /* 0 = automatic */
     bool read_only;
-    bool no_lock; /* the folder may not be written: see "quiet" in SCHEMA.md */
-    bool alone;   /* no other process is attached */
+    bool no_lock;              /* the folder may not be written: see "quiet" in SCHEMA.md */
+    bool alone;                /* no other process is attached */
+    const loom_cipher *cipher; /* NULL = plain; must outlive the index */
     uint8_t uuid[16];
 } loom_index_options;
 
@@ -92,6 +107,21 @@ loom_status loom_index_state_of(loom_index *index, loom_index_state *state, loom
 /* Flushes everything to the disk. */
 loom_status loom_index_sync(loom_index *index, loom_error *err);
 uint64_t loom_index_bytes(const loom_index *index);
+/* Whether row number `row` is live in a snapshot taken now. */
+loom_status loom_index_row_is_live(loom_index *index, uint64_t row, bool *live, loom_error *err);
+/* A read transaction of its own, for several tables at one moment; end it soon: while it lasts no page of the index is
+ * reused. LMDB's code. */
+int loom_index_begin_scan(loom_index *index, MDB_txn **txn);
+void loom_index_end_scan(loom_index *index, MDB_txn *txn);
+/* Every entry of a table in order of its keys, in a transaction of its own, until `visit` returns false. */
+typedef bool (*loom_entry_visit)(const MDB_val *key, const MDB_val *value, void *context);
+loom_status loom_index_each_entry(loom_index *index, MDB_dbi table, loom_entry_visit visit, void *context,
+                                  loom_error *err);
+
+/* ---- pins, goals, runs (index_pins.c); arguments were checked ---- */
+
+loom_status loom_index_each_pin(loom_index *index, loom_pin_visit visit, void *context, loom_error *err);
+loom_status loom_index_each_goal(loom_index *index, loom_goal_visit visit, void *context, loom_error *err);
 
 /* ---- writing (index_batch.c) ---- */
 
@@ -100,6 +130,13 @@ typedef struct loom_index_batch loom_index_batch;
 loom_status loom_index_begin(loom_index *index, loom_durability durability, loom_index_batch **batch, loom_error *err);
 loom_status loom_index_put(loom_index_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom_error *err);
+loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, loom_error *err);
+loom_status loom_index_set_expiry(loom_index_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err);
+loom_status loom_index_pin(loom_index_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
+loom_status loom_index_unpin(loom_index_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
+loom_status loom_index_begin_run(loom_index_batch *batch, const char *program, uint64_t *run, loom_error *err);
+loom_status loom_index_put_goal(loom_index_batch *batch, uint64_t run, const char *label, const loom_id *rkey,
+                                loom_error *err);
 loom_status loom_index_put_raw(loom_index_batch *batch, MDB_dbi table, const void *key, size_t key_bytes,
                                const void *value, size_t length, loom_error *err);
 /* Frees the batch in any case. Bulk files named by the batch are synced first when durability is strict. */
@@ -111,7 +148,26 @@ loom_status loom_index_flush_tail(loom_index *index, loom_error *err);
 typedef loom_status (*loom_punch)(void *context, const loom_placement *placement, loom_error *err);
 loom_status loom_index_reclaim(loom_index *index, loom_punch punch, void *context, loom_error *err);
 
-/* ---- shared by the two files ---- */
+/* ---- what an encrypted store does otherwise (index_row.c): names of ids, bytes of rows, values of small tables ----
+ */
+
+/* The name under which an id stands in rows' headers, keys, vids, pins, control. */
+loom_id loom_index_name(const loom_index *index, const loom_id *id);
+/* The row as it stands in the table: its size, and its bytes (any alignment). */
+size_t loom_index_row_bytes(const loom_index *index, const loom_result *result, loom_row_kind kind);
+loom_status loom_index_write_row(const loom_index *index, const loom_result *result, loom_row_kind kind, uint64_t row,
+                                 uint8_t *out, loom_error *err);
+/* Makes a copy of what stands in the table the plain row, in place (never longer). LOOM_CORRUPT. */
+loom_status loom_index_open_row(const loom_index *index, uint64_t row, uint8_t *bytes, size_t *length, loom_error *err);
+/* The key of a small table (pins, goals): the name of `id` if given, then `text`, then `number` big-endian if not 0.
+ * Returns its length. */
+#define LOOM_SMALL_KEY_MAX 256u
+size_t loom_index_small_key(const loom_index *index, const loom_id *id, const char *text, uint64_t number,
+                            uint8_t key[LOOM_SMALL_KEY_MAX]);
+
+/* ---- shared by the index's files ---- */
+
+void loom_index_drop_reader(loom_index *index);
 
 /* The store's error for an LMDB code: cause and remedy. */
 loom_status loom_index_fail(const loom_index *index, int code, const char *doing, loom_error *err);

@@ -68,6 +68,17 @@ loom_status loom_row_decode(const uint8_t *bytes, size_t length, uint64_t row, l
  * short. */
 bool loom_row_peek(const void *bytes, size_t length, loom_row_header *header);
 
+/* The range that the result's bulk bytes occupy, whatever their codec; bytes = 0 when it has none. */
+static inline loom_placement loom_result_range(const loom_result *result) {
+    loom_placement range = result->bulk;
+    if (range.bytes != 0 && result->stored_bytes != 0) range.bytes = result->stored_bytes;
+    return range;
+}
+/* The stored row with its bytes in another place or codec, as `result` has them. */
+loom_result loom_row_moved(const loom_result *stored, const loom_result *result);
+/* Whether its time has come: it counts as absent, and gc deletes it. */
+bool loom_result_expired(const loom_result *result);
+
 /* Whether a second computation of the same key gave the same value. */
 bool loom_row_same_value(const loom_result *stored, const loom_result *computed);
 /* Whether a row has an entry in the table `vids`. */

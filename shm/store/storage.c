@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shm/fork.h"
+#include "shm/store/codec.h"
 #include "shm/store/store.h"
 
 /* ---- opening ---- */
@@ -14,6 +15,14 @@ static loom_status check_options(const loom_store_options *options, loom_error *
         return loom_fail(err, LOOM_BAD_ARGUMENT, "a store needs a path; set store.path");
     if ((unsigned)options->durability > LOOM_DURABLE_NONE)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "unknown durability %u", (unsigned)options->durability);
+    if ((unsigned)options->eviction > LOOM_EVICT_LRU || (unsigned)options->compression > LOOM_COMPRESS_ALWAYS)
+        return loom_fail(err, LOOM_BAD_ARGUMENT, "unknown eviction %u or compression %u", (unsigned)options->eviction,
+                         (unsigned)options->compression);
+    if (options->compression_level < 0 || options->compression_level > LOOM_COMPRESSION_LEVEL_MAX)
+        return loom_fail(err, LOOM_BAD_ARGUMENT, "the compression level is %d; 1 to %d are allowed",
+                         options->compression_level, LOOM_COMPRESSION_LEVEL_MAX);
+    if (options->budget_bytes > INT64_MAX || options->ballast_bytes > INT64_MAX || options->reuse_bytes > INT64_MAX)
+        return loom_fail(err, LOOM_BAD_ARGUMENT, "the store's budget, ballast or reuse is too large");
     if (options->step_bytes > LOOM_BULK_BYTES_MAX || options->extent_bytes > INT64_MAX / 4)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "store.extent_step or store.extent_size is too large");
     return LOOM_OK;
@@ -57,7 +66,7 @@ const char *loom_store_path(const loom_store *store) {
     return store->path;
 }
 
-static loom_status check_process(const loom_store *store, loom_error *err) {
+loom_status loom_store_check_process(const loom_store *store, loom_error *err) {
     if (store->generation == loom_fork_generation()) return LOOM_OK;
     return loom_fail(err, LOOM_UNSUPPORTED, "the store %s was opened before fork; open it again in the child",
                      store->path);
@@ -75,26 +84,48 @@ loom_status loom_store_irreproducible(const loom_id *rkey, loom_error *err) {
 
 /* ---- look-ups ---- */
 
+static loom_status note_use(loom_store *store, loom_status status, const loom_result *result) {
+    if (store->ops->used != NULL && (status == LOOM_OK || status == LOOM_NOT_FOUND))
+        store->ops->used(store, status == LOOM_OK ? result : NULL);
+    return status;
+}
+
+/* A live result whose time has not come. */
+static loom_status find_current(loom_store *store, loom_find_by by, const loom_id *id, loom_arena *arena,
+                                loom_result *result, loom_error *err) {
+    loom_row_kind kind = LOOM_ROW_LIVE;
+    LOOM_TRY(store->ops->find(store, by, id, arena, result, &kind, err));
+    return kind == LOOM_ROW_LIVE && !loom_result_expired(result) ? LOOM_OK : LOOM_NOT_FOUND;
+}
+
+static loom_status find_by_key(loom_store *store, const loom_id *rkey, loom_arena *arena, loom_result *result,
+                               loom_error *err) {
+    return find_current(store, LOOM_BY_RKEY, rkey, arena, result, err);
+}
+
+/* Large results are named by their rkey; nested sequences by their content. */
+static loom_status find_by_value(loom_store *store, const loom_id *vid, loom_arena *arena, loom_result *result,
+                                 loom_error *err) {
+    loom_status status = find_by_key(store, vid, arena, result, err);
+    if (status == LOOM_OK && loom_id_equal(&result->vid, vid)) return LOOM_OK;
+    if (status != LOOM_OK && status != LOOM_NOT_FOUND) return status;
+    return find_current(store, LOOM_BY_VID, vid, arena, result, err);
+}
+
 loom_status loom_store_find(loom_store *store, const loom_id *rkey, loom_arena *arena, loom_result *result,
                             loom_error *err) {
-    LOOM_TRY(check_process(store, err));
-    loom_row_kind kind = LOOM_ROW_LIVE;
-    LOOM_TRY(store->ops->find(store, LOOM_BY_RKEY, rkey, arena, result, &kind, err));
-    return kind == LOOM_ROW_LIVE ? LOOM_OK : LOOM_NOT_FOUND;
+    LOOM_TRY(loom_store_check_process(store, err));
+    return note_use(store, find_by_key(store, rkey, arena, result, err), result);
 }
 
 loom_status loom_store_find_value(loom_store *store, const loom_id *vid, loom_arena *arena, loom_result *result,
                                   loom_error *err) {
-    /* Large results are named by their rkey; nested sequences by their content. */
-    loom_status status = loom_store_find(store, vid, arena, result, err);
-    if (status == LOOM_OK && loom_id_equal(&result->vid, vid)) return LOOM_OK;
-    if (status != LOOM_OK && status != LOOM_NOT_FOUND) return status;
-    loom_row_kind kind = LOOM_ROW_LIVE;
-    return store->ops->find(store, LOOM_BY_VID, vid, arena, result, &kind, err);
+    LOOM_TRY(loom_store_check_process(store, err));
+    return note_use(store, find_by_value(store, vid, arena, result, err), result);
 }
 
 loom_status loom_store_trace(loom_store *store, const loom_id *rkey, loom_id *vid, loom_type *type, loom_error *err) {
-    LOOM_TRY(check_process(store, err));
+    LOOM_TRY(loom_store_check_process(store, err));
     loom_arena *arena = loom_arena_new();
     if (arena == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while looking up a result");
     loom_result result;
@@ -136,6 +167,7 @@ static bool match_prefix(uint64_t row, const void *bytes, size_t length, void *c
     prefix_search *search = context;
     loom_row_header header;
     if (!loom_row_peek(bytes, length, &header) || header.kind != LOOM_ROW_LIVE) return true;
+    if (loom_result_expired(&(loom_result){.expires_ns = header.expires_ns})) return true;
     const loom_id *id = matching_id(&header, search);
     if (id == NULL) return true;
     if (search->row != 0 && !loom_id_equal(id, &search->id)) {
@@ -165,7 +197,7 @@ static loom_status parse_prefix(const char *hex, prefix_search *search, loom_err
 
 loom_status loom_store_find_prefix(loom_store *store, const char *hex, loom_arena *arena, loom_result *result,
                                    loom_error *err) {
-    LOOM_TRY(check_process(store, err));
+    LOOM_TRY(loom_store_check_process(store, err));
     prefix_search search = {.row = 0};
     LOOM_TRY(parse_prefix(hex, &search, err));
     LOOM_TRY(store->ops->scan(store, match_prefix, &search, err));
@@ -206,69 +238,32 @@ static bool visit_row(uint64_t row, const void *bytes, size_t length, void *cont
         if (rows->status == LOOM_OK) rows->status = status;
         return true;
     }
-    return kind != LOOM_ROW_LIVE || rows->visit(&result, rows->context);
+    return kind != LOOM_ROW_LIVE || loom_result_expired(&result) || rows->visit(&result, rows->context);
 }
 
 loom_status loom_store_each(loom_store *store, loom_store_visit visit, void *context, loom_error *err) {
-    LOOM_TRY(check_process(store, err));
+    LOOM_TRY(loom_store_check_process(store, err));
     visit_rows rows = {.visit = visit, .context = context, .err = err};
     loom_status status = store->ops->scan(store, visit_row, &rows, err);
     free(rows.copy);
     return status != LOOM_OK ? status : rows.status;
 }
 
-/* ---- values ---- */
-
-loom_status loom_store_verify(loom_store *store, const loom_result *result, loom_error *err) {
-    LOOM_TRY(check_process(store, err));
-    if (result->bulk.bytes == 0) return LOOM_OK;
-    if (result->block_hashes == NULL) return loom_fail(err, LOOM_BAD_ARGUMENT, "a result without block hashes");
-    loom_view view;
-    LOOM_TRY(loom_extent_view(store->extents, &result->bulk, true, &view, err));
-    loom_status status = loom_extent_verify(&view, &result->bulk, result->block_hashes, result->root, err);
-    loom_extent_release(&view);
-    return status;
+loom_status loom_store_each_pin(loom_store *store, loom_pin_visit visit, void *context, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(store, err));
+    return store->ops->each_pin(store, visit, context, err);
 }
 
-static loom_status attach_voxels(const loom_result *result, const loom_view *view, loom_value *value, loom_error *err) {
-    LOOM_TRY(loom_image_header_check(value->image.header, err));
-    if (loom_image_bytes(value->image.header) != result->bulk.bytes)
-        return loom_fail(err, LOOM_CORRUPT, "a stored image has %llu bytes of voxels and its header asks for %llu",
-                         (unsigned long long)result->bulk.bytes,
-                         (unsigned long long)loom_image_bytes(value->image.header));
-    value->image.voxels = view->bytes;
-    return LOOM_OK;
-}
-
-static loom_status decode_result(const loom_result *result, const loom_view *view, loom_arena *arena, loom_value *value,
-                                 loom_error *err) {
-    const uint8_t *bytes = result->blob ? view->bytes : result->payload;
-    size_t length = result->blob ? (size_t)view->length : result->payload_bytes;
-    if (bytes == NULL)
-        return loom_fail(err, LOOM_CORRUPT, "a stored result of type %s is empty", loom_type_name(result->type));
-    LOOM_TRY(loom_value_decode(bytes, length, arena, value, err));
-    if (value->type != result->type)
-        return loom_fail(err, LOOM_CORRUPT, "a stored result of type %s holds a %s", loom_type_name(result->type),
-                         loom_type_name(value->type));
-    return value->type == LOOM_IMAGE ? attach_voxels(result, view, value, err) : LOOM_OK;
-}
-
-loom_status loom_store_value(loom_store *store, const loom_result *result, loom_arena *arena, loom_value *value,
-                             loom_view *view, loom_error *err) {
-    *view = (loom_view){0};
-    LOOM_TRY(check_process(store, err));
-    if (result->blob || result->type == LOOM_IMAGE)
-        LOOM_TRY(loom_extent_view(store->extents, &result->bulk, true, view, err));
-    loom_status status = decode_result(result, view, arena, value, err);
-    if (status != LOOM_OK) loom_extent_release(view);
-    return status;
+loom_status loom_store_each_goal(loom_store *store, loom_goal_visit visit, void *context, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(store, err));
+    return store->ops->each_goal(store, visit, context, err);
 }
 
 /* ---- batches ---- */
 
 loom_status loom_store_begin(loom_store *store, loom_batch **batch, loom_error *err) {
     *batch = NULL;
-    LOOM_TRY(check_process(store, err));
+    LOOM_TRY(loom_store_check_process(store, err));
     if (!store->writable)
         return loom_fail(err, LOOM_DENIED,
                          "the store %s is open for reading only; results are written by the process that "
@@ -278,19 +273,65 @@ loom_status loom_store_begin(loom_store *store, loom_batch **batch, loom_error *
 }
 
 loom_status loom_batch_put(loom_batch *batch, const loom_result *result, loom_error *err) {
-    LOOM_TRY(check_process(batch->store, err));
+    LOOM_TRY(loom_store_check_process(batch->store, err));
     LOOM_TRY(loom_row_check_result(result, err));
     return batch->store->ops->put(batch, result, err);
 }
 
 loom_status loom_batch_delete(loom_batch *batch, const loom_id *rkey, loom_error *err) {
-    LOOM_TRY(check_process(batch->store, err));
+    LOOM_TRY(loom_store_check_process(batch->store, err));
     return batch->store->ops->erase(batch, rkey, err);
+}
+
+loom_status loom_batch_replace(loom_batch *batch, const loom_result *result, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    LOOM_TRY(loom_row_check_result(result, err));
+    if (result->bulk.bytes == 0)
+        return loom_fail(err, LOOM_BAD_ARGUMENT, "a result without bulk bytes cannot lie elsewhere");
+    return batch->store->ops->replace(batch, result, err);
+}
+
+loom_status loom_batch_set_expiry(loom_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    return batch->store->ops->set_expiry(batch, rkey, expires_ns, err);
+}
+
+static loom_status check_text(const char *what, const char *text, size_t longest, loom_error *err) {
+    size_t length = text == NULL ? 0 : strlen(text);
+    if (length >= 1 && length <= longest) return LOOM_OK;
+    return loom_fail(err, LOOM_BAD_ARGUMENT, "%s has %zu bytes; 1 to %zu are allowed", what, length, longest);
+}
+
+loom_status loom_batch_pin(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    LOOM_TRY(check_text("the owner of a pin", owner, LOOM_OWNER_MAX, err));
+    return batch->store->ops->pin(batch, rkey, owner, err);
+}
+
+loom_status loom_batch_unpin(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    LOOM_TRY(check_text("the owner of a pin", owner, LOOM_OWNER_MAX, err));
+    return batch->store->ops->unpin(batch, rkey, owner, err);
+}
+
+loom_status loom_batch_begin_run(loom_batch *batch, const char *program, uint64_t *run, loom_error *err) {
+    *run = 0;
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    LOOM_TRY(check_text("the name of a program", program, LOOM_PROGRAM_MAX, err));
+    return batch->store->ops->begin_run(batch, program, run, err);
+}
+
+loom_status loom_batch_put_goal(loom_batch *batch, uint64_t run, const char *label, const loom_id *rkey,
+                                loom_error *err) {
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    LOOM_TRY(check_text("the label of a goal", label, LOOM_LABEL_MAX, err));
+    if (run == 0) return loom_fail(err, LOOM_BAD_ARGUMENT, "a goal needs the number of its run");
+    return batch->store->ops->put_goal(batch, run, label, rkey, err);
 }
 
 loom_status loom_batch_put_file(loom_batch *batch, const loom_file_stamp *stamp, const loom_id *content,
                                 loom_error *err) {
-    LOOM_TRY(check_process(batch->store, err));
+    LOOM_TRY(loom_store_check_process(batch->store, err));
     return batch->store->ops->put_file(batch, stamp, content, err);
 }
 
@@ -302,7 +343,7 @@ static loom_status check_meta_key(const char *key, loom_error *err) {
 }
 
 loom_status loom_batch_put_meta(loom_batch *batch, const char *key, const void *bytes, size_t length, loom_error *err) {
-    LOOM_TRY(check_process(batch->store, err));
+    LOOM_TRY(loom_store_check_process(batch->store, err));
     LOOM_TRY(check_meta_key(key, err));
     if (length > LOOM_ROW_BYTES_MAX)
         return loom_fail(err, LOOM_TOO_LARGE, "meta values hold at most %u bytes", LOOM_ROW_BYTES_MAX);
@@ -310,7 +351,8 @@ loom_status loom_batch_put_meta(loom_batch *batch, const char *key, const void *
 }
 
 loom_status loom_batch_commit(loom_batch *batch, loom_error *err) {
-    if (batch->store->generation != loom_fork_generation()) return check_process(batch->store, err); /* the parent's */
+    if (batch->store->generation != loom_fork_generation())
+        return loom_store_check_process(batch->store, err); /* the parent's */
     return batch->store->ops->commit(batch, err);
 }
 
@@ -320,19 +362,19 @@ void loom_batch_abort(loom_batch *batch) {
 }
 
 loom_status loom_store_get_file(loom_store *store, const loom_file_stamp *stamp, loom_id *content, loom_error *err) {
-    LOOM_TRY(check_process(store, err));
+    LOOM_TRY(loom_store_check_process(store, err));
     return store->ops->get_file(store, stamp, content, err);
 }
 
 loom_status loom_store_get_meta(loom_store *store, const char *key, loom_arena *arena, const void **bytes,
                                 size_t *length, loom_error *err) {
-    LOOM_TRY(check_process(store, err));
+    LOOM_TRY(loom_store_check_process(store, err));
     LOOM_TRY(check_meta_key(key, err));
     return store->ops->get_meta(store, key, arena, bytes, length, err);
 }
 
 loom_status loom_store_stat(loom_store *store, loom_store_stats *stats, loom_error *err) {
     *stats = (loom_store_stats){.format = LOOM_STORE_FORMAT};
-    LOOM_TRY(check_process(store, err));
+    LOOM_TRY(loom_store_check_process(store, err));
     return store->ops->stat(store, stats, err);
 }

@@ -15,7 +15,20 @@ typedef struct loom_store_ops {
     /* A row of any kind by rkey, a live one by vid; in the arena. LOOM_NOT_FOUND leaves err alone. */
     loom_status (*find)(loom_store *store, loom_find_by by, const loom_id *id, loom_arena *arena, loom_result *result,
                         loom_row_kind *kind, loom_error *err);
+    /* Every row, live or not, expired or not, as plain row bytes (row.h), in order of row number. */
     loom_status (*scan)(loom_store *store, loom_row_visit visit, void *context, loom_error *err);
+    /* A look-up found `result`, or nothing (NULL): for marks and counts. May be NULL. */
+    void (*used)(loom_store *store, const loom_result *result);
+    /* Pins a range against reuse; > 0. NULL, with the next two: nothing is ever reclaimed while the store is open. */
+    uint32_t (*hold)(loom_store *store, const loom_placement *range);
+    void (*unhold)(loom_store *store, uint32_t pin);
+    /* Whether a row is live in what is committed now (a snapshot taken after the call). */
+    loom_status (*row_is_live)(loom_store *store, uint64_t row, bool *live, loom_error *err);
+    /* NULL: nobody else could compute for this store. */
+    loom_status (*claim)(loom_store *store, const loom_id *rkey, loom_error *err);
+    void (*unclaim)(loom_store *store, const loom_id *rkey);
+    loom_status (*each_pin)(loom_store *store, loom_pin_visit visit, void *context, loom_error *err);
+    loom_status (*each_goal)(loom_store *store, loom_goal_visit visit, void *context, loom_error *err);
     loom_status (*get_file)(loom_store *store, const loom_file_stamp *stamp, loom_id *content, loom_error *err);
     loom_status (*get_meta)(loom_store *store, const char *key, loom_arena *arena, const void **bytes, size_t *length,
                             loom_error *err);
@@ -24,6 +37,12 @@ typedef struct loom_store_ops {
     loom_status (*begin)(loom_store *store, loom_batch **batch, loom_error *err);
     loom_status (*put)(loom_batch *batch, const loom_result *result, loom_error *err);
     loom_status (*erase)(loom_batch *batch, const loom_id *rkey, loom_error *err);
+    loom_status (*replace)(loom_batch *batch, const loom_result *result, loom_error *err);
+    loom_status (*set_expiry)(loom_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err);
+    loom_status (*pin)(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
+    loom_status (*unpin)(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
+    loom_status (*begin_run)(loom_batch *batch, const char *program, uint64_t *run, loom_error *err);
+    loom_status (*put_goal)(loom_batch *batch, uint64_t run, const char *label, const loom_id *rkey, loom_error *err);
     loom_status (*put_file)(loom_batch *batch, const loom_file_stamp *stamp, const loom_id *content, loom_error *err);
     loom_status (*put_meta)(loom_batch *batch, const char *key, const void *bytes, size_t length, loom_error *err);
     loom_status (*commit)(loom_batch *batch, loom_error *err);
@@ -50,6 +69,9 @@ struct loom_batch {
 };
 
 #define LOOM_META_KEY_MAX 500u
+#define LOOM_OWNER_MAX 64u
+#define LOOM_LABEL_MAX 200u
+#define LOOM_PROGRAM_MAX 4096u
 
 loom_status loom_store_open_disk(const loom_store_options *options, loom_store **store, loom_error *err);
 loom_status loom_store_open_memory(const loom_store_options *options, loom_store **store, loom_error *err);
@@ -57,6 +79,8 @@ loom_status loom_store_open_memory(const loom_store_options *options, loom_store
 loom_status loom_store_attach_disk(const char *token, loom_store **store, loom_error *err);
 loom_status loom_store_attach_memory(const char *token, uint32_t writer_index, loom_store **store, loom_error *err);
 
+/* LOOM_UNSUPPORTED in a child of the process that opened the store. */
+loom_status loom_store_check_process(const loom_store *store, loom_error *err);
 /* The error of a second, different result under one key. */
 loom_status loom_store_irreproducible(const loom_id *rkey, loom_error *err);
 

@@ -86,6 +86,11 @@ static loom_status memory_scan(loom_store *base, loom_row_visit visit, void *con
     return status;
 }
 
+static void memory_used(loom_store *base, const loom_result *result) {
+    memory_store *store = loom_memory_of(base);
+    atomic_fetch_add_explicit(result != NULL ? &store->hits : &store->misses, 1, memory_order_relaxed);
+}
+
 void loom_memory_inode_key(const loom_file_stamp *stamp, loom_id *key) {
     memset(key, 0, sizeof *key);
     memcpy(key->bytes, &stamp->device, 8);
@@ -141,6 +146,10 @@ static loom_status memory_stat(loom_store *base, loom_store_stats *stats, loom_e
     memory_store *store = loom_memory_of(base);
     pthread_mutex_lock(&store->lock);
     *stats = store->stats;
+    stats->pins = store->pins.count;
+    stats->hits = atomic_load_explicit(&store->hits, memory_order_relaxed);
+    stats->misses = atomic_load_explicit(&store->misses, memory_order_relaxed);
+    stats->processes = 1;
     pthread_mutex_unlock(&store->lock);
     stats->format = LOOM_STORE_FORMAT;
     return loom_extents_usage(base->extents, &stats->extent_files, &stats->extent_allocated_bytes, err);
@@ -175,6 +184,8 @@ static void memory_close(loom_store *base) {
     free(store->rows);
     free(store->files);
     free(store->metas);
+    loom_memory_free_notes(&store->pins);
+    loom_memory_free_notes(&store->goals);
     loom_tail_free(&store->tails[0]);
     loom_tail_free(&store->tails[1]);
     loom_tail_free(&store->files_by_inode);
@@ -206,12 +217,21 @@ static const loom_store_ops memory_ops = {
     .inherit = memory_inherit,
     .find = memory_find,
     .scan = memory_scan,
+    .used = memory_used,
+    .each_pin = loom_memory_each_pin,
+    .each_goal = loom_memory_each_goal,
     .get_file = memory_get_file,
     .get_meta = memory_get_meta,
     .stat = memory_stat,
     .begin = loom_memory_begin,
     .put = loom_memory_put,
     .erase = loom_memory_erase,
+    .replace = loom_memory_replace,
+    .set_expiry = loom_memory_set_expiry,
+    .pin = loom_memory_pin,
+    .unpin = loom_memory_unpin,
+    .begin_run = loom_memory_begin_run,
+    .put_goal = loom_memory_put_goal,
     .put_file = loom_memory_put_file,
     .put_meta = loom_memory_put_meta,
     .commit = loom_memory_commit,

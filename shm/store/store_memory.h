@@ -4,6 +4,7 @@
 #define LOOM_SHM_STORE_MEMORY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "shm/store/store.h"
 
@@ -23,6 +24,19 @@ typedef struct stored_meta {
     size_t length;
 } stored_meta;
 
+/* A pin (owner, run 0) or a goal (label). Kept in order of what the store says of its lists. */
+typedef struct stored_note {
+    loom_id rkey;
+    char *text;
+    uint64_t run;
+    uint64_t created_ns;
+} stored_note;
+
+typedef struct stored_notes {
+    stored_note *items;
+    size_t count, capacity;
+} stored_notes;
+
 typedef struct memory_store {
     loom_store base;
     int *fds;
@@ -36,11 +50,51 @@ typedef struct memory_store {
     loom_tail files_by_inode; /* (device, inode) -> index + 1 */
     stored_meta *metas;
     size_t meta_count, meta_capacity;
+    stored_notes pins, goals;
+    uint64_t runs;
+    _Atomic uint64_t hits, misses;
     loom_store_stats stats;
     pthread_mutex_t writer; /* held by a batch from its first write to its end, as LMDB's writer lock is */
     bool writing;
     pthread_t writing_thread;
 } memory_store;
+
+/* What a batch will do to one row, prepared so that commit cannot fail half-way. */
+typedef struct row_change {
+    uint64_t row;
+    uint8_t *bytes; /* NULL: the row goes */
+    size_t length;
+} row_change;
+
+/* What a batch will do to the pins or goals. */
+typedef struct note_change {
+    stored_note note; /* its text is the batch's until commit */
+    bool goal, gone;
+} note_change;
+
+typedef struct memory_batch {
+    loom_batch base;
+    bool active; /* holds the writer lock */
+    uint64_t first_row, next_row;
+    row_change *changes;
+    size_t change_count, change_capacity;
+    loom_tail touched; /* row number -> index + 1 of its changes */
+    loom_tail keys;    /* rkeys of new rows */
+    loom_tail vids;
+    loom_store_stats delta; /* wraps: added to the store's */
+    stored_file *files;
+    size_t file_count, file_capacity;
+    stored_meta *metas;
+    size_t meta_count, meta_capacity;
+    note_change *notes;
+    size_t note_count, note_capacity;
+    uint64_t runs; /* the last number given out */
+} memory_batch;
+
+/* Makes room for one more item in *(T **)items. */
+bool loom_memory_make_room(void *items, size_t item_bytes, size_t count, size_t *capacity);
+/* Takes the writer lock, once a batch. */
+loom_status loom_memory_activate(memory_batch *batch, loom_error *err);
 
 static inline memory_store *loom_memory_of(loom_store *store) {
     return (memory_store *)store;
@@ -58,11 +112,28 @@ stored_meta *loom_memory_meta(memory_store *store, const char *key);
 loom_status loom_memory_begin(loom_store *store, loom_batch **batch, loom_error *err);
 loom_status loom_memory_put(loom_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_memory_erase(loom_batch *batch, const loom_id *rkey, loom_error *err);
+loom_status loom_memory_replace(loom_batch *batch, const loom_result *result, loom_error *err);
+loom_status loom_memory_set_expiry(loom_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err);
 loom_status loom_memory_put_file(loom_batch *batch, const loom_file_stamp *stamp, const loom_id *content,
                                  loom_error *err);
 loom_status loom_memory_put_meta(loom_batch *batch, const char *key, const void *bytes, size_t length, loom_error *err);
 loom_status loom_memory_commit(loom_batch *batch, loom_error *err);
 void loom_memory_abort(loom_batch *batch);
+
+/* ---- store_memory_notes.c ---- */
+
+loom_status loom_memory_pin(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
+loom_status loom_memory_unpin(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
+loom_status loom_memory_begin_run(loom_batch *batch, const char *program, uint64_t *run, loom_error *err);
+loom_status loom_memory_put_goal(loom_batch *batch, uint64_t run, const char *label, const loom_id *rkey,
+                                 loom_error *err);
+loom_status loom_memory_each_pin(loom_store *store, loom_pin_visit visit, void *context, loom_error *err);
+loom_status loom_memory_each_goal(loom_store *store, loom_goal_visit visit, void *context, loom_error *err);
+/* Under the store's lock: everything that can fail, then the rest. */
+bool loom_memory_prepare_notes(memory_store *store, const memory_batch *batch);
+void loom_memory_apply_notes(memory_store *store, memory_batch *batch);
+void loom_memory_free_notes(stored_notes *notes);
+
 bool loom_memory_reserve_rows(memory_store *store, uint64_t count);
 
 #endif

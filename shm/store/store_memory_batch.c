@@ -5,31 +5,7 @@
 
 #include "shm/store/store_memory.h"
 
-/* What a batch will do to one row, prepared so that commit cannot fail half-way. */
-typedef struct row_change {
-    uint64_t row;
-    uint8_t *bytes; /* NULL: the row goes */
-    size_t length;
-} row_change;
-
-typedef struct memory_batch {
-    loom_batch base;
-    bool active; /* holds the writer lock */
-    uint64_t first_row, next_row;
-    row_change *changes;
-    size_t change_count, change_capacity;
-    loom_tail touched; /* row number -> index + 1 of its changes */
-    loom_tail keys;    /* rkeys of new rows */
-    loom_tail vids;
-    loom_store_stats delta; /* wraps: added to the store's */
-    stored_file *files;
-    size_t file_count, file_capacity;
-    stored_meta *metas;
-    size_t meta_count, meta_capacity;
-} memory_batch;
-
-/* Makes room for one more item. */
-static bool make_room(void *items, size_t item_bytes, size_t count, size_t *capacity) {
+bool loom_memory_make_room(void *items, size_t item_bytes, size_t count, size_t *capacity) {
     if (count < *capacity) return true;
     void **array = items;
     size_t larger = *capacity == 0 ? 16 : 2 * *capacity;
@@ -48,7 +24,7 @@ loom_status loom_memory_begin(loom_store *base, loom_batch **batch, loom_error *
     return LOOM_OK;
 }
 
-static loom_status activate(memory_batch *batch, loom_error *err) {
+loom_status loom_memory_activate(memory_batch *batch, loom_error *err) {
     if (batch->active) return LOOM_OK;
     memory_store *store = loom_memory_of(batch->base.store);
     pthread_mutex_lock(&store->lock);
@@ -60,6 +36,7 @@ static loom_status activate(memory_batch *batch, loom_error *err) {
     store->writing = true;
     store->writing_thread = pthread_self();
     batch->first_row = batch->next_row = store->row_count;
+    batch->runs = store->runs;
     pthread_mutex_unlock(&store->lock);
     batch->active = true;
     return LOOM_OK;
@@ -74,7 +51,7 @@ static void row_id(uint64_t row, loom_id *id) {
 static loom_status change_row(memory_batch *batch, uint64_t row, uint8_t *bytes, size_t length, loom_error *err) {
     loom_id id;
     row_id(row, &id);
-    if (!make_room(&batch->changes, sizeof *batch->changes, batch->change_count, &batch->change_capacity) ||
+    if (!loom_memory_make_room(&batch->changes, sizeof *batch->changes, batch->change_count, &batch->change_capacity) ||
         !loom_tail_add(&batch->touched, id.bytes, batch->change_count + 1)) {
         free(bytes);
         return loom_memory_exhausted(err);
@@ -141,19 +118,53 @@ static loom_status append_row(memory_batch *batch, const loom_result *result, lo
 
 loom_status loom_memory_put(loom_batch *base, const loom_result *result, loom_error *err) {
     memory_batch *batch = (memory_batch *)base;
-    LOOM_TRY(activate(batch, err));
+    LOOM_TRY(loom_memory_activate(batch, err));
     loom_result stored;
     loom_row_kind kind = LOOM_ROW_LIVE;
     bool found = find_stored(batch, &result->rkey, &stored, &kind);
-    if (found && kind == LOOM_ROW_LIVE)
+    bool live = found && kind == LOOM_ROW_LIVE;
+    if (live && !loom_result_expired(&stored))
         return loom_row_same_value(&stored, result) ? LOOM_OK : loom_store_irreproducible(&result->rkey, err);
     LOOM_TRY(append_row(batch, result, err));
+    if (live) count_result(&batch->delta, &stored, UINT64_MAX);
     return found ? change_row(batch, stored.row, NULL, 0, err) : LOOM_OK;
+}
+
+static loom_status find_current(memory_batch *batch, const loom_id *rkey, loom_result *stored, loom_error *err) {
+    LOOM_TRY(loom_memory_activate(batch, err));
+    loom_row_kind kind = LOOM_ROW_LIVE;
+    bool found = find_stored(batch, rkey, stored, &kind);
+    return found && kind == LOOM_ROW_LIVE && !loom_result_expired(stored) ? LOOM_OK : LOOM_NOT_FOUND;
+}
+
+loom_status loom_memory_replace(loom_batch *base, const loom_result *result, loom_error *err) {
+    memory_batch *batch = (memory_batch *)base;
+    loom_result stored;
+    LOOM_TRY(find_current(batch, &result->rkey, &stored, err));
+    if (!loom_row_same_value(&stored, result) || stored.bulk.bytes != result->bulk.bytes ||
+        stored.root[0] != result->root[0] || stored.root[1] != result->root[1])
+        return loom_store_irreproducible(&result->rkey, err);
+    loom_result row = loom_row_moved(&stored, result);
+    LOOM_TRY(append_row(batch, &row, err));
+    count_result(&batch->delta, &stored, UINT64_MAX);
+    return change_row(batch, stored.row, NULL, 0, err);
+}
+
+loom_status loom_memory_set_expiry(loom_batch *base, const loom_id *rkey, uint64_t expires_ns, loom_error *err) {
+    memory_batch *batch = (memory_batch *)base;
+    loom_result stored;
+    LOOM_TRY(find_current(batch, rkey, &stored, err));
+    stored.expires_ns = expires_ns;
+    size_t length = loom_row_bytes(&stored);
+    uint8_t *bytes = malloc(length);
+    if (bytes == NULL) return loom_memory_exhausted(err);
+    loom_row_encode(&stored, stored.row, bytes);
+    return change_row(batch, stored.row, bytes, length, err);
 }
 
 loom_status loom_memory_erase(loom_batch *base, const loom_id *rkey, loom_error *err) {
     memory_batch *batch = (memory_batch *)base;
-    LOOM_TRY(activate(batch, err));
+    LOOM_TRY(loom_memory_activate(batch, err));
     loom_result stored;
     loom_row_kind kind = LOOM_ROW_LIVE;
     if (!find_stored(batch, rkey, &stored, &kind) || kind != LOOM_ROW_LIVE) return LOOM_NOT_FOUND;
@@ -168,8 +179,8 @@ loom_status loom_memory_erase(loom_batch *base, const loom_id *rkey, loom_error 
 loom_status loom_memory_put_file(loom_batch *base, const loom_file_stamp *stamp, const loom_id *content,
                                  loom_error *err) {
     memory_batch *batch = (memory_batch *)base;
-    LOOM_TRY(activate(batch, err));
-    if (!make_room(&batch->files, sizeof *batch->files, batch->file_count, &batch->file_capacity))
+    LOOM_TRY(loom_memory_activate(batch, err));
+    if (!loom_memory_make_room(&batch->files, sizeof *batch->files, batch->file_count, &batch->file_capacity))
         return loom_memory_exhausted(err);
     batch->files[batch->file_count++] = (stored_file){*stamp, *content};
     return LOOM_OK;
@@ -177,10 +188,10 @@ loom_status loom_memory_put_file(loom_batch *base, const loom_file_stamp *stamp,
 
 loom_status loom_memory_put_meta(loom_batch *base, const char *key, const void *bytes, size_t length, loom_error *err) {
     memory_batch *batch = (memory_batch *)base;
-    LOOM_TRY(activate(batch, err));
+    LOOM_TRY(loom_memory_activate(batch, err));
     stored_meta meta = {.key = strdup(key), .bytes = malloc(length > 0 ? length : 1), .length = length};
     if (meta.key == NULL || meta.bytes == NULL ||
-        !make_room(&batch->metas, sizeof *batch->metas, batch->meta_count, &batch->meta_capacity)) {
+        !loom_memory_make_room(&batch->metas, sizeof *batch->metas, batch->meta_count, &batch->meta_capacity)) {
         free(meta.key);
         free(meta.bytes);
         return loom_memory_exhausted(err);
@@ -198,6 +209,9 @@ static void end_batch(memory_batch *batch) {
         free(batch->metas[i].key);
         free(batch->metas[i].bytes);
     }
+    for (size_t i = 0; i < batch->note_count; i++)
+        free(batch->notes[i].note.text);
+    free(batch->notes);
     free(batch->changes);
     free(batch->files);
     free(batch->metas);
@@ -223,11 +237,13 @@ static bool merge(loom_tail *into, const loom_tail *from) {
 /* Everything that can fail. Hints to rows that then do not come are skipped by look-ups. */
 static bool prepare_commit(memory_store *store, const memory_batch *batch) {
     for (size_t i = 0; i < batch->file_count; i++)
-        if (!make_room(&store->files, sizeof *store->files, store->file_count + i, &store->file_capacity)) return false;
+        if (!loom_memory_make_room(&store->files, sizeof *store->files, store->file_count + i, &store->file_capacity))
+            return false;
     for (size_t i = 0; i < batch->meta_count; i++)
-        if (!make_room(&store->metas, sizeof *store->metas, store->meta_count + i, &store->meta_capacity)) return false;
-    return loom_memory_reserve_rows(store, batch->next_row) && merge(&store->tails[LOOM_BY_RKEY], &batch->keys) &&
-           merge(&store->tails[LOOM_BY_VID], &batch->vids);
+        if (!loom_memory_make_room(&store->metas, sizeof *store->metas, store->meta_count + i, &store->meta_capacity))
+            return false;
+    return loom_memory_prepare_notes(store, batch) && loom_memory_reserve_rows(store, batch->next_row) &&
+           merge(&store->tails[LOOM_BY_RKEY], &batch->keys) && merge(&store->tails[LOOM_BY_VID], &batch->vids);
 }
 
 static void apply_rows(memory_store *store, memory_batch *batch) {
@@ -288,6 +304,7 @@ loom_status loom_memory_commit(loom_batch *base, loom_error *err) {
             apply_rows(store, batch);
             apply_files(store, batch);
             apply_metas(store, batch);
+            loom_memory_apply_notes(store, batch);
             apply_stats(&store->stats, &batch->delta);
         } else {
             status = loom_memory_exhausted(err);

@@ -1,0 +1,34 @@
+/* store_disk.h - one store in a folder, as one process has it open: shared by all handles (opening one LMDB path twice
+ * in a process and closing one destroys the other's locks). Opening: store_disk_open.c; operations: store_disk.c. */
+#ifndef LOOM_SHM_STORE_DISK_H
+#define LOOM_SHM_STORE_DISK_H
+
+#include <stdatomic.h>
+
+#include "shm/store/control.h"
+#include "shm/store/extent_file.h"
+#include "shm/store/store.h"
+#include "shm/store/store_folder.h"
+
+typedef struct loom_disk {
+    struct loom_disk *next;
+    unsigned handles;
+    loom_folder folder;
+    int extents_fd;
+    bool read_only;
+    loom_control *control;
+    loom_index *index;
+    loom_extents *extents;
+    loom_cipher *cipher;           /* owned; NULL: plain */
+    _Atomic uint64_t hits, misses; /* not yet in the index: the next commit or the close takes them there */
+    loom_store_options options;    /* of the newest opener, defaults filled in; its pointers are not kept */
+} loom_disk;
+
+/* The open disk of the folder, opened if need be; one handle more. Its errors are those of loom_store_open. */
+loom_status loom_disk_get(const loom_store_options *options, loom_control_role role, loom_disk **disk, loom_error *err);
+/* One handle less; the last one tidies the index, syncs and closes. */
+void loom_disk_release(loom_disk *disk);
+/* NULL for a store in memory. */
+loom_disk *loom_disk_of(loom_store *store);
+
+#endif
