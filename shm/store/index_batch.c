@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/store/field_record.h"
 #include "shm/store/index_batch.h"
 #include "shm/store/store.h"
 
@@ -17,6 +18,7 @@ static void end_batch(loom_index_batch *batch) {
     loom_tail_free(&batch->tails[1]);
     free(batch->extents);
     free(batch->scratch);
+    loom_field_source_free(batch->fields);
     free(batch);
 }
 
@@ -172,7 +174,7 @@ static loom_status write_row(loom_index_batch *batch, const loom_result *result,
     return status;
 }
 
-static loom_status append_row(loom_index_batch *batch, const loom_result *result, loom_error *err) {
+static loom_status append_unowned(loom_index_batch *batch, const loom_result *result, loom_error *err) {
     uint64_t row = batch->state.next_row;
     LOOM_TRY(write_row(batch, result, LOOM_ROW_LIVE, row, MDB_APPEND, err));
     loom_id name = loom_index_name(batch->index, &result->rkey);
@@ -183,6 +185,7 @@ static loom_status append_row(loom_index_batch *batch, const loom_result *result
     }
     batch->state.next_row++;
     count_result(&batch->state, result, 1);
+    LOOM_TRY(loom_index_put_fields(batch, result, row, err));
     loom_placement range = loom_result_range(result);
     return loom_index_own_range(batch, &range, err);
 }
@@ -197,12 +200,19 @@ static loom_status delete_entry(loom_index_batch *batch, MDB_dbi table, const lo
     return code == MDB_SUCCESS || code == MDB_NOTFOUND ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }
 
-/* A live row's value is given up: what refers to it goes, its bytes have no owner. */
-static loom_status retire_value(loom_index_batch *batch, const loom_result *stored, loom_error *err) {
+/* A live row's value is given up: what refers to it goes. Its bytes are the caller's concern. */
+static loom_status retire_names(loom_index_batch *batch, const loom_result *stored, loom_error *err) {
     count_result(&batch->state, stored, -1);
+    LOOM_TRY(loom_index_delete_fields(batch, stored, stored->row, err));
     if (stored->row > batch->state.indexed_upto) batch->state.tail_gone++;
     if (loom_row_has_vid_entry(&stored->rkey, &stored->vid, stored->type))
-        LOOM_TRY(delete_entry(batch, batch->index->vids, &stored->vid, stored->row, err));
+        return delete_entry(batch, batch->index->vids, &stored->vid, stored->row, err);
+    return LOOM_OK;
+}
+
+/* The same, and its bytes have no owner. */
+static loom_status retire_value(loom_index_batch *batch, const loom_result *stored, loom_error *err) {
+    LOOM_TRY(retire_names(batch, stored, err));
     loom_placement range = loom_result_range(stored);
     return loom_index_disown_range(batch, &range, true, err);
 }
@@ -291,6 +301,49 @@ loom_status loom_index_set_expiry(loom_index_batch *batch, const loom_id *rkey, 
     LOOM_TRY(find_current(batch, rkey, &stored, err));
     stored.expires_ns = expires_ns;
     return write_row(batch, &stored, LOOM_ROW_LIVE, stored.row, 0, err);
+}
+
+/* ---- streams: a row whose bytes a longer one takes over ---- */
+
+/* The pages of `longer` behind those of `shorter`, which begins in the same place. */
+static loom_placement growth(const loom_placement *shorter, const loom_placement *longer) {
+    uint64_t pages = (shorter->bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
+    loom_placement grown = *longer;
+    grown.offset += pages;
+    grown.bytes = longer->bytes > pages ? longer->bytes - pages : 0;
+    return grown;
+}
+
+loom_status loom_index_succeed(loom_index_batch *batch, const loom_id *from, const loom_result *result,
+                               loom_error *err) {
+    loom_result old, other;
+    LOOM_TRY(find_current(batch, from, &old, err));
+    bool in_place = result != NULL && result->bulk.bytes > 0 && same_range(&old.bulk, &result->bulk);
+    if (result == NULL || !in_place) {
+        LOOM_TRY(retire_value(batch, &old, err));
+        LOOM_TRY(remove_row(batch, &old, err));
+        return result == NULL ? LOOM_OK : loom_index_put(batch, result, err);
+    }
+    loom_placement before = loom_result_range(&old), after = loom_result_range(result);
+    if (after.bytes < before.bytes)
+        return loom_fail(err, LOOM_BAD_ARGUMENT, "a stream's bytes are taken over by a shorter object");
+    loom_placement grown = growth(&before, &after);
+    LOOM_TRY(retire_names(batch, &old, err));
+    LOOM_TRY(remove_row(batch, &old, err));
+    loom_status found = find_current(batch, &result->rkey, &other, err);
+    if (found != LOOM_OK && found != LOOM_NOT_FOUND) return found;
+    if (found == LOOM_OK) { /* stored by someone else meanwhile: all our bytes are given up */
+        LOOM_TRY(loom_index_disown_range(batch, &before, true, err));
+        LOOM_TRY(loom_index_disown_range(batch, &grown, false, err));
+        return loom_row_same_value(&other, result) ? LOOM_OK : loom_store_irreproducible(&result->rkey, err);
+    }
+    uint64_t gone;
+    loom_row_kind kind;
+    LOOM_TRY(find_stored_locked(batch, &result->rkey, &gone, &other, &kind, err)); /* a tombstone, or expired */
+    LOOM_TRY(append_unowned(batch, result, err));
+    LOOM_TRY(loom_index_own_range(batch, &grown, err));
+    if (gone != 0 && kind == LOOM_ROW_LIVE) LOOM_TRY(retire_value(batch, &other, err));
+    return gone != 0 ? remove_row(batch, &other, err) : LOOM_OK;
 }
 
 /* ---- small tables ---- */

@@ -29,6 +29,7 @@ struct loom_index_batch {
     size_t extent_count, extent_capacity;
     uint8_t *scratch; /* aligned copy of a stored row */
     size_t scratch_capacity;
+    struct loom_field_source *fields; /* made when the first record comes */
 };
 
 /* Notes LMDB's code: the batch can then only be ended. Returns the error. */
@@ -46,6 +47,15 @@ loom_status loom_batch_check_usable(loom_index_batch *batch, loom_error *err);
 bool loom_index_tail_is_long(const loom_index_state *state);
 /* Moves the tail, with the rows of this batch, into keys and vids. */
 loom_status loom_index_move_tail(loom_index_batch *batch, loom_error *err);
+
+/* ---- index_fields.c ---- */
+/* The entries of a live row in the table of fields, if it is a record or dataset: in the transaction that makes the row
+ * live, and in the one that ends it, while its bulk bytes can still be read. */
+loom_status loom_index_put_fields(loom_index_batch *batch, const loom_result *result, uint64_t row, loom_error *err);
+loom_status loom_index_delete_fields(loom_index_batch *batch, const loom_result *result, uint64_t row,
+                                     loom_error *err);
+/* Empties the table and enters every live row anew: for migration and repair. */
+loom_status loom_index_rebuild_fields(loom_index_batch *batch, loom_error *err);
 
 /* ---- index_space.c ---- */
 /* A row of this batch owns the range. */

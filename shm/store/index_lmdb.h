@@ -64,6 +64,7 @@ typedef struct loom_index {
     bool read_only;
     const loom_cipher *cipher; /* of an encrypted store, else NULL; index_row.c has its only uses in the index */
     char *path;                /* of the store, for messages */
+    loom_extents *bulk;        /* the files that rows name, for records in bulk bytes; NULL while there are none */
     pthread_mutex_t lock;
     MDB_txn *reader;        /* pooled: reset while not in use */
     MDB_cursor *cursors[2]; /* of the reader, on keys and vids */
@@ -131,6 +132,9 @@ loom_status loom_index_begin(loom_index *index, loom_durability durability, loom
 loom_status loom_index_put(loom_index_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom_error *err);
 loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, loom_error *err);
+/* See loom_store_ops.succeed. */
+loom_status loom_index_succeed(loom_index_batch *batch, const loom_id *from, const loom_result *result,
+                               loom_error *err);
 loom_status loom_index_set_expiry(loom_index_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err);
 loom_status loom_index_pin(loom_index_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
 loom_status loom_index_unpin(loom_index_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);

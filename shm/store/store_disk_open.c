@@ -138,6 +138,7 @@ static loom_status open_parts(loom_disk *made, const loom_store_options *options
     LOOM_TRY(loom_control_attach(made->control, alone, made->folder.uuid, role, &extent_bytes, &step_bytes, err));
     LOOM_TRY(open_index(made, options, quiet, alone, err));
     LOOM_TRY(open_extents(made, extent_bytes, step_bytes, err));
+    made->index->bulk = made->extents;
     return alone && !made->read_only ? tidy(made, err) : LOOM_OK;
 }
 
