@@ -185,7 +185,11 @@ static loom_status append_unowned(loom_index_batch *batch, const loom_result *re
     }
     batch->state.next_row++;
     count_result(&batch->state, result, 1);
-    LOOM_TRY(loom_index_put_fields(batch, result, row, err));
+    return loom_index_put_fields(batch, result, row, err);
+}
+
+static loom_status append_row(loom_index_batch *batch, const loom_result *result, loom_error *err) {
+    LOOM_TRY(append_unowned(batch, result, err));
     loom_placement range = loom_result_range(result);
     return loom_index_own_range(batch, &range, err);
 }

@@ -38,6 +38,10 @@ typedef struct loom_store_ops {
     loom_status (*put)(loom_batch *batch, const loom_result *result, loom_error *err);
     loom_status (*erase)(loom_batch *batch, const loom_id *rkey, loom_error *err);
     loom_status (*replace)(loom_batch *batch, const loom_result *result, loom_error *err);
+    /* The row of `from` goes, without a tombstone; `result` (may be NULL: none) is put. Where it begins where the old
+     * row's bytes do, it takes these over and is at least as long; else they are given up. LOOM_NOT_FOUND: `from` is
+     * gone, and so are bytes that were to be taken over. Used by streams (stream.h). */
+    loom_status (*succeed)(loom_batch *batch, const loom_id *from, const loom_result *result, loom_error *err);
     loom_status (*set_expiry)(loom_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err);
     loom_status (*pin)(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);
     loom_status (*unpin)(loom_batch *batch, const loom_id *rkey, const char *owner, loom_error *err);

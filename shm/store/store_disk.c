@@ -175,6 +175,12 @@ static loom_status disk_replace(loom_batch *batch, const loom_result *result, lo
     return loom_index_replace(index, result, err);
 }
 
+static loom_status disk_succeed(loom_batch *batch, const loom_id *from, const loom_result *result, loom_error *err) {
+    loom_index_batch *index;
+    LOOM_TRY(transaction(batch, &index, err));
+    return loom_index_succeed(index, from, result, err);
+}
+
 static loom_status disk_set_expiry(loom_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err) {
     loom_index_batch *index;
     LOOM_TRY(transaction(batch, &index, err));
@@ -262,6 +268,7 @@ static const loom_store_ops disk_ops = {
     .put = disk_put,
     .erase = disk_erase,
     .replace = disk_replace,
+    .succeed = disk_succeed,
     .set_expiry = disk_set_expiry,
     .pin = disk_pin,
     .unpin = disk_unpin,

@@ -113,6 +113,7 @@ loom_status loom_memory_begin(loom_store *store, loom_batch **batch, loom_error 
 loom_status loom_memory_put(loom_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_memory_erase(loom_batch *batch, const loom_id *rkey, loom_error *err);
 loom_status loom_memory_replace(loom_batch *batch, const loom_result *result, loom_error *err);
+loom_status loom_memory_succeed(loom_batch *batch, const loom_id *from, const loom_result *result, loom_error *err);
 loom_status loom_memory_set_expiry(loom_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err);
 loom_status loom_memory_put_file(loom_batch *batch, const loom_file_stamp *stamp, const loom_id *content,
                                  loom_error *err);

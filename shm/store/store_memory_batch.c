@@ -150,6 +150,15 @@ loom_status loom_memory_replace(loom_batch *base, const loom_result *result, loo
     return change_row(batch, stored.row, NULL, 0, err);
 }
 
+loom_status loom_memory_succeed(loom_batch *base, const loom_id *from, const loom_result *result, loom_error *err) {
+    memory_batch *batch = (memory_batch *)base;
+    loom_result old;
+    LOOM_TRY(find_current(batch, from, &old, err));
+    count_result(&batch->delta, &old, UINT64_MAX);
+    LOOM_TRY(change_row(batch, old.row, NULL, 0, err));
+    return result == NULL ? LOOM_OK : loom_memory_put(base, result, err);
+}
+
 loom_status loom_memory_set_expiry(loom_batch *base, const loom_id *rkey, uint64_t expires_ns, loom_error *err) {
     memory_batch *batch = (memory_batch *)base;
     loom_result stored;
