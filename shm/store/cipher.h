@@ -21,14 +21,18 @@
 typedef struct loom_cipher loom_cipher;
 loom_status loom_cipher_new(const uint8_t master[32], loom_cipher **cipher, loom_error *err);
 void loom_cipher_free(loom_cipher *cipher); /* wipes it; NULL is accepted */
+/* The master key itself, 32 bytes, as long as the cipher: to hand it to a worker (secret.h), never to write it. */
+const uint8_t *loom_cipher_master(const loom_cipher *cipher);
 
 /* The name under which an id stands in the index, in control and in claims. The same id always has the same. */
 loom_id loom_cipher_blind(const loom_cipher *cipher, const loom_id *id);
 /* The same for other bytes, e.g. the key of the input memo; `domain` keeps uses apart. */
 loom_id loom_cipher_blind_bytes(const loom_cipher *cipher, const char *domain, const void *bytes, size_t length);
 
-/* Seals `length` bytes into length + LOOM_SEAL_OVERHEAD; `context` (row number, table) must be the same to open. open:
- * LOOM_CORRUPT for a wrong key, context or a flipped bit. */
+/* Seals `length` bytes into length + LOOM_SEAL_OVERHEAD; `context` (row number, table) must be the same to open. The
+ * nonce is random, so one master key is good for 2^32 seals (SP 800-38D, 8.3): the store refuses row numbers beyond.
+ * LOOM_IO: no random bytes; LOOM_NO_MEMORY. open: LOOM_CORRUPT for a wrong key, context or a flipped bit; `bytes` is
+ * then wiped. */
 loom_status loom_cipher_seal(const loom_cipher *cipher, const void *context, size_t context_bytes, const void *bytes,
                              size_t length, uint8_t *sealed);
 loom_status loom_cipher_open(const loom_cipher *cipher, const void *context, size_t context_bytes,

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 #include "shm/platform_file.h"
 #include "shm/store/storage.h"
 
-#define FORMAT_BYTES_MAX 256
+#define FORMAT_BYTES_MAX 512
+#define WRAPPING 1u /* how the master key is wrapped: key.c */
 
 /* As mkdir -p, with mode 0700: a store may hold patient data. */
 static int make_folders(const char *path) {
@@ -110,14 +112,43 @@ static bool parse_number(const char *text, size_t length, uint64_t *number) {
     return true;
 }
 
-static bool parse_uuid(const char *text, size_t length, uint8_t uuid[16]) {
-    if (length != 32) return false;
-    for (size_t i = 0; i < 16; i++) {
+static bool parse_hex(const char *text, size_t length, uint8_t *bytes, size_t count) {
+    if (length != 2 * count) return false;
+    for (size_t i = 0; i < count; i++) {
         int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
         if (high < 0 || low < 0) return false;
-        uuid[i] = (uint8_t)(high << 4 | low);
+        bytes[i] = (uint8_t)(high << 4 | low);
     }
     return true;
+}
+
+static void write_hex(const uint8_t *bytes, size_t count, char *text) {
+    for (size_t i = 0; i < count; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static loom_status damaged_format(const loom_folder *folder, loom_error *err) {
+    return loom_fail(err, LOOM_BAD_STORE, "%s/FORMAT is damaged; restore it from a copy", folder->path);
+}
+
+/* "key WRAPPING HEX\n", or nothing: a plain store. */
+static loom_status parse_key(loom_folder *folder, const char *text, loom_error *err) {
+    size_t length;
+    uint64_t wrapping = 0;
+    folder->encrypted = *text != '\0';
+    if (!folder->encrypted) return LOOM_OK;
+    const char *value = take_line(&text, "key", &length);
+    const char *space = value != NULL ? memchr(value, ' ', length) : NULL;
+    if (space == NULL || *text != '\0' || !parse_number(value, (size_t)(space - value), &wrapping))
+        return damaged_format(folder, err);
+    if (wrapping != WRAPPING)
+        return loom_fail(err, LOOM_NEWER_STORE,
+                         "the key of the store %s is wrapped in a way (%llu) that this voxloom does not know; use a "
+                         "newer voxloom",
+                         folder->path, (unsigned long long)wrapping);
+    length -= (size_t)(space + 1 - value);
+    return parse_hex(space + 1, length, folder->wrapped, sizeof folder->wrapped) ? LOOM_OK
+                                                                                 : damaged_format(folder, err);
 }
 
 static loom_status parse_format(loom_folder *folder, const char *text, loom_error *err) {
@@ -137,9 +168,13 @@ static loom_status parse_format(loom_folder *folder, const char *text, loom_erro
             "store",
             folder->path, (unsigned long long)format, LOOM_STORE_FORMAT);
     value = take_line(&text, "uuid", &length);
-    if (value == NULL || !parse_uuid(value, length, folder->uuid) || take_line(&text, "created", &length) == NULL)
-        return loom_fail(err, LOOM_BAD_STORE, "%s/FORMAT is damaged; restore it from a copy", folder->path);
-    return LOOM_OK;
+    if (value == NULL || !parse_hex(value, length, folder->uuid, sizeof folder->uuid))
+        return damaged_format(folder, err);
+    value = take_line(&text, "created", &length);
+    if (value == NULL || length >= sizeof folder->created) return damaged_format(folder, err);
+    memcpy(folder->created, value, length);
+    folder->created[length] = '\0';
+    return parse_key(folder, text, err);
 }
 
 static bool is_part_of_a_store(const char *name) {
@@ -194,21 +229,12 @@ loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_err
     return parse_format(folder, text, err);
 }
 
-static int write_format(const loom_folder *folder) {
-    char text[FORMAT_BYTES_MAX], hex[33], created[32];
-    for (size_t i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", folder->uuid[i]);
-    time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc) == NULL) return EOVERFLOW;
-    strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    int length =
-        snprintf(text, sizeof text, "voxloom store\nformat %u\nuuid %s\ncreated %s\n", LOOM_STORE_FORMAT, hex, created);
+static int write_text(const loom_folder *folder, const char *text, size_t length) {
     int fd = openat(folder->fd, "FORMAT.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return errno;
     int failed = 0;
-    ssize_t done = write(fd, text, (size_t)length);
-    if (done != length) failed = done < 0 ? errno : ENOSPC;
+    ssize_t done = write(fd, text, length);
+    if (done != (ssize_t)length) failed = done < 0 ? errno : ENOSPC;
     if (failed == 0 && fsync(fd) != 0) failed = errno;
     if (close(fd) != 0 && failed == 0) failed = errno;
     if (failed == 0 && renameat(folder->fd, "FORMAT.new", folder->fd, "FORMAT") != 0) failed = errno;
@@ -216,8 +242,47 @@ static int write_format(const loom_folder *folder) {
     return failed;
 }
 
-loom_status loom_folder_create(loom_folder *folder, loom_error *err) {
-    int failed = loom_random_bytes(folder->uuid, sizeof folder->uuid);
+static int write_format(const loom_folder *folder) {
+    char text[FORMAT_BYTES_MAX], uuid[33], key[2 * LOOM_WRAPPED_BYTES + 1] = "";
+    write_hex(folder->uuid, sizeof folder->uuid, uuid);
+    int length = snprintf(text, sizeof text, "voxloom store\nformat %u\nuuid %s\ncreated %s\n", LOOM_STORE_FORMAT, uuid,
+                          folder->created);
+    if (folder->encrypted) {
+        write_hex(folder->wrapped, sizeof folder->wrapped, key);
+        length += snprintf(text + length, sizeof text - (size_t)length, "key %u %s\n", WRAPPING, key);
+    }
+    return write_text(folder, text, (size_t)length);
+}
+
+loom_status loom_folder_write_format(const loom_folder *folder, loom_error *err) {
+    int failed = write_format(folder);
+    return failed == 0 ? LOOM_OK
+                       : loom_fail_errno(err, failed, "cannot write %s/FORMAT; the old one holds", folder->path);
+}
+
+static int note_creation(loom_folder *folder) {
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc) == NULL) return EOVERFLOW;
+    strftime(folder->created, sizeof folder->created, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return loom_random_bytes(folder->uuid, sizeof folder->uuid);
+}
+
+/* A master key that nobody knows but who has the user's key. */
+static loom_status make_master_key(loom_folder *folder, const loom_key *key, loom_error *err) {
+    folder->encrypted = key != NULL;
+    if (key == NULL) return LOOM_OK;
+    uint8_t master[32];
+    int failed = loom_random_bytes(master, sizeof master);
+    loom_status status = failed ? loom_fail_errno(err, failed, "cannot make the key of the store %s", folder->path)
+                                : loom_key_wrap(key, folder->uuid, master, folder->wrapped, err);
+    OPENSSL_cleanse(master, sizeof master);
+    return status;
+}
+
+loom_status loom_folder_create(loom_folder *folder, const loom_key *key, loom_error *err) {
+    int failed = note_creation(folder);
+    if (failed == 0) LOOM_TRY(make_master_key(folder, key, err));
     if (failed == 0 && mkdirat(folder->fd, "index", 0700) != 0 && errno != EEXIST) failed = errno;
     if (failed == 0 && mkdirat(folder->fd, "extents", 0700) != 0 && errno != EEXIST) failed = errno;
     if (failed == 0) failed = write_format(folder);

@@ -6,12 +6,17 @@
 #include <stdint.h>
 
 #include "shm/status.h"
+#include "shm/store/key.h"
 
 typedef struct loom_folder {
     int fd;     /* of STORE; -1 when closed */
     char *path; /* absolute, without links */
     uint64_t device, inode;
-    uint8_t uuid[16]; /* once FORMAT was read or written */
+    /* Once FORMAT was read or written: */
+    uint8_t uuid[16];
+    char created[32];
+    bool encrypted;
+    uint8_t wrapped[LOOM_WRAPPED_BYTES]; /* the master key, if encrypted */
 } loom_folder;
 
 /* Opens the folder, making it and its parents (mode 0700) if `create`. LOOM_NOT_FOUND, LOOM_DENIED, LOOM_BAD_STORE. */
@@ -23,7 +28,9 @@ loom_status loom_folder_check_system(const loom_folder *folder, loom_error *err)
 /* Reads FORMAT if it is there (*present); without it the folder must be empty or a creation that did not finish.
  * LOOM_BAD_STORE, LOOM_NEWER_STORE. */
 loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_error *err);
-/* Makes the parts of a new store, FORMAT last. Inside the gate of `control`. */
-loom_status loom_folder_create(loom_folder *folder, loom_error *err);
+/* Makes the parts of a new store, FORMAT last; encrypted under `key` unless NULL. Inside the gate of `control`. */
+loom_status loom_folder_create(loom_folder *folder, const loom_key *key, loom_error *err);
+/* Replaces FORMAT in one step by what `folder` says, in the format of today; durable when it returns. */
+loom_status loom_folder_write_format(const loom_folder *folder, loom_error *err);
 
 #endif
