@@ -11,6 +11,7 @@ typedef struct loom_pack_report {
     uint64_t results, bytes; /* written or read now */
     uint64_t skipped;        /* there already */
     uint64_t deleted;        /* known to an earlier backup, gone since */
+    uint64_t damaged;        /* whose bulk bytes do not match their hashes: copied as they are, computed again on use */
 } loom_pack_report;
 
 /* A consistent copy while others use the store: one snapshot of the index; no byte that it names is reused until it is
