@@ -1,30 +1,32 @@
 /* encode.h - what a batch does with the raw bytes of a result before its row is written: compresses them
- * (compression = "always"), encrypts them (encrypted store), or both. Used by the implementations' put; cold results:
- * cold.h. */
+ * (compression = "always"), encrypts them (encrypted store), or both. For implementations; order and what a crash
+ * leaves: shm/SCHEMA.md, "Codecs". Cold results: cold.h. */
 #ifndef LOOM_SHM_STORE_ENCODE_H
 #define LOOM_SHM_STORE_ENCODE_H
 
 #include "shm/store/bulk_codec.h"
 #include "shm/store/store.h"
 
-/* One per opened folder, zero-initialised; used under LMDB's writer lock, hence by one thread at a time. */
+/* Part of a batch, zero-initialised: one thread's. */
 typedef struct loom_encoder {
     loom_extent_writer *writer; /* into store->stored; opened on first use */
-    loom_arena *arena;          /* the frame table of the last result */
+    loom_arena *arena;          /* of frame tables, until the batch ends */
+    struct loom_encoded *made;  /* what was encoded and where its raw bytes lie */
+    size_t made_count, made_capacity;
 } loom_encoder;
 
 /* Whether put must encode this result: it has raw bulk bytes, in store->extents, and the store wants another codec. */
 bool loom_encode_wanted(const loom_store *store, const loom_result *raw);
-/* Encodes a wanted one into *encoded, whose codec_data is valid until the next call. encoded->codec may come out raw in
- * a plain store, where the bytes then stay in their place; in any other case the raw range is the caller's to give up
- * (plain store: loom_index_disown_range, it may still be pinned by this run; encrypted: it is memory of the run). */
-loom_status loom_encode_put(const loom_store *store, loom_encoder *encoder, const loom_result *raw,
-                            loom_result *encoded, loom_error *err);
-/* Closes the writer: before the extents go. */
-void loom_encoder_close(loom_encoder *encoder);
+/* Encodes the bytes of a wanted result, unless that was done before; nothing happens when compression would not save an
+ * eighth, or when there is no space for a second copy in a plain store: then they stay raw. */
+loom_status loom_encode(const loom_store *store, loom_encoder *encoder, const loom_result *raw, loom_error *err);
+/* The result as its row shall name it: *raw itself unless loom_encode encoded it. Points into the encoder. */
+loom_result loom_encode_result(const loom_encoder *encoder, const loom_result *raw);
+/* Before the extents go; when the batch ends. */
+void loom_encoder_end(loom_encoder *encoder);
 
-/* Whether loom_batch_replace(result) would only undo the compression that this store wants ("always"): then the row
- * stays as it is, and the raw range, a copy for this run, is given up at once: it goes when the run unholds it. */
+/* Whether loom_batch_replace(replacement) would only undo the compression that this store wants ("always"): then the
+ * row stays, and the raw range, a copy for this run, is given up at once, to go when the run unholds it. */
 bool loom_encode_keeps(const loom_store *store, const loom_result *stored, const loom_result *replacement);
 
 #endif

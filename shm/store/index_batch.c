@@ -242,6 +242,7 @@ loom_status loom_batch_check_usable(loom_index_batch *batch, loom_error *err) {
 static loom_status give_up(loom_index_batch *batch, const loom_result *result, const loom_result *stored,
                            loom_error *err) {
     if (result->bulk.bytes == 0 || (stored != NULL && same_range(&stored->bulk, &result->bulk))) return LOOM_OK;
+    if (batch->index->cipher != NULL && result->codec == LOOM_CODEC_RAW) return LOOM_OK; /* memory of this run */
     loom_placement range = loom_result_range(result);
     return loom_index_disown_range(batch, &range, false, err);
 }
@@ -277,8 +278,7 @@ loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom
     return retire_value(batch, &stored, err);
 }
 
-/* The live row of a key that has not expired. */
-static loom_status find_current(loom_index_batch *batch, const loom_id *rkey, loom_result *stored, loom_error *err) {
+loom_status loom_index_current(loom_index_batch *batch, const loom_id *rkey, loom_result *stored, loom_error *err) {
     LOOM_TRY(loom_batch_check_usable(batch, err));
     uint64_t row;
     loom_row_kind kind = LOOM_ROW_LIVE;
@@ -288,7 +288,7 @@ static loom_status find_current(loom_index_batch *batch, const loom_id *rkey, lo
 
 loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, loom_error *err) {
     loom_result stored;
-    loom_status status = find_current(batch, &result->rkey, &stored, err);
+    loom_status status = loom_index_current(batch, &result->rkey, &stored, err);
     if (status == LOOM_NOT_FOUND) LOOM_TRY(give_up(batch, result, NULL, err));
     if (status != LOOM_OK) return status;
     bool same = loom_row_same_value(&stored, result) && stored.bulk.bytes == result->bulk.bytes &&
@@ -302,7 +302,7 @@ loom_status loom_index_replace(loom_index_batch *batch, const loom_result *resul
 
 loom_status loom_index_set_expiry(loom_index_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err) {
     loom_result stored;
-    LOOM_TRY(find_current(batch, rkey, &stored, err));
+    LOOM_TRY(loom_index_current(batch, rkey, &stored, err));
     stored.expires_ns = expires_ns;
     return write_row(batch, &stored, LOOM_ROW_LIVE, stored.row, 0, err);
 }
@@ -321,7 +321,7 @@ static loom_placement growth(const loom_placement *shorter, const loom_placement
 loom_status loom_index_succeed(loom_index_batch *batch, const loom_id *from, const loom_result *result,
                                loom_error *err) {
     loom_result old, other;
-    LOOM_TRY(find_current(batch, from, &old, err));
+    LOOM_TRY(loom_index_current(batch, from, &old, err));
     bool in_place = result != NULL && result->bulk.bytes > 0 && same_range(&old.bulk, &result->bulk);
     if (result == NULL || !in_place) {
         LOOM_TRY(retire_value(batch, &old, err));
@@ -334,7 +334,7 @@ loom_status loom_index_succeed(loom_index_batch *batch, const loom_id *from, con
     loom_placement grown = growth(&before, &after);
     LOOM_TRY(retire_names(batch, &old, err));
     LOOM_TRY(remove_row(batch, &old, err));
-    loom_status found = find_current(batch, &result->rkey, &other, err);
+    loom_status found = loom_index_current(batch, &result->rkey, &other, err);
     if (found != LOOM_OK && found != LOOM_NOT_FOUND) return found;
     if (found == LOOM_OK) { /* stored by someone else meanwhile: all our bytes are given up */
         LOOM_TRY(loom_index_disown_range(batch, &before, true, err));

@@ -43,6 +43,9 @@ loom_status loom_index_delete_raw(loom_index_batch *batch, MDB_dbi table, const 
                                   loom_error *err);
 loom_status loom_batch_check_usable(loom_index_batch *batch, loom_error *err);
 
+/* The live row of a key that has not expired, as this transaction sees it; valid until the next call on the batch. */
+loom_status loom_index_current(loom_index_batch *batch, const loom_id *rkey, loom_result *stored, loom_error *err);
+
 /* ---- index_flush.c ---- */
 bool loom_index_tail_is_long(const loom_index_state *state);
 /* Moves the tail, with the rows of this batch, into keys and vids. */

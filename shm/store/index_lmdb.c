@@ -62,8 +62,11 @@ loom_status loom_index_read_state(const loom_index *index, MDB_txn *txn, loom_in
         return LOOM_OK;
     }
     if (code != MDB_SUCCESS) return loom_index_fail(index, code, "cannot read", err);
-    if (value.mv_size != sizeof *state) return loom_index_fail(index, MDB_CORRUPTED, "cannot read the state", err);
-    memcpy(state, value.mv_data, sizeof *state);
+    /* Format 1 had the first part; migration reads it so. */
+    if (value.mv_size != sizeof *state && value.mv_size != LOOM_STATE_BYTES_1)
+        return loom_index_fail(index, MDB_CORRUPTED, "cannot read the state", err);
+    *state = (loom_index_state){0};
+    memcpy(state, value.mv_data, value.mv_size);
     return LOOM_OK;
 }
 
@@ -221,22 +224,28 @@ void loom_index_end_scan(loom_index *index, MDB_txn *txn) {
     pthread_mutex_unlock(&index->lock);
 }
 
-loom_status loom_index_each_entry(loom_index *index, MDB_dbi table, loom_entry_visit visit, void *context,
-                                  loom_error *err) {
+/* `from`: the first key to visit, NULL for all. */
+static loom_status each_entry_from(loom_index *index, MDB_dbi table, const MDB_val *from, loom_entry_visit visit,
+                                   void *context, loom_error *err) {
     MDB_txn *txn;
     int code = loom_index_begin_scan(index, &txn);
     if (code != MDB_SUCCESS) return loom_index_fail(index, code, "cannot read", err);
     MDB_cursor *cursor;
-    MDB_val key, value;
+    MDB_val key = from != NULL ? *from : (MDB_val){0}, value;
     code = mdb_cursor_open(txn, table, &cursor);
     if (code == MDB_SUCCESS) {
-        code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+        code = mdb_cursor_get(cursor, &key, &value, from != NULL ? MDB_SET_RANGE : MDB_FIRST);
         while (code == MDB_SUCCESS && visit(&key, &value, context))
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
         mdb_cursor_close(cursor);
     }
     loom_index_end_scan(index, txn);
     return code == MDB_SUCCESS || code == MDB_NOTFOUND ? LOOM_OK : loom_index_fail(index, code, "cannot read", err);
+}
+
+loom_status loom_index_each_entry(loom_index *index, MDB_dbi table, loom_entry_visit visit, void *context,
+                                  loom_error *err) {
+    return each_entry_from(index, table, NULL, visit, context, err);
 }
 
 /* Rows of an encrypted store are opened one by one, in memory that grows to the largest. */
@@ -275,14 +284,21 @@ static bool visit_stored(const MDB_val *key, const MDB_val *value, void *context
     return scan->visit(row, value->mv_data, value->mv_size, scan->context);
 }
 
-loom_status loom_index_scan(loom_index *index, loom_row_visit visit, void *context, loom_error *err) {
+loom_status loom_index_scan_from(loom_index *index, uint64_t first, loom_row_visit visit, void *context,
+                                 loom_error *err) {
     row_scan scan = {.index = index, .visit = visit, .context = context};
-    prefetch(index);
-    loom_status status = loom_index_each_entry(index, index->rows, visit_stored, &scan, err);
+    size_t number = (size_t)first;
+    MDB_val from = {sizeof number, &number};
+    loom_status status = each_entry_from(index, index->rows, &from, visit_stored, &scan, err);
     free(scan.plain);
     if (scan.exhausted)
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while reading the index of %s", index->path);
     return status;
+}
+
+loom_status loom_index_scan(loom_index *index, loom_row_visit visit, void *context, loom_error *err) {
+    prefetch(index);
+    return loom_index_scan_from(index, 0, visit, context, err);
 }
 
 loom_status loom_index_row_is_live(loom_index *index, uint64_t row, bool *live, loom_error *err) {

@@ -91,6 +91,9 @@ loom_status loom_index_open(const loom_index_options *options, loom_index **inde
 void loom_index_close(loom_index *index);
 /* A larger map for an environment that is open already; ignored while transactions run or when it is not larger. */
 void loom_index_grow(loom_index *index, uint64_t map_bytes);
+/* The same from row `first` on, and without asking for the whole file beforehand. */
+loom_status loom_index_scan_from(loom_index *index, uint64_t first, loom_row_visit visit, void *context,
+                                 loom_error *err);
 
 /* The row of an id, live or tombstone (by vid: live only), copied into the arena. LOOM_NOT_FOUND leaves err alone. */
 loom_status loom_index_find(loom_index *index, loom_find_by by, const loom_id *id, loom_arena *arena,

@@ -272,6 +272,12 @@ loom_status loom_store_begin(loom_store *store, loom_batch **batch, loom_error *
     return store->ops->begin(store, batch, err);
 }
 
+loom_status loom_batch_prepare(loom_batch *batch, const loom_result *result, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    LOOM_TRY(loom_row_check_result(result, err));
+    return batch->store->ops->prepare != NULL ? batch->store->ops->prepare(batch, result, err) : LOOM_OK;
+}
+
 loom_status loom_batch_put(loom_batch *batch, const loom_result *result, loom_error *err) {
     LOOM_TRY(loom_store_check_process(batch->store, err));
     LOOM_TRY(loom_row_check_result(result, err));

@@ -177,6 +177,10 @@ loom_status loom_store_value(loom_store *store, const loom_result *result, loom_
  * put: LOOM_IRREPRODUCIBLE (the first is kept) if the key exists with another vid or other content hashes. */
 typedef struct loom_batch loom_batch;
 loom_status loom_store_begin(loom_store *store, loom_batch **batch, loom_error *err);
+/* Before the first put of a batch, for each result with bulk bytes that it will put: compresses or encrypts them now,
+ * where the store wants that (else costs nothing). Otherwise put does it, while it keeps other processes from writing
+ * and cannot evict to make space. */
+loom_status loom_batch_prepare(loom_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_batch_put(loom_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_batch_delete(loom_batch *batch, const loom_id *rkey, loom_error *err); /* LOOM_NOT_FOUND if absent */
 /* The same value in another place or codec (rkey, vid, hashes as stored): the old bytes are given up. LOOM_NOT_FOUND if

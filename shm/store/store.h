@@ -35,6 +35,7 @@ typedef struct loom_store_ops {
     loom_status (*stat)(loom_store *store, loom_store_stats *stats, loom_error *err);
     /* Batches. The result was checked (loom_row_check_result). commit and abort free the batch in any case. */
     loom_status (*begin)(loom_store *store, loom_batch **batch, loom_error *err);
+    loom_status (*prepare)(loom_batch *batch, const loom_result *result, loom_error *err); /* NULL: nothing to do */
     loom_status (*put)(loom_batch *batch, const loom_result *result, loom_error *err);
     loom_status (*erase)(loom_batch *batch, const loom_id *rkey, loom_error *err);
     loom_status (*replace)(loom_batch *batch, const loom_result *result, loom_error *err);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "shm/fork.h"
+#include "shm/store/encode.h"
+#include "shm/store/index_batch.h"
 
 typedef struct disk_store {
     loom_store base;
@@ -15,6 +17,7 @@ typedef struct disk_store {
 typedef struct disk_batch {
     loom_batch base;
     loom_index_batch *index; /* begun by the first write, so that an idle batch does not hold the writer lock */
+    loom_encoder encoder;
 } disk_batch;
 
 static disk_store *disk_of(loom_store *store) {
@@ -157,10 +160,28 @@ static loom_status transaction(loom_batch *batch, loom_index_batch **index, loom
     return LOOM_OK;
 }
 
+/* What is stored already is not encoded once more: put compares it and gives it up. */
+static loom_status disk_prepare(loom_batch *batch, const loom_result *result, loom_error *err) {
+    if (!loom_encode_wanted(batch->store, result)) return LOOM_OK;
+    loom_arena *arena = loom_arena_new();
+    if (arena == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while encoding a result");
+    loom_result stored;
+    loom_row_kind kind = LOOM_ROW_LIVE;
+    loom_status status = disk_find(batch->store, LOOM_BY_RKEY, &result->rkey, arena, &stored, &kind, err);
+    bool known = status == LOOM_OK && kind == LOOM_ROW_LIVE && !loom_result_expired(&stored);
+    loom_arena_free(arena);
+    if (status != LOOM_OK && status != LOOM_NOT_FOUND) return status;
+    return known ? LOOM_OK : loom_encode(batch->store, &((disk_batch *)batch)->encoder, result, err);
+}
+
 static loom_status disk_put(loom_batch *batch, const loom_result *result, loom_error *err) {
+    LOOM_TRY(disk_prepare(batch, result, err));
     loom_index_batch *index;
     LOOM_TRY(transaction(batch, &index, err));
-    return loom_index_put(index, result, err);
+    loom_result encoded = loom_encode_result(&((disk_batch *)batch)->encoder, result);
+    LOOM_TRY(loom_index_put(index, &encoded, err));
+    if (encoded.codec == result->codec || batch->store->cipher != NULL) return LOOM_OK;
+    return loom_index_disown_range(index, &result->bulk, false, err); /* this run may still hold it */
 }
 
 static loom_status disk_erase(loom_batch *batch, const loom_id *rkey, loom_error *err) {
@@ -172,6 +193,10 @@ static loom_status disk_erase(loom_batch *batch, const loom_id *rkey, loom_error
 static loom_status disk_replace(loom_batch *batch, const loom_result *result, loom_error *err) {
     loom_index_batch *index;
     LOOM_TRY(transaction(batch, &index, err));
+    loom_result stored;
+    loom_status status = loom_index_current(index, &result->rkey, &stored, err);
+    if (status == LOOM_OK && loom_encode_keeps(batch->store, &stored, result))
+        return loom_index_disown_range(index, &result->bulk, false, err);
     return loom_index_replace(index, result, err);
 }
 
@@ -237,6 +262,7 @@ static loom_status disk_commit(loom_batch *batch, loom_error *err) {
     disk_batch *ending = (disk_batch *)batch;
     loom_status status =
         ending->index != NULL ? loom_index_commit(ending->index, disk_of(batch->store)->disk->extents, err) : LOOM_OK;
+    loom_encoder_end(&ending->encoder);
     free(ending);
     return status;
 }
@@ -244,6 +270,7 @@ static loom_status disk_commit(loom_batch *batch, loom_error *err) {
 static void disk_abort(loom_batch *batch) {
     disk_batch *ending = (disk_batch *)batch;
     if (ending->index != NULL) loom_index_abort(ending->index);
+    loom_encoder_end(&ending->encoder);
     free(ending);
 }
 
@@ -265,6 +292,7 @@ static const loom_store_ops disk_ops = {
     .get_meta = disk_get_meta,
     .stat = disk_stat,
     .begin = disk_begin,
+    .prepare = disk_prepare,
     .put = disk_put,
     .erase = disk_erase,
     .replace = disk_replace,

@@ -1,0 +1,33 @@
+/* materialise.c - encoded bytes made mappable for the kernels of a run. */
+#include "shm/store/bulk_codec.h"
+#include "shm/store/store.h"
+
+/* One thread: whoever materialises is a worker among others, on a core of its own. */
+static loom_status decode_into(loom_store *store, loom_extent_writer *writer, const loom_result *result,
+                               loom_placement *place, loom_error *err) {
+    loom_reservation reservation;
+    LOOM_TRY(loom_extent_reserve(writer, result->bulk.bytes, true, &reservation, err));
+    loom_status status =
+        loom_bulk_decode(store->stored, result, store->cipher, 0, result->bulk.bytes, 1, reservation.window, err);
+    if (status != LOOM_OK) {
+        loom_extent_abandon(writer, &reservation);
+        return status;
+    }
+    *place = reservation.placement;
+    return loom_extent_seal(writer, &reservation, NULL, NULL, err); /* decoding compared every block already */
+}
+
+loom_status loom_store_materialise(loom_store *store, loom_extent_writer *writer, loom_arena *arena,
+                                   loom_result *result, bool *fresh, loom_error *err) {
+    (void)arena;
+    *fresh = false;
+    LOOM_TRY(loom_store_check_process(store, err));
+    if (result->bulk.bytes == 0 || result->codec == LOOM_CODEC_RAW) return LOOM_OK;
+    LOOM_TRY(decode_into(store, writer, result, &result->bulk, err));
+    result->codec = LOOM_CODEC_RAW;
+    result->stored_bytes = result->bulk.bytes;
+    result->codec_data = NULL;
+    result->codec_data_bytes = 0;
+    *fresh = true;
+    return LOOM_OK;
+}
