@@ -1,6 +1,7 @@
-/* backup.c - writes a store into a pack: first, in one read transaction, the rows that the last backup does not have and
- * all small tables; then, with the transaction ended, the bulk bytes that those rows name. A barrier in `control`, raised
- * before the transaction begins, keeps every range of the snapshot from being reused until the last byte is read. */
+/* backup.c - writes a store into a pack: first, in one read transaction, the rows that the last backup does not have
+ * and all small tables; then, with the transaction ended, the bulk bytes that those rows name. A barrier in `control`,
+ * raised before the transaction begins, keeps every range of the snapshot from being reused until the last byte is
+ * read. */
 #include "shm/pack/backup.h"
 
 #include <errno.h>
@@ -94,7 +95,8 @@ static bool make_room(backup *of, size_t hashes) {
 
 /* The block hashes of a raw object stand behind the header, unless the row is sealed: then they are zero bytes here. */
 static bool has_hashes(const backup *of, const loom_row_header *header, const MDB_val *value) {
-    return header->codec == LOOM_CODEC_RAW && of->parts.index->cipher == NULL && header->header_bytes <= value->mv_size &&
+    return header->codec == LOOM_CODEC_RAW && of->parts.index->cipher == NULL &&
+           header->header_bytes <= value->mv_size &&
            header->hash_count == loom_extent_block_count(header->bulk.bytes) &&
            header->hash_count <= (value->mv_size - header->header_bytes) / sizeof(uint64_t);
 }
@@ -107,13 +109,13 @@ static loom_status note_object(backup *of, uint64_t row, const loom_row_header *
         return LOOM_OK; /* a damaged row: restored as it is, refused by whoever reads it */
     size_t hashes = has_hashes(of, header, value) ? header->hash_count : 0;
     if (!make_room(of, hashes)) return no_memory(err);
-    of->objects[of->object_count++] =
-        (pending){.object = {.row = row,
-                             .extent = header->bulk.extent,
-                             .offset = header->bulk.offset,
-                             .bytes = header->stored_bytes},
-                  .hashes = hashes > 0 ? of->hash_count : SIZE_MAX};
-    if (hashes > 0) memcpy(of->hashes + of->hash_count, (const uint8_t *)value->mv_data + header->header_bytes, 8 * hashes);
+    of->objects[of->object_count++] = (pending){.object = {.row = row,
+                                                           .extent = header->bulk.extent,
+                                                           .offset = header->bulk.offset,
+                                                           .bytes = header->stored_bytes},
+                                                .hashes = hashes > 0 ? of->hash_count : SIZE_MAX};
+    if (hashes > 0)
+        memcpy(of->hashes + of->hash_count, (const uint8_t *)value->mv_data + header->header_bytes, 8 * hashes);
     of->hash_count += hashes;
     of->object_bytes += header->stored_bytes;
     return LOOM_OK;
@@ -122,10 +124,10 @@ static loom_status note_object(backup *of, uint64_t row, const loom_row_header *
 static loom_status add_row(backup *of, uint64_t row, const MDB_val *value, loom_error *err) {
     loom_row_header header;
     loom_pack_item item = {.row = row, .pack = of->number};
-    if (value->mv_size == 0 || value->mv_size > LOOM_ROW_BYTES_MAX) return LOOM_OK; /* no row */
+    /* Too damaged to have a header: it counts as absent, here as in look-ups. */
+    if (value->mv_size > LOOM_ROW_BYTES_MAX || !loom_row_peek(value->mv_data, value->mv_size, &header)) return LOOM_OK;
     item.check = loom_pack_row_check(row, value->mv_data, value->mv_size);
-    bool readable = loom_row_peek(value->mv_data, value->mv_size, &header);
-    item.kind = readable ? header.kind : LOOM_ROW_TOMBSTONE;
+    item.kind = header.kind;
     LOOM_TRY(pass_gone(of, row, err));
     bool known = of->known.row == row;
     if (known && of->known.check == item.check) {
@@ -143,7 +145,7 @@ static loom_status add_row(backup *of, uint64_t row, const MDB_val *value, loom_
     if (known) LOOM_TRY(next_known(of, err));
     if (item.kind == LOOM_ROW_LIVE) of->report->results++;
     LOOM_TRY(loom_pack_add(of->pack, LOOM_PACK_ROW, &row, sizeof row, value->mv_data, value->mv_size, err));
-    if (readable) LOOM_TRY(note_object(of, row, &header, value, err));
+    LOOM_TRY(note_object(of, row, &header, value, err));
     return loom_pack_note(of->pack, &item, err);
 }
 
@@ -164,8 +166,7 @@ static loom_status add_rows(backup *of, MDB_txn *txn, loom_error *err) {
         if (status == LOOM_OK && ++done % PROGRESS_ROWS == 0) status = tell(of, "rows", done, stat.ms_entries, err);
     }
     mdb_cursor_close(cursor);
-    if (status == LOOM_OK && code != MDB_NOTFOUND)
-        return loom_index_fail(of->parts.index, code, "cannot read", err);
+    if (status == LOOM_OK && code != MDB_NOTFOUND) return loom_index_fail(of->parts.index, code, "cannot read", err);
     return status == LOOM_OK ? pass_gone(of, UINT64_MAX, err) : status;
 }
 
@@ -290,8 +291,7 @@ static loom_status open_last(backup *of, loom_backup_folder *folder, const char 
     LOOM_TRY(loom_pack_manifest_open(*last_fd, name, &of->before, err));
     const loom_pack_header *header = loom_pack_manifest_header(of->before);
     if (header->kind != LOOM_PACK_BACKUP || memcmp(header->uuid, of->parts.uuid, sizeof header->uuid) != 0)
-        return loom_fail(err, LOOM_BAD_USAGE, "%s holds backups of another store; choose another folder",
-                         folder->path);
+        return loom_fail(err, LOOM_BAD_USAGE, "%s holds backups of another store; choose another folder", folder->path);
     loom_pack_item item;
     loom_status status;
     while ((status = loom_pack_manifest_next(of->before, &item, err)) == LOOM_OK)

@@ -1,5 +1,5 @@
-/* build.h - a store under construction: a folder beside the one that it will be, filled with rows and bytes as they come
- * out of a backup, each in the place where it was, and renamed at the end. */
+/* build.h - a store under construction: a folder beside the one that it will be, filled with rows and bytes as they
+ * come out of a backup, each in the place where it was, and renamed at the end. */
 #ifndef LOOM_SHM_PACK_BUILD_H
 #define LOOM_SHM_PACK_BUILD_H
 

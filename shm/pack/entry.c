@@ -30,9 +30,8 @@ static uint64_t row_of(const MDB_val *key) {
 static loom_status write_entry(loom_pack_writer *pack, const char *name, uint32_t flags, const MDB_val *key,
                                const MDB_val *value, loom_error *err) {
     uint8_t head[sizeof(loom_entry_header) + LOOM_ENTRY_NAME_MAX + KEY_BYTES_MAX];
-    loom_entry_header header = {.flags = flags,
-                                .name_bytes = (uint16_t)strlen(name),
-                                .key_bytes = key != NULL ? (uint16_t)key->mv_size : 0};
+    loom_entry_header header = {
+        .flags = flags, .name_bytes = (uint16_t)strlen(name), .key_bytes = key != NULL ? (uint16_t)key->mv_size : 0};
     if (key != NULL && key->mv_size > KEY_BYTES_MAX) return LOOM_OK; /* LMDB has none such */
     size_t length = sizeof header;
     memcpy(head, &header, sizeof header);

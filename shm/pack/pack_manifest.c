@@ -133,8 +133,7 @@ static loom_status next_record(loom_pack_manifest *manifest, loom_error *err) {
 
 loom_status loom_pack_manifest_next(loom_pack_manifest *manifest, loom_pack_item *item, loom_error *err) {
     if (manifest->next == manifest->length) {
-        if (manifest->left == 0)
-            return manifest->seen == manifest->end.items ? LOOM_NOT_FOUND : damaged(manifest, err);
+        if (manifest->left == 0) return manifest->seen == manifest->end.items ? LOOM_NOT_FOUND : damaged(manifest, err);
         LOOM_TRY(next_record(manifest, err));
     }
     memcpy(item, manifest->bytes + manifest->next, sizeof *item);

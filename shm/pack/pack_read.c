@@ -197,8 +197,7 @@ loom_status loom_pack_next(loom_pack_reader *reader, loom_pack_record *record, l
         return damaged(reader->name, at, "a wrong checksum", err);
     const char *wrong = wrong_shape(header.type, header.length);
     if (wrong != NULL) return damaged(reader->name, at, wrong, err);
-    *record = (loom_pack_record){
-        .type = (loom_pack_type)header.type, .bytes = reader->record, .length = header.length};
+    *record = (loom_pack_record){.type = (loom_pack_type)header.type, .bytes = reader->record, .length = header.length};
     if (header.type == LOOM_PACK_END) return check_end(reader, record, at, err);
     count(reader, record, at);
     return LOOM_OK;

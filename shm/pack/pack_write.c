@@ -95,8 +95,7 @@ loom_status loom_pack_begin(int fd, const char *name, const loom_pack_header *he
         made->tables = XXH3_createState();
         made->sum = XXH3_createState();
     }
-    if (made == NULL || made->buffer == NULL || made->items == NULL || made->tables == NULL ||
-        made->sum == NULL) {
+    if (made == NULL || made->buffer == NULL || made->items == NULL || made->tables == NULL || made->sum == NULL) {
         loom_pack_writer_free(made);
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while writing %s", name);
     }
