@@ -42,7 +42,8 @@ extern "C" {
     X(LOOM_CANCELLED, 23, "stopped on request")                                                                        \
     X(LOOM_SKIPPED, 24, "not run because something it needs failed")                                                   \
     X(LOOM_STALE_INPUT, 25, "an input file changed while it was read")                                                 \
-    X(LOOM_INTERNAL, 26, "internal error: please report it")
+    X(LOOM_INTERNAL, 26, "internal error: please report it")                                                           \
+    X(LOOM_OLDER_STORE, 27, "the store was written by an older voxloom and must be upgraded")
 
 typedef enum loom_status {
 #define LOOM_STATUS_ENUM(name, value, text) name = (value),

@@ -164,9 +164,10 @@ static loom_status parse_format(loom_folder *folder, const char *text, loom_erro
     if (format > LOOM_STORE_FORMAT)
         return loom_fail(
             err, LOOM_NEWER_STORE,
-            "the store %s has format %llu and this voxloom knows up to %u; use a newer voxloom, or another "
-            "store",
+            "the store %s has format %llu and this voxloom knows up to %u; use a newer voxloom (formats are not "
+            "converted back), or another store",
             folder->path, (unsigned long long)format, LOOM_STORE_FORMAT);
+    folder->format = (uint32_t)format;
     value = take_line(&text, "uuid", &length);
     if (value == NULL || !parse_hex(value, length, folder->uuid, sizeof folder->uuid))
         return damaged_format(folder, err);
@@ -209,6 +210,14 @@ static loom_status check_unfinished(const loom_folder *folder, loom_error *err) 
 }
 
 loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_error *err) {
+    LOOM_TRY(loom_folder_read_any_format(folder, present, err));
+    if (!*present || folder->format == LOOM_STORE_FORMAT) return LOOM_OK;
+    return loom_fail(err, LOOM_OLDER_STORE,
+                     "the store %s has format %u and this voxloom writes %u; run `voxloom store upgrade --store %s`",
+                     folder->path, folder->format, LOOM_STORE_FORMAT, folder->path);
+}
+
+loom_status loom_folder_read_any_format(loom_folder *folder, bool *present, loom_error *err) {
     *present = false;
     int fd = openat(folder->fd, "FORMAT", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) return check_unfinished(folder, err);
@@ -281,6 +290,7 @@ static loom_status make_master_key(loom_folder *folder, const loom_key *key, loo
 }
 
 loom_status loom_folder_create(loom_folder *folder, const loom_key *key, loom_error *err) {
+    folder->format = LOOM_STORE_FORMAT;
     int failed = note_creation(folder);
     if (failed == 0) LOOM_TRY(make_master_key(folder, key, err));
     if (failed == 0 && mkdirat(folder->fd, "index", 0700) != 0 && errno != EEXIST) failed = errno;

@@ -13,6 +13,7 @@ typedef struct loom_folder {
     char *path; /* absolute, without links */
     uint64_t device, inode;
     /* Once FORMAT was read or written: */
+    uint32_t format;
     uint8_t uuid[16];
     char created[32];
     bool encrypted;
@@ -26,8 +27,10 @@ void loom_folder_close(loom_folder *folder);
 /* Refuses file systems that cannot hold a store. */
 loom_status loom_folder_check_system(const loom_folder *folder, loom_error *err);
 /* Reads FORMAT if it is there (*present); without it the folder must be empty or a creation that did not finish.
- * LOOM_BAD_STORE, LOOM_NEWER_STORE. */
+ * LOOM_BAD_STORE, LOOM_NEWER_STORE, LOOM_OLDER_STORE. */
 loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_error *err);
+/* The same, and an older format is accepted: for migration. */
+loom_status loom_folder_read_any_format(loom_folder *folder, bool *present, loom_error *err);
 /* Makes the parts of a new store, FORMAT last; encrypted under `key` unless NULL. Inside the gate of `control`. */
 loom_status loom_folder_create(loom_folder *folder, const loom_key *key, loom_error *err);
 /* Replaces FORMAT in one step by what `folder` says, in the format of today; durable when it returns. */

@@ -41,6 +41,7 @@ static void values_are_frozen(void **state) {
     assert_int_equal(LOOM_CORRUPT, 12);
     assert_int_equal(LOOM_NO_SPACE, 15);
     assert_int_equal(LOOM_INTERNAL, 26);
+    assert_int_equal(LOOM_OLDER_STORE, 27);
 }
 
 static void fail_returns_the_status_and_keeps_the_place(void **state) {
