@@ -7,6 +7,7 @@
 
 #include "shm/store/field_record.h"
 #include "shm/store/index_batch.h"
+#include "shm/store/seal.h"
 #include "shm/store/store.h"
 
 static void end_batch(loom_index_batch *batch) {
@@ -355,10 +356,20 @@ loom_status loom_index_succeed(loom_index_batch *batch, const loom_id *from, con
 loom_status loom_index_put_raw(loom_index_batch *batch, MDB_dbi table, const void *key_bytes, size_t key_length,
                                const void *bytes, size_t length, loom_error *err) {
     LOOM_TRY(loom_batch_check_usable(batch, err));
-    MDB_val key = {key_length, (void *)(uintptr_t)key_bytes}, value = {length, (void *)(uintptr_t)bytes};
-    int code = mdb_put(batch->txn, table, &key, &value, 0);
+    const char *sealed = loom_index_sealed_table(batch->index, table, key_bytes, key_length);
+    MDB_val key = {key_length, (void *)(uintptr_t)key_bytes};
+    MDB_val value = {length + (sealed != NULL ? LOOM_SEAL_OVERHEAD : 0), NULL};
+    int code = mdb_put(batch->txn, table, &key, &value, MDB_RESERVE);
     batch->changed = true;
-    return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
+    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
+    if (sealed == NULL) {
+        memcpy(value.mv_data, bytes, length);
+        return LOOM_OK;
+    }
+    loom_status status =
+        loom_seal_value(batch->index->cipher, sealed, key_bytes, key_length, bytes, length, value.mv_data, err);
+    if (status != LOOM_OK) batch->failed = EIO; /* half a value must not commit */
+    return status;
 }
 
 loom_status loom_index_delete_raw(loom_index_batch *batch, MDB_dbi table, const void *key_bytes, size_t key_length,

@@ -8,6 +8,8 @@
 
 #include "shm/platform_file.h"
 
+#define FIXED_BYTES_MAX 512u /* of any fixed-size value */
+
 /* ---- the pooled reader ---- */
 
 static int begin_or_renew(loom_index *index) {
@@ -318,20 +320,26 @@ loom_status loom_index_get(loom_index *index, MDB_dbi table, const void *key_byt
     MDB_val key = {key_length, (void *)(uintptr_t)key_bytes}, value;
     int code = mdb_get(index->reader, table, &key, &value);
     loom_status status = LOOM_OK;
+    uint8_t *copy = NULL;
     if (code == MDB_NOTFOUND)
         status = LOOM_NOT_FOUND;
     else if (code != MDB_SUCCESS)
         status = loom_index_fail(index, code, "cannot read", err);
-    else if ((*bytes = loom_arena_copy(arena, value.mv_data, value.mv_size)) == NULL)
+    else if ((copy = loom_arena_copy(arena, value.mv_data, value.mv_size)) == NULL)
         status = loom_fail(err, LOOM_NO_MEMORY, "out of memory while reading the index of %s", index->path);
     else
         *length = value.mv_size;
     leave(index);
-    return status;
+    *bytes = copy;
+    return status == LOOM_OK ? loom_index_open_value(index, table, key_bytes, key_length, copy, length, err) : status;
 }
 
 loom_status loom_index_get_fixed(loom_index *index, MDB_dbi table, const void *key_bytes, size_t key_length,
                                  void *bytes, size_t length, loom_error *err) {
+    uint8_t copy[FIXED_BYTES_MAX + LOOM_SEAL_OVERHEAD];
+    bool sealed = loom_index_sealed_table(index, table, key_bytes, key_length) != NULL;
+    size_t stored_length = length + (sealed ? LOOM_SEAL_OVERHEAD : 0);
+    if (length > FIXED_BYTES_MAX) return loom_fail(err, LOOM_INTERNAL, "a record of %zu bytes", length);
     LOOM_TRY(enter(index, err));
     MDB_val key = {key_length, (void *)(uintptr_t)key_bytes}, value;
     int code = mdb_get(index->reader, table, &key, &value);
@@ -340,11 +348,14 @@ loom_status loom_index_get_fixed(loom_index *index, MDB_dbi table, const void *k
         status = LOOM_NOT_FOUND;
     else if (code != MDB_SUCCESS)
         status = loom_index_fail(index, code, "cannot read", err);
-    else if (value.mv_size != length)
+    else if (value.mv_size != stored_length)
         status = loom_index_fail(index, MDB_CORRUPTED, "cannot read a record", err);
     else
-        memcpy(bytes, value.mv_data, length);
+        memcpy(copy, value.mv_data, stored_length);
     leave(index);
+    if (status == LOOM_OK)
+        status = loom_index_open_value(index, table, key_bytes, key_length, copy, &stored_length, err);
+    if (status == LOOM_OK) memcpy(bytes, copy, length);
     return status;
 }
 

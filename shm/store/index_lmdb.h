@@ -171,6 +171,14 @@ loom_status loom_index_open_row(const loom_index *index, uint64_t row, uint8_t *
 #define LOOM_SMALL_KEY_MAX 256u
 size_t loom_index_small_key(const loom_index *index, const loom_id *id, const char *text, uint64_t number,
                             uint8_t key[LOOM_SMALL_KEY_MAX]);
+/* Any other key, as it stands in `table`; `out` holds max(key_bytes, 32). Returns its length. */
+size_t loom_index_hidden_key(const loom_index *index, const char *table, const void *key, size_t key_bytes,
+                             uint8_t *out);
+/* The name of a table whose value under `key` is sealed; NULL: it stands there as it is. */
+const char *loom_index_sealed_table(const loom_index *index, MDB_dbi table, const void *key, size_t key_bytes);
+/* Makes a copy of a value the plain value, in place, if it is sealed. LOOM_CORRUPT. */
+loom_status loom_index_open_value(const loom_index *index, MDB_dbi table, const void *key, size_t key_bytes,
+                                  uint8_t *value, size_t *length, loom_error *err);
 
 /* ---- shared by the index's files ---- */
 

@@ -1,9 +1,11 @@
 /* index_pins.c - who wants a result kept, and what runs were for: the tables `pins`, `goals`, `runs`. Keys and values:
  * shm/SCHEMA.md, "Index". They are small and read rarely; a pin may name a key that is not stored. */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "shm/store/index_batch.h"
+#include "shm/store/seal.h"
 
 #define TEXT_BYTES_MAX 4096u
 
@@ -26,14 +28,99 @@ static loom_status put_note(loom_index_batch *batch, MDB_dbi table, const void *
     return loom_index_put_raw(batch, table, key, key_bytes, value, sizeof record + length, err);
 }
 
-/* The text is copied and ended with NUL. False: not a note. */
-static bool read_note(const MDB_val *value, loom_note_record *record, char text[TEXT_BYTES_MAX + 1]) {
-    if (value->mv_size < sizeof *record || value->mv_size > sizeof *record + TEXT_BYTES_MAX) return false;
-    size_t length = value->mv_size - sizeof *record;
-    memcpy(record, value->mv_data, sizeof *record);
-    memcpy(text, (const uint8_t *)value->mv_data + sizeof *record, length);
-    text[length] = '\0';
+#define NOTE_BYTES_MAX (sizeof(loom_note_record) + TEXT_BYTES_MAX)
+
+/* One entry, read. The text ends with NUL. */
+typedef struct note {
+    loom_note_record record;
+    uint64_t run; /* the last eight bytes of a goal's key */
+    char text[TEXT_BYTES_MAX + 1];
+} note;
+
+/* False: not a note. */
+static bool read_note(const loom_index *index, MDB_dbi table, const MDB_val *key, const MDB_val *value, note *read) {
+    uint8_t copy[NOTE_BYTES_MAX + LOOM_SEAL_OVERHEAD];
+    size_t length = value->mv_size;
+    if (length > sizeof copy || key->mv_size < 8) return false;
+    memcpy(copy, value->mv_data, length);
+    if (loom_index_open_value(index, table, key->mv_data, key->mv_size, copy, &length, NULL) != LOOM_OK) return false;
+    if (length < sizeof read->record || length > NOTE_BYTES_MAX) return false;
+    memcpy(&read->record, copy, sizeof read->record);
+    length -= sizeof read->record;
+    memcpy(read->text, copy + sizeof read->record, length);
+    read->text[length] = '\0';
+    const uint8_t *number = (const uint8_t *)key->mv_data + key->mv_size - 8;
+    read->run = 0;
+    for (unsigned i = 0; i < 8; i++)
+        read->run = read->run << 8 | number[i];
     return true;
+}
+
+/* ---- every entry, in the order of the plain keys: an encrypted store has them in another ---- */
+
+typedef bool (*note_visit)(const note *each, void *context);
+
+typedef struct note_list {
+    const loom_index *index;
+    MDB_dbi table;
+    note_visit visit;
+    void *context;
+    note **items; /* of an encrypted store, to be sorted */
+    size_t count, capacity;
+    bool exhausted;
+} note_list;
+
+static bool keep_note(note_list *list, const note *read) {
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+        note **grown = realloc(list->items, capacity * sizeof(note *));
+        if (grown == NULL) return false;
+        list->items = grown;
+        list->capacity = capacity;
+    }
+    size_t bytes = offsetof(note, text) + strlen(read->text) + 1;
+    note *copy = malloc(bytes);
+    if (copy == NULL) return false;
+    memcpy(copy, read, bytes);
+    list->items[list->count++] = copy;
+    return true;
+}
+
+static bool visit_entry(const MDB_val *key, const MDB_val *value, void *context) {
+    note_list *list = context;
+    note read;
+    if (!read_note(list->index, list->table, key, value, &read)) return true;
+    if (list->index->cipher == NULL) return list->visit(&read, list->context);
+    list->exhausted = !keep_note(list, &read);
+    return !list->exhausted;
+}
+
+static int by_rkey(const void *a, const void *b) {
+    const note *x = *(note *const *)a, *y = *(note *const *)b;
+    int order = loom_id_compare(&x->record.rkey, &y->record.rkey);
+    return order != 0 ? order : strcmp(x->text, y->text);
+}
+
+static int by_label(const void *a, const void *b) {
+    const note *x = *(note *const *)a, *y = *(note *const *)b;
+    int order = strcmp(x->text, y->text);
+    return order != 0 ? order : (x->run > y->run) - (x->run < y->run);
+}
+
+static loom_status each_note(loom_index *index, MDB_dbi table, int (*order)(const void *, const void *),
+                             note_visit visit, void *context, loom_error *err) {
+    note_list list = {.index = index, .table = table, .visit = visit, .context = context};
+    loom_status status = loom_index_each_entry(index, table, visit_entry, &list, err);
+    if (list.exhausted)
+        status = loom_fail(err, LOOM_NO_MEMORY, "out of memory while reading the index of %s", index->path);
+    if (list.count > 0) qsort(list.items, list.count, sizeof(note *), order);
+    bool more = status == LOOM_OK;
+    for (size_t i = 0; i < list.count; i++) {
+        more = more && visit(list.items[i], context);
+        free(list.items[i]);
+    }
+    free(list.items);
+    return status;
 }
 
 /* ---- pins ---- */
@@ -86,18 +173,14 @@ typedef struct pin_visit {
     void *context;
 } pin_visit;
 
-static bool visit_pin(const MDB_val *key, const MDB_val *value, void *context) {
-    (void)key;
+static bool visit_pin(const note *each, void *context) {
     const pin_visit *pins = context;
-    loom_note_record record;
-    char owner[TEXT_BYTES_MAX + 1];
-    if (!read_note(value, &record, owner)) return true;
-    return pins->visit(&(loom_pin_record){.rkey = record.rkey, .owner = owner, .created_ns = record.created_ns},
-                       pins->context);
+    loom_pin_record pin = {.rkey = each->record.rkey, .owner = each->text, .created_ns = each->record.created_ns};
+    return pins->visit(&pin, pins->context);
 }
 
 loom_status loom_index_each_pin(loom_index *index, loom_pin_visit visit, void *context, loom_error *err) {
-    return loom_index_each_entry(index, index->pins, visit_pin, &(pin_visit){visit, context}, err);
+    return each_note(index, index->pins, by_rkey, visit_pin, &(pin_visit){visit, context}, err);
 }
 
 /* ---- runs and goals ---- */
@@ -123,20 +206,13 @@ typedef struct goal_visit {
     void *context;
 } goal_visit;
 
-static bool visit_goal(const MDB_val *key, const MDB_val *value, void *context) {
+static bool visit_goal(const note *each, void *context) {
     const goal_visit *goals = context;
-    loom_note_record record;
-    char label[TEXT_BYTES_MAX + 1];
-    if (key->mv_size < 8 || !read_note(value, &record, label)) return true;
-    const uint8_t *number = (const uint8_t *)key->mv_data + key->mv_size - 8;
-    uint64_t run = 0;
-    for (unsigned i = 0; i < 8; i++)
-        run = run << 8 | number[i];
-    return goals->visit(
-        &(loom_goal_record){.label = label, .run = run, .rkey = record.rkey, .created_ns = record.created_ns},
-        goals->context);
+    loom_goal_record goal = {
+        .label = each->text, .run = each->run, .rkey = each->record.rkey, .created_ns = each->record.created_ns};
+    return goals->visit(&goal, goals->context);
 }
 
 loom_status loom_index_each_goal(loom_index *index, loom_goal_visit visit, void *context, loom_error *err) {
-    return loom_index_each_entry(index, index->goals, visit_goal, &(goal_visit){visit, context}, err);
+    return each_note(index, index->goals, by_label, visit_goal, &(goal_visit){visit, context}, err);
 }

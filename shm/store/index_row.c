@@ -3,20 +3,20 @@
 #include <string.h>
 
 #include "shm/store/index_lmdb.h"
+#include "shm/store/seal.h"
 
 loom_id loom_index_name(const loom_index *index, const loom_id *id) {
-    (void)index;
-    return *id;
+    return index->cipher == NULL ? *id : loom_cipher_blind(index->cipher, id);
 }
 
 size_t loom_index_row_bytes(const loom_index *index, const loom_result *result, loom_row_kind kind) {
-    (void)index;
-    return kind == LOOM_ROW_LIVE ? loom_row_bytes(result) : loom_row_encode_tombstone(result, 0, NULL);
+    size_t plain = kind == LOOM_ROW_LIVE ? loom_row_bytes(result) : loom_row_encode_tombstone(result, 0, NULL);
+    return index->cipher == NULL ? plain : loom_seal_row_bytes(plain);
 }
 
 loom_status loom_index_write_row(const loom_index *index, const loom_result *result, loom_row_kind kind, uint64_t row,
                                  uint8_t *out, loom_error *err) {
-    (void)index, (void)err;
+    if (index->cipher != NULL) return loom_seal_row(index->cipher, result, kind, row, out, err);
     if (kind == LOOM_ROW_LIVE)
         loom_row_encode(result, row, out);
     else
@@ -26,8 +26,7 @@ loom_status loom_index_write_row(const loom_index *index, const loom_result *res
 
 loom_status loom_index_open_row(const loom_index *index, uint64_t row, uint8_t *bytes, size_t *length,
                                 loom_error *err) {
-    (void)index, (void)row, (void)bytes, (void)length, (void)err;
-    return LOOM_OK;
+    return index->cipher == NULL ? LOOM_OK : loom_seal_open_row(index->cipher, row, bytes, length, err);
 }
 
 size_t loom_index_small_key(const loom_index *index, const loom_id *id, const char *text, uint64_t number,
@@ -38,11 +37,37 @@ size_t loom_index_small_key(const loom_index *index, const loom_id *id, const ch
         memcpy(key, name.bytes, sizeof name.bytes);
         length = sizeof name.bytes;
     }
-    size_t text_bytes = strlen(text);
-    memcpy(key + length, text, text_bytes);
-    length += text_bytes;
+    length += loom_index_hidden_key(index, "text", text, strlen(text), key + length);
     if (number == 0) return length;
     for (unsigned i = 0; i < 8; i++)
         key[length + i] = (uint8_t)(number >> (56 - 8 * i));
     return length + 8;
+}
+
+size_t loom_index_hidden_key(const loom_index *index, const char *table, const void *key, size_t key_bytes,
+                             uint8_t *out) {
+    if (index->cipher == NULL) {
+        memcpy(out, key, key_bytes);
+        return key_bytes;
+    }
+    loom_id name = loom_cipher_blind_bytes(index->cipher, table, key, key_bytes);
+    memcpy(out, name.bytes, sizeof name.bytes);
+    return sizeof name.bytes;
+}
+
+const char *loom_index_sealed_table(const loom_index *index, MDB_dbi table, const void *key, size_t key_bytes) {
+    if (index->cipher == NULL) return NULL;
+    if (table == index->files) return "files";
+    if (table == index->pins) return "pins";
+    if (table == index->goals) return "goals";
+    if (table == index->runs) return "runs";
+    /* The store's own entries ("s:...") count rows and pages: what the files' sizes tell as well. */
+    return table == index->meta && key_bytes >= 2 && memcmp(key, "m:", 2) == 0 ? "meta" : NULL;
+}
+
+loom_status loom_index_open_value(const loom_index *index, MDB_dbi table, const void *key, size_t key_bytes,
+                                  uint8_t *value, size_t *length, loom_error *err) {
+    const char *sealed = loom_index_sealed_table(index, table, key, key_bytes);
+    if (sealed == NULL) return LOOM_OK;
+    return loom_seal_open_value(index->cipher, sealed, key, key_bytes, value, length, err);
 }

@@ -205,6 +205,8 @@ loom_status loom_row_decode(const uint8_t *bytes, size_t length, uint64_t row, l
     const char *damage = header.version == LOOM_ROW_VERSION ? damage_of_bytes(&header, bytes, length, row)
                          : header.version == 0              ? "version 0"
                                                             : NULL;
+    if (damage == NULL && (header.flags & LOOM_ROW_SEALED))
+        damage = "a seal that does not open: it is damaged or was moved";
     if (damage == NULL && (header.version > LOOM_ROW_VERSION || is_newer(&header)))
         return loom_fail(err, LOOM_NEWER_STORE,
                          "row %llu of the index has the form (version %u, flags %#x, codec %u) of a newer voxloom; "

@@ -15,7 +15,10 @@
 #define LOOM_BULK_BYTES_MAX (UINT64_C(1) << 40)
 
 typedef enum loom_row_kind { LOOM_ROW_LIVE = 1, LOOM_ROW_TOMBSTONE = 2 } loom_row_kind;
-typedef enum loom_row_flag { LOOM_ROW_BLOB = 1 << 0 } loom_row_flag;
+typedef enum loom_row_flag {
+    LOOM_ROW_BLOB = 1 << 0,
+    LOOM_ROW_SEALED = 1 << 1 /* of an encrypted store: the true row is in the extra part (seal.h) */
+} loom_row_flag;
 
 typedef struct loom_row_header {
     uint16_t version;

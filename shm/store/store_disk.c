@@ -93,19 +93,23 @@ static loom_status disk_each_goal(loom_store *store, loom_goal_visit visit, void
     return loom_index_each_goal(disk_of(store)->disk->index, visit, context, err);
 }
 
-static void file_key(const loom_file_stamp *stamp, uint8_t key[16]) {
+#define FILE_KEY_MAX 32u
+
+static size_t file_key(const loom_index *index, const loom_file_stamp *stamp, uint8_t key[FILE_KEY_MAX]) {
+    uint8_t plain[16];
     for (unsigned i = 0; i < 8; i++) {
-        key[i] = (uint8_t)(stamp->device >> (56 - 8 * i));
-        key[8 + i] = (uint8_t)(stamp->inode >> (56 - 8 * i));
+        plain[i] = (uint8_t)(stamp->device >> (56 - 8 * i));
+        plain[8 + i] = (uint8_t)(stamp->inode >> (56 - 8 * i));
     }
+    return loom_index_hidden_key(index, "files", plain, sizeof plain, key);
 }
 
 static loom_status disk_get_file(loom_store *store, const loom_file_stamp *stamp, loom_id *content, loom_error *err) {
     loom_index *index = disk_of(store)->disk->index;
-    uint8_t key[16];
+    uint8_t key[FILE_KEY_MAX];
     loom_file_record record;
-    file_key(stamp, key);
-    LOOM_TRY(loom_index_get_fixed(index, index->files, key, sizeof key, &record, sizeof record, err));
+    size_t length = file_key(index, stamp, key);
+    LOOM_TRY(loom_index_get_fixed(index, index->files, key, length, &record, sizeof record, err));
     if (record.size != stamp->size || record.mtime_ns != stamp->mtime_ns || record.ctime_ns != stamp->ctime_ns)
         return LOOM_NOT_FOUND;
     *content = record.content;
@@ -113,18 +117,16 @@ static loom_status disk_get_file(loom_store *store, const loom_file_stamp *stamp
 }
 
 /* The caller's names live apart from the store's own. */
-static size_t meta_key(const char *name, char key[LOOM_META_KEY_MAX + 3]) {
-    size_t length = strlen(name);
+static size_t meta_key(const loom_index *index, const char *name, uint8_t key[LOOM_META_KEY_MAX + 2]) {
     memcpy(key, "m:", 2);
-    memcpy(key + 2, name, length);
-    return length + 2;
+    return 2 + loom_index_hidden_key(index, "meta", name, strlen(name), key + 2);
 }
 
 static loom_status disk_get_meta(loom_store *store, const char *name, loom_arena *arena, const void **bytes,
                                  size_t *length, loom_error *err) {
     loom_index *index = disk_of(store)->disk->index;
-    char key[LOOM_META_KEY_MAX + 3];
-    return loom_index_get(index, index->meta, key, meta_key(name, key), arena, bytes, length, err);
+    uint8_t key[LOOM_META_KEY_MAX + 2];
+    return loom_index_get(index, index->meta, key, meta_key(index, name, key), arena, bytes, length, err);
 }
 
 static loom_status disk_stat(loom_store *store, loom_store_stats *stats, loom_error *err) {
@@ -241,21 +243,21 @@ static loom_status disk_put_file(loom_batch *batch, const loom_file_stamp *stamp
                                  loom_error *err) {
     loom_index_batch *index;
     LOOM_TRY(transaction(batch, &index, err));
-    uint8_t key[16];
-    file_key(stamp, key);
+    const loom_index *of = disk_of(batch->store)->disk->index;
+    uint8_t key[FILE_KEY_MAX];
+    size_t length = file_key(of, stamp, key);
     loom_file_record record = {
         .size = stamp->size, .mtime_ns = stamp->mtime_ns, .ctime_ns = stamp->ctime_ns, .content = *content};
-    return loom_index_put_raw(index, disk_of(batch->store)->disk->index->files, key, sizeof key, &record, sizeof record,
-                              err);
+    return loom_index_put_raw(index, of->files, key, length, &record, sizeof record, err);
 }
 
 static loom_status disk_put_meta(loom_batch *batch, const char *name, const void *bytes, size_t length,
                                  loom_error *err) {
     loom_index_batch *index;
     LOOM_TRY(transaction(batch, &index, err));
-    char key[LOOM_META_KEY_MAX + 3];
-    return loom_index_put_raw(index, disk_of(batch->store)->disk->index->meta, key, meta_key(name, key), bytes, length,
-                              err);
+    const loom_index *of = disk_of(batch->store)->disk->index;
+    uint8_t key[LOOM_META_KEY_MAX + 2];
+    return loom_index_put_raw(index, of->meta, key, meta_key(of, name, key), bytes, length, err);
 }
 
 static loom_status disk_commit(loom_batch *batch, loom_error *err) {
