@@ -24,12 +24,13 @@
 #define LOOM_CONTROL_LENT 8192u
 
 #define LOOM_CONTROL_SLOTS_AT UINT64_C(0x1000)
-#define LOOM_CONTROL_SPACE_AT UINT64_C(0x20000)  /* budget and counters */
-#define LOOM_CONTROL_LENT_AT UINT64_C(0x21000)   /* 8,192 x 32 bytes: ranges lent for reuse */
-#define LOOM_CONTROL_PINS_AT UINT64_C(0x80000)   /* 65,536 x 16 bytes */
-#define LOOM_CONTROL_MARKS_AT UINT64_C(0x180000) /* 8 bytes a row, grown as rows are; also where the fixed part ends   \
-                                                  */
+#define LOOM_CONTROL_SPACE_AT UINT64_C(0x20000) /* budget and counters */
+#define LOOM_CONTROL_LENT_AT UINT64_C(0x21000)  /* 8,192 x 32 bytes: ranges lent for reuse */
+#define LOOM_CONTROL_PINS_AT UINT64_C(0x80000)  /* 65,536 x 16 bytes */
+/* 8 bytes a row, grown as rows are; also where the fixed part ends */
+#define LOOM_CONTROL_MARKS_AT UINT64_C(0x180000)
 
+#define LOOM_CONTROL_COLD_BYTE (UINT64_C(1) << 42)  /* whoever compresses cold results */
 #define LOOM_CONTROL_CLAIM_BYTE (UINT64_C(1) << 41) /* + hash(rkey) % 2^40: locks of claims */
 
 typedef struct loom_control_header {
@@ -148,6 +149,8 @@ typedef struct loom_mark {
 } loom_mark;
 void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes);
 loom_mark loom_control_get_mark(const loom_control *control, uint64_t row);
+/* The row `to` is the same result in another place. */
+void loom_control_copy_mark(loom_control *control, uint64_t from, uint64_t to);
 /* Now, in seconds since this store's marks began; >= 1. */
 uint32_t loom_control_seconds(const loom_control *control);
 /* The moment of a mark as CLOCK_REALTIME seconds, for reports. */

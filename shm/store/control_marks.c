@@ -107,6 +107,13 @@ void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, ui
         atomic_store_explicit(word, packed, memory_order_relaxed);
 }
 
+void loom_control_copy_mark(loom_control *control, uint64_t from, uint64_t to) {
+    const mark_word *source = word_of(control, from, false);
+    uint64_t packed = source != NULL ? atomic_load_explicit(source, memory_order_relaxed) : 0;
+    mark_word *word = packed != 0 ? word_of(control, to, true) : NULL;
+    if (word != NULL) atomic_store_explicit(word, packed, memory_order_relaxed);
+}
+
 loom_mark loom_control_get_mark(const loom_control *control, uint64_t row) {
     loom_mark mark = {0};
     mark_word *word = word_of(control, row, false);

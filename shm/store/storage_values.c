@@ -20,7 +20,7 @@ static bool can_be_reclaimed(const loom_store *store, const loom_result *result)
 
 /* Publishes the pin, then looks whether the row is still there: a reclaimer deletes, commits and then looks for pins,
  * so one of the two sees the other (Michael 2004). LOOM_NOT_FOUND: it went before the pin, nothing is held. */
-static loom_status pin_row(loom_store *store, const loom_result *result, loom_hold *hold, loom_error *err) {
+loom_status loom_store_pin_row(loom_store *store, const loom_result *result, loom_hold *hold, loom_error *err) {
     *hold = (loom_hold){0};
     if (!can_be_reclaimed(store, result)) return LOOM_OK;
     loom_placement range = loom_result_range(result);
@@ -44,7 +44,7 @@ static loom_status find_and_pin(loom_store *store, find_function find, const loo
     *hold = (loom_hold){0};
     for (;;) {
         LOOM_TRY(find(store, id, arena, result, err));
-        loom_status status = pin_row(store, result, hold, err);
+        loom_status status = loom_store_pin_row(store, result, hold, err);
         if (status != LOOM_NOT_FOUND) return status;
     }
 }
@@ -63,7 +63,7 @@ loom_status loom_store_hold_range(loom_store *store, const loom_placement *place
                                   loom_error *err) {
     *hold = (loom_hold){0};
     LOOM_TRY(loom_store_check_process(store, err));
-    return pin_row(store, &(loom_result){.bulk = *placement}, hold, err);
+    return loom_store_pin_row(store, &(loom_result){.bulk = *placement}, hold, err);
 }
 
 void loom_store_unhold(loom_store *store, loom_hold *hold) {
@@ -191,7 +191,7 @@ static loom_status decode_result(const loom_result *result, const loom_view *vie
 static loom_status hold_again(loom_store *store, const loom_result *result, loom_arena *arena, loom_result *held,
                               loom_hold *hold, loom_error *err) {
     *held = *result;
-    loom_status status = pin_row(store, result, hold, err);
+    loom_status status = loom_store_pin_row(store, result, hold, err);
     if (status != LOOM_NOT_FOUND) return status;
     LOOM_TRY(loom_store_hold(store, &result->rkey, arena, held, hold, err));
     if (loom_id_equal(&held->vid, &result->vid)) return LOOM_OK;

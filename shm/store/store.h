@@ -61,11 +61,12 @@ struct loom_store {
     loom_extents *stored;      /* the files that rows name; the same as `extents` unless encrypted */
     const loom_cipher *cipher; /* NULL: plain. Owned by the implementation */
     loom_compression compression;
-    int compression_level; /* 1 to LOOM_COMPRESSION_LEVEL_MAX */
-    uint64_t cold_after_s; /* > 0 */
-    const char *path;      /* owned by the implementation */
-    unsigned generation;   /* loom_fork_generation of the process that opened it */
-    bool writable;         /* batches are allowed: opened, not attached, not read-only */
+    int compression_level;                     /* 1 to LOOM_COMPRESSION_LEVEL_MAX */
+    uint64_t cold_after_s;                     /* > 0 */
+    uint64_t cold_next_row, cold_rest_until_s; /* where loom_store_compress_cold goes on, and when (CLOCK_REALTIME) */
+    const char *path;                          /* owned by the implementation */
+    unsigned generation;                       /* loom_fork_generation of the process that opened it */
+    bool writable;                             /* batches are allowed: opened, not attached, not read-only */
     bool in_memory;
 };
 
@@ -86,6 +87,9 @@ loom_status loom_store_attach_memory(const char *token, uint32_t writer_index, l
 
 /* LOOM_UNSUPPORTED in a child of the process that opened the store. */
 loom_status loom_store_check_process(const loom_store *store, loom_error *err);
+/* Holds the bytes of a row that was just found, if it is still there: else LOOM_NOT_FOUND, and nothing is held. */
+loom_status loom_store_pin_row(loom_store *store, const loom_result *result, loom_hold *hold, loom_error *err);
+
 /* The error of a second, different result under one key. */
 loom_status loom_store_irreproducible(const loom_id *rkey, loom_error *err);
 
