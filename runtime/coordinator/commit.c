@@ -11,9 +11,16 @@
 #include "runtime/task_result.h"
 #include "runtime/worker/memo_list.h"
 
+typedef enum entry_kind {
+    ENTRY_PUT,     /* a task, by the name `id` */
+    ENTRY_REPLACE, /* a task whose result has another place now */
+    ENTRY_FORGET   /* the key `id` */
+} entry_kind;
+
 typedef struct entry {
-    uint32_t task; /* LOOM_TASK_NONE: forget `id` */
-    loom_id id;    /* node id, or the rkey to forget */
+    entry_kind kind;
+    uint32_t task;
+    loom_id id;
 } entry;
 
 typedef struct entry_list {
@@ -26,7 +33,7 @@ struct loom_committer {
     loom_segment *segment;
     const loom_operator_table *operators;
     size_t batch_rows;
-    uint64_t batch_ms;
+    uint64_t batch_ms, ttl_ns;
     loom_arena *arena; /* the thread's, reset per row */
 
     pthread_t thread;
@@ -92,6 +99,7 @@ static loom_result result_of(const loom_committer *committer, const entry *item,
                           .recipe_bytes = recipe->length,
                           .created_ns = now_ns(CLOCK_REALTIME),
                           .cost_ns = (uint64_t)task->cost_us * 1000};
+    if (committer->ttl_ns) result.expires_ns = result.created_ns + committer->ttl_ns;
     result.payload = loom_task_payload(committer->segment, task, &result.payload_bytes);
     return result;
 }
@@ -122,8 +130,17 @@ static loom_status forget(loom_batch *batch, const loom_id *rkey, loom_error *er
     return status == LOOM_NOT_FOUND ? LOOM_OK : status;
 }
 
+/* What is gone meanwhile needs no other place. */
+static loom_status replace(loom_committer *committer, loom_batch *batch, const entry *item, loom_error *err) {
+    loom_result result =
+        result_of(committer, item, loom_segment_task(committer->segment, item->task), &(loom_buffer){0});
+    loom_status status = loom_batch_replace(batch, &result, err);
+    return status == LOOM_NOT_FOUND ? LOOM_OK : status;
+}
+
 static loom_status put_entry(loom_committer *committer, loom_batch *batch, const entry *item, loom_error *err) {
-    if (item->task == LOOM_TASK_NONE) return forget(batch, &item->id, err);
+    if (item->kind == ENTRY_FORGET) return forget(batch, &item->id, err);
+    if (item->kind == ENTRY_REPLACE) return replace(committer, batch, item, err);
     const loom_task *task = loom_segment_task(committer->segment, item->task);
     if (task->flags & LOOM_TASK_REPLACES) LOOM_TRY(forget(batch, &task->rkey, err));
     if (task->origin == LOOM_ORIGIN_STORED) return put_file_hashes(committer, batch, task, err);
@@ -147,6 +164,15 @@ static loom_status put_entry(loom_committer *committer, loom_batch *batch, const
     return status == LOOM_OK ? put_file_hashes(committer, batch, task, err) : status;
 }
 
+/* Stored: other runs that wait for these results find them now. */
+static void unclaim(const loom_committer *committer, const entry_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->entries[i].kind != ENTRY_PUT) continue;
+        const loom_task *task = loom_segment_task(committer->segment, list->entries[i].task);
+        if (task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(committer->store, &task->rkey);
+    }
+}
+
 static loom_status commit_entries(loom_committer *committer, const entry_list *list, loom_error *err) {
     loom_batch *batch;
     LOOM_TRY(loom_store_begin(committer->store, &batch, err));
@@ -156,7 +182,9 @@ static loom_status commit_entries(loom_committer *committer, const entry_list *l
         loom_batch_abort(batch);
         return status;
     }
-    return loom_batch_commit(batch, err);
+    LOOM_TRY(loom_batch_commit(batch, err));
+    unclaim(committer, list);
+    return LOOM_OK;
 }
 
 /* ---- the thread ---- */
@@ -211,6 +239,7 @@ loom_status loom_committer_start(loom_store *store, loom_segment *segment, const
     committer->operators = operators;
     committer->batch_rows = config->store.batch_rows;
     committer->batch_ms = config->store.batch_ms;
+    committer->ttl_ns = config->store.ttl_s * UINT64_C(1000000000);
     committer->arena = loom_arena_new();
     pthread_mutex_init(&committer->lock, NULL);
     pthread_cond_init(&committer->changed, NULL);
@@ -247,11 +276,15 @@ static loom_status append(loom_committer *committer, entry item) {
 }
 
 loom_status loom_committer_add(loom_committer *committer, uint32_t task, const loom_id *node) {
-    return append(committer, (entry){.task = task, .id = *node});
+    return append(committer, (entry){.kind = ENTRY_PUT, .task = task, .id = *node});
 }
 
 loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey) {
-    return append(committer, (entry){.task = LOOM_TASK_NONE, .id = *rkey});
+    return append(committer, (entry){.kind = ENTRY_FORGET, .id = *rkey});
+}
+
+loom_status loom_committer_replace(loom_committer *committer, uint32_t task) {
+    return append(committer, (entry){.kind = ENTRY_REPLACE, .task = task});
 }
 
 loom_status loom_committer_flush(loom_committer *committer, loom_error *err) {

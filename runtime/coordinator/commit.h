@@ -18,6 +18,10 @@ loom_status loom_committer_start(loom_store *store, loom_segment *segment, const
 /* Queues a computed task; `node` names it (all zero if nobody asked for it by name). Of a task that a worker found
  * stored, only the hashes of the files that it read are kept. Never blocks for long. */
 loom_status loom_committer_add(loom_committer *committer, uint32_t task, const loom_id *node);
+/* Queues a task whose result is stored already, but lies elsewhere now (LOOM_TASK_FRESH): the store keeps the new
+ * place.
+ */
+loom_status loom_committer_replace(loom_committer *committer, uint32_t task);
 /* Queues the deletion of a damaged result, before its recomputed successor is stored. */
 loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey);
 /* Waits until everything queued is stored (synced as the durability says), and returns the first error there was. */

@@ -20,8 +20,10 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
     step->rkey = task->rkey;
     step->has_vid = step->has_rkey = true;
     session->done++;
+    LOOM_TRY(loom_hold_computed(session, index, task));
     if (task->origin == LOOM_ORIGIN_STORED) {
         session->reused++;
+        if (task->flags & LOOM_TASK_FRESH) LOOM_TRY(loom_committer_replace(session->committer, number));
         loom_id none = {{0}};
         if (task->memo) LOOM_TRY(loom_committer_add(session->committer, number, &none)); /* hashes of its input files */
     } else {
@@ -61,10 +63,13 @@ static bool mark_failed(loom_session *session, uint32_t index, uint32_t failure)
     loom_step *step = &session->graph.steps[index];
     if (step->state == LOOM_STEP_FAILED || step->state == LOOM_STEP_DONE) return false;
     if (step->alias != LOOM_STEP_NONE) return false; /* its users hear of what it became */
-    if (step->state == LOOM_STEP_TASK && loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL))
-        session->in_flight--;
+    bool withdrawn = step->state == LOOM_STEP_TASK && loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL);
     step->state = LOOM_STEP_FAILED;
     step->failure = failure;
+    if (withdrawn) {
+        session->in_flight--;
+        loom_release_arguments(session, index);
+    }
     if (step->op) session->failed++;
     return true;
 }
@@ -130,5 +135,6 @@ loom_status loom_complete(loom_session *session, uint32_t number, loom_error *er
         }
         status = loom_step_fails(session, index, cause);
     }
+    loom_release_arguments(session, index);
     return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while results came in");
 }

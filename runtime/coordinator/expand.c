@@ -67,6 +67,7 @@ loom_status loom_become(loom_session *session, uint32_t pending, uint32_t target
     graph->steps[pending].alias = target;
     if (graph->steps[target].state == LOOM_STEP_FAILED)
         return loom_fail_users(session, pending, graph->steps[target].failure);
+    graph->steps[target].kept |= graph->steps[pending].kept;
     if (graph->steps[target].node == LOOM_NODE_NONE) graph->steps[target].node = graph->steps[pending].node;
     uint8_t state = graph->steps[target].state;
     for (uint32_t link = graph->steps[pending].users; link; link = graph->links[link].next) {

@@ -34,9 +34,10 @@ loom_status loom_goals_start(loom_session *session, loom_error *err) {
         goal->step = goal->write = LOOM_STEP_NONE;
         loom_status status =
             loom_lower(session, loom_plan_goal(session->plan, i)->node, LOOM_STEP_NONE, &goal->step, &cause);
-        if (status == LOOM_OK)
+        if (status == LOOM_OK) {
+            session->graph.steps[loom_graph_resolve(&session->graph, goal->step)].kept = true;
             LOOM_TRY(loom_demand(session, goal->step, err));
-        else if (status == LOOM_NO_MEMORY)
+        } else if (status == LOOM_NO_MEMORY)
             return *err = cause, status;
         else
             LOOM_TRY(goal_fails(session, i, &cause));

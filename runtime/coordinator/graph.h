@@ -40,10 +40,14 @@ typedef struct loom_step {
     uint32_t waits;         /* what it still has to hear of */
     uint32_t task;          /* in the segment; LOOM_TASK_NONE while there is none */
     uint32_t failure;       /* when FAILED: which of the session's failures is the cause */
+    uint32_t hold;          /* of its bulk bytes in the store; 0 while nothing is held; see hold.c */
+    uint32_t consumers;     /* tasks that were handed out with it as an argument and have not ended, once a position */
     uint8_t state;          /* loom_step_state */
     uint8_t type;           /* loom_type of the value, once known */
     bool has_rkey, has_vid;
     bool stored;   /* the value is in the store */
+    bool released; /* this run computed or found it, and let it go again */
+    bool kept;     /* held to the end: a goal, or an item that is reached through the sequence that gathers it */
     bool demanded; /* somebody needs the value */
     bool queued;   /* in the session's work list */
     loom_id rkey, vid;

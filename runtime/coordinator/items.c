@@ -37,6 +37,10 @@ static loom_status value_of(loom_expansion *at, loom_node_index node, loom_value
         return loom_fail(at->err, LOOM_SKIPPED, "a value that decides how a loop expands could not be computed");
     if (source->state == LOOM_STEP_DONE) {
         loom_status status = loom_step_value(session, step, session->arena, value, at->err);
+        if (status == LOOM_OK && source->stored && value->type == LOOM_SEQUENCE) {
+            loom_arena_reset(session->scratch);
+            status = loom_hold_items(session, value, LOOM_NESTING_MAX, false, at->err);
+        }
         if (status != LOOM_NOT_FOUND && status != LOOM_CORRUPT) return status;
         LOOM_TRY(loom_recompute(session, step, at->err));
         if (session->graph.steps[step].state == LOOM_STEP_FAILED)

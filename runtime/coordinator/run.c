@@ -8,6 +8,7 @@
 
 #include "runtime/coordinator/session.h"
 #include "runtime/kernels/kernel.h"
+#include "runtime/store_settings.h"
 #include "runtime/topology.h"
 
 #define TICK_MS 100
@@ -24,15 +25,8 @@ static int stop_asked(const loom_session *session) {
 /* ---- opening and closing ---- */
 
 static loom_status open_store(loom_session *session, loom_error *err) {
-    const loom_config *config = session->config;
-    loom_store_options options = {.path = config->store.path,
-                                  .create = true,
-                                  .durability = config->store.durability,
-                                  .map_bytes = config->store.map_bytes,
-                                  .extent_bytes = config->store.extent_bytes,
-                                  .step_bytes = config->store.step_bytes,
-                                  .memory_writers = session->workers};
-    return loom_store_open(&options, &session->store, err);
+    const loom_store_access access = {.create = true, .writers = session->workers};
+    return loom_store_open_configured(session->config, &access, &session->store, err);
 }
 
 static loom_status find_workers(loom_session *session, loom_error *err) {
@@ -66,6 +60,11 @@ static loom_status open_session(loom_session *session, const loom_run_options *o
 static void close_session(loom_session *session) {
     loom_crew_stop(session->crew);
     loom_committer_stop(session->committer);
+    loom_extent_writer_close(session->writer);
+    for (uint32_t i = 0; i < session->hold_count; i++)
+        loom_store_unhold(session->store, &session->holds[i]);
+    for (uint32_t i = 0; i < session->graph.step_count; i++)
+        loom_unhold_step(session, i);
     loom_segment_close(session->segment);
     loom_store_close(session->store);
     loom_facts_free(session->facts);
@@ -84,6 +83,7 @@ static void close_session(loom_session *session) {
     free(session->work);
     free(session->goals);
     free(session->failures);
+    free(session->holds);
 }
 
 /* ---- deaths ---- */
@@ -294,6 +294,7 @@ loom_status loom_run(const loom_run_options *options, loom_summary *summary, loo
     loom_error late = {0};
     loom_status ended = wind_down(&session, status == LOOM_OK ? err : &late);
     if (status == LOOM_OK) status = ended;
+    if (status == LOOM_OK) status = loom_record_goals(&session, err);
     if (session.committer) report_differences(&session, summary);
     fill_summary(&session, summary, start);
     if (loom_goals_report(&session, summary) != LOOM_OK && status == LOOM_OK) status = LOOM_NO_MEMORY;

@@ -6,9 +6,11 @@
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
  *   complete.c what workers finished or failed -> what can go on
+ *   hold.c     results in use keep their bytes
  *   blame.c    which item of a loop failed
  *   value.c    the value of a step, wherever it lies
  *   goals.c    print and save, in program order
+ *   record.c   what the store remembers of a run
  *   commit.c   finished results -> the store (a thread)
  *   crew.c     worker processes
  *   run.c      the loop that drives all this
@@ -84,6 +86,9 @@ typedef struct loom_session {
     const char *ring;   /* how workers write: "io_uring" or "posix"; "" until there are workers */
     uint64_t in_flight; /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
+    loom_hold *holds; /* of items of stored sequences, to the end of the run */
+    uint32_t hold_count, hold_capacity;
+    loom_extent_writer *writer;   /* for stored results that must be made mappable; NULL until needed */
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
 } loom_session;
 
@@ -144,16 +149,32 @@ loom_status loom_step_skipped(loom_session *session, uint32_t step, uint32_t fai
 /* Everything that uses the step is skipped for that reason. */
 loom_status loom_fail_users(loom_session *session, uint32_t step, uint32_t failure);
 
+/* ---- hold.c ---- */
+/* Holds the bytes of a task that has just been computed; call it before the committer hears of the task. */
+loom_status loom_hold_computed(loom_session *session, uint32_t step, const loom_task *task);
+/* The same for a stored result that was copied to be mappable; the committer puts the copy in its place. */
+loom_status loom_hold_fresh(loom_session *session, uint32_t step, uint32_t task, loom_error *err);
+/* Keeps a hold to the end of the run. LOOM_NO_MEMORY: it has ended. */
+loom_status loom_keep_hold(loom_session *session, loom_hold hold);
+/* Holds the items that a stored sequence refers to, `depth` levels of sequences down, to the end of the run; compares
+ * their bytes with their hashes if `verify`. LOOM_NOT_FOUND or LOOM_CORRUPT: the sequence must be gathered again. */
+loom_status loom_hold_items(loom_session *session, const loom_value *sequence, int depth, bool verify, loom_error *err);
+void loom_unhold_step(loom_session *session, uint32_t step);
+/* A task has ended: arguments that nobody else needs are let go. */
+void loom_release_arguments(loom_session *session, uint32_t step);
+
 /* ---- blame.c ---- */
 /* If `user` gathers the items of a loop and `step` is one of them, the failure's message names the item. */
 void loom_blame_item(loom_session *session, uint32_t failure, uint32_t step, uint32_t user);
+
+#define LOOM_NESTING_MAX 4 /* of sequences within a sequence; as deep as a worker looks for an item */
 
 /* ---- value.c ---- */
 /* The value of a DONE step, in the arena; images come without voxels. LOOM_NOT_FOUND or LOOM_CORRUPT: recompute it. */
 loom_status loom_step_value(loom_session *session, uint32_t step, loom_arena *arena, loom_value *value,
                             loom_error *err);
 /* The row of a step that is `stored`. An item of a sequence that this run has just computed may still be on its way to
- * the store: then waits for the committer. LOOM_NOT_FOUND: it is gone. */
+ * the store: then waits for the committer. Held when it returns, until loom_unhold_step. LOOM_NOT_FOUND: it is gone. */
 loom_status loom_step_find_stored(loom_session *session, uint32_t step, loom_arena *arena, loom_result *result,
                                   loom_error *err);
 /* "vox1.near 3fa9b2c1" and the source position, for messages. */
@@ -166,5 +187,9 @@ loom_status loom_goals_start(loom_session *session, loom_error *err);
 /* Prints and saves what can be, in program order. */
 loom_status loom_goals_advance(loom_session *session, loom_error *err);
 loom_status loom_goals_report(loom_session *session, loom_summary *summary);
+
+/* ---- record.c ---- */
+/* Tells the store which results met the goals of this run, unless it knows. */
+loom_status loom_record_goals(loom_session *session, loom_error *err);
 
 #endif

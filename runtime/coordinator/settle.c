@@ -209,7 +209,9 @@ loom_status loom_demand(loom_session *session, uint32_t index, loom_error *err) 
 
 loom_status loom_recompute(loom_session *session, uint32_t index, loom_error *err) {
     loom_step *step = &session->graph.steps[index];
-    step->stored = false;
+    bool counted_as_computed = step->released;
+    loom_unhold_step(session, index);
+    step->stored = step->released = false;
     step->task = LOOM_TASK_NONE;
     step->state = LOOM_STEP_SETTLED;
     if (!step->op) {
@@ -219,7 +221,8 @@ loom_status loom_recompute(loom_session *session, uint32_t index, loom_error *er
                   "and run again");
         return loom_step_fails(session, index, &cause);
     }
-    session->reused--, session->done--;
+    if (!counted_as_computed) session->reused--;
+    session->done--;
     LOOM_TRY(loom_engage(session, err));
     return loom_committer_forget(session->committer, &session->graph.steps[index].rkey);
 }

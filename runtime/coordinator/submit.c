@@ -1,11 +1,10 @@
 /* Steps become tasks in the shared segment, arguments first. What is stored or constant becomes a task that is born
  * done. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/coordinator/session.h"
 #include "runtime/task_result.h"
-
-#define NESTING_MAX 4 /* of sequences within a sequence; as deep as a worker looks for an item */
 
 static loom_status put_constant(loom_session *session, const loom_step *step, loom_task *task) {
     loom_buffer encoded = {0};
@@ -16,36 +15,36 @@ static loom_status put_constant(loom_session *session, const loom_step *step, lo
     return status;
 }
 
-/* The items of a stored sequence lie in the store themselves; if one is gone or damaged, the sequence must be gathered
- * again from items that are computed again. */
-static loom_status verify_items(loom_session *session, const loom_value *sequence, int depth, loom_error *err) {
-    for (size_t i = 0; i < sequence->sequence.count; i++) {
-        const loom_value *item = &sequence->sequence.items[i];
-        loom_result result;
-        if (item->type == LOOM_SEQUENCE && depth > 0) LOOM_TRY(verify_items(session, item, depth - 1, err));
-        if (item->type != LOOM_REFERENCE) continue;
-        LOOM_TRY(loom_store_find_value(session->store, &item->reference.vid, session->scratch, &result, err));
-        LOOM_TRY(loom_store_verify(session->store, &result, err));
-    }
-    return LOOM_OK;
-}
-
+/* Whether a stored result is good; the items of a sequence lie in the store themselves, and if one is gone or damaged
+ * the sequence must be gathered again from items that are computed again. */
 static loom_status verify_stored(loom_session *session, uint32_t index, const loom_result *result, loom_error *err) {
-    LOOM_TRY(loom_store_verify(session->store, result, err));
+    if (!session->graph.steps[index].released) LOOM_TRY(loom_store_verify(session->store, result, err));
     if (result->type != LOOM_SEQUENCE) return LOOM_OK;
     loom_value sequence;
     LOOM_TRY(loom_step_value(session, index, session->scratch, &sequence, err));
-    return sequence.type == LOOM_SEQUENCE ? verify_items(session, &sequence, NESTING_MAX, err) : LOOM_OK;
+    if (sequence.type != LOOM_SEQUENCE) return LOOM_OK;
+    return loom_hold_items(session, &sequence, LOOM_NESTING_MAX, true, err);
+}
+
+/* A stored result whose bytes cannot be mapped (compressed, encrypted) gets a raw copy for this run. *fresh: the store
+ * should keep the copy instead. */
+static loom_status make_mappable(loom_session *session, loom_result *result, bool *fresh, loom_error *err) {
+    *fresh = false;
+    if (result->codec == LOOM_CODEC_RAW) return LOOM_OK;
+    if (!session->writer) LOOM_TRY(loom_extent_writer_open(loom_store_extents(session->store), &session->writer, err));
+    return loom_store_materialise(session->store, session->writer, session->scratch, result, fresh, err);
 }
 
 /* A task for a step that is done. LOOM_NOT_FOUND or LOOM_CORRUPT: the stored value is gone or damaged. */
 static loom_status submit_done(loom_session *session, uint32_t index, loom_error *err) {
     loom_step *step = &session->graph.steps[index];
     loom_result result = {0};
+    bool fresh = false;
     if (step->stored) {
         loom_arena_reset(session->scratch);
         LOOM_TRY(loom_step_find_stored(session, index, session->scratch, &result, err));
         LOOM_TRY(verify_stored(session, index, &result, err));
+        LOOM_TRY(make_mappable(session, &result, &fresh, err));
     }
     uint32_t number;
     LOOM_TRY(loom_task_create_done(session->segment, &number, err));
@@ -60,7 +59,7 @@ static loom_status submit_done(loom_session *session, uint32_t index, loom_error
     if (status != LOOM_OK) return loom_segment_full(err);
     loom_task_publish_done(session->segment, number);
     step->task = number;
-    return LOOM_OK;
+    return fresh ? loom_hold_fresh(session, index, number, err) : LOOM_OK;
 }
 
 static loom_status put_attributes(loom_session *session, uint32_t index, loom_task *task) {
@@ -79,8 +78,13 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
     loom_arena_reset(session->scratch);
     uint32_t *arguments = loom_arena_array(session->scratch, step->argument_count, sizeof *arguments);
     if (!arguments) return loom_segment_full(err);
-    for (uint32_t i = 0; i < step->argument_count; i++)
-        arguments[i] = session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].task;
+    bool gathers = strcmp(step->op->name, "default.sequence") == 0;
+    for (uint32_t i = 0; i < step->argument_count; i++) {
+        loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])];
+        arguments[i] = argument->task;
+        argument->consumers++;
+        argument->kept |= gathers;
+    }
     uint32_t number;
     LOOM_TRY(loom_task_create(session->segment, arguments, step->argument_count, &number, err));
     loom_task *task = loom_segment_task(session->segment, number);

@@ -32,11 +32,16 @@ static loom_status task_value(loom_session *session, const loom_task *task, loom
 
 loom_status loom_step_find_stored(loom_session *session, uint32_t index, loom_arena *arena, loom_result *result,
                                   loom_error *err) {
-    const loom_step *step = &session->graph.steps[index];
-    loom_status status = loom_store_find(session->store, &step->rkey, arena, result, err);
-    if (status != LOOM_NOT_FOUND || step->op || !session->committer) return status;
-    LOOM_TRY(loom_committer_flush(session->committer, err));
-    return loom_store_find(session->store, &step->rkey, arena, result, err);
+    loom_step *step = &session->graph.steps[index];
+    loom_hold hold = {0};
+    loom_unhold_step(session, index);
+    loom_status status = loom_store_hold(session->store, &step->rkey, arena, result, &hold, err);
+    if (status == LOOM_NOT_FOUND && (!step->op || step->released) && session->committer) {
+        LOOM_TRY(loom_committer_flush(session->committer, err));
+        status = loom_store_hold(session->store, &step->rkey, arena, result, &hold, err);
+    }
+    step->hold = hold.pin;
+    return status;
 }
 
 static loom_status stored_value(loom_session *session, uint32_t index, loom_arena *arena, loom_value *value,
@@ -44,8 +49,13 @@ static loom_status stored_value(loom_session *session, uint32_t index, loom_aren
     loom_result result;
     LOOM_TRY(loom_step_find_stored(session, index, arena, &result, err));
     if (!result.blob) return loom_value_decode(result.payload, result.payload_bytes, arena, value, err);
+    loom_view view;
+    loom_value borrowed;
     LOOM_TRY(loom_store_verify(session->store, &result, err));
-    return blob_value(session, &result.bulk, arena, value, err);
+    LOOM_TRY(loom_store_value(session->store, &result, arena, &borrowed, &view, err));
+    loom_status status = loom_value_copy(arena, &borrowed, value);
+    loom_extent_release(&view);
+    return status;
 }
 
 loom_status loom_step_value(loom_session *session, uint32_t index, loom_arena *arena, loom_value *value,

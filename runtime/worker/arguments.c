@@ -4,8 +4,8 @@
 #include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
 
-/* Maps an object for the rest of the task. */
-static loom_status map_object(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err) {
+/* A place for a view that lasts as long as the task; counted once it is filled. */
+static loom_status next_view(loom_worker *worker, loom_view **view, loom_error *err) {
     if (worker->view_count == worker->view_capacity) {
         size_t capacity = worker->view_capacity ? worker->view_capacity * 2 : 8;
         loom_view *grown = loom_arena_array(worker->arena, capacity, sizeof *grown);
@@ -14,7 +14,14 @@ static loom_status map_object(loom_worker *worker, const loom_placement *bulk, c
         worker->views = grown;
         worker->view_capacity = capacity;
     }
-    loom_view *view = &worker->views[worker->view_count];
+    *view = &worker->views[worker->view_count];
+    return LOOM_OK;
+}
+
+/* Maps an object for the rest of the task. */
+static loom_status map_object(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err) {
+    loom_view *view = NULL;
+    LOOM_TRY(next_view(worker, &view, err));
     LOOM_TRY(loom_extent_view(loom_store_extents(worker->store), bulk, true, view, err));
     worker->view_count++;
     *bytes = view->bytes;
@@ -92,14 +99,34 @@ loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, 
     const loom_task *item = find_item(worker, worker->task, &reference->reference.vid, 4);
     if (item) return task_value(worker, item, true, value, err);
     loom_result result;
-    loom_status status = loom_store_find_value(worker->store, &reference->reference.vid, worker->arena, &result, err);
+    loom_hold hold = {0};
+    loom_view *view = NULL;
+    LOOM_TRY(next_view(worker, &view, err));
+    loom_status status =
+        loom_store_hold_value(worker->store, &reference->reference.vid, worker->arena, &result, &hold, err);
     if (status == LOOM_NOT_FOUND)
         return loom_fail(err, LOOM_NOT_FOUND,
                          "an item of a stored sequence is no longer in the store; delete the sequence with `voxloom "
                          "store rm` and run again");
     if (status != LOOM_OK) return status;
-    LOOM_TRY(loom_store_verify(worker->store, &result, err));
-    if (result.blob) return decode_blob(worker, &result.bulk, value, err);
-    LOOM_TRY(loom_value_decode(result.payload, result.payload_bytes, worker->arena, value, err));
-    return value->type == LOOM_IMAGE ? map_voxels(worker, &result.bulk, value, err) : LOOM_OK;
+    status = loom_store_verify(worker->store, &result, err);
+    if (status == LOOM_OK) status = loom_store_value(worker->store, &result, worker->arena, value, view, err);
+    loom_store_unhold(worker->store, &hold); /* the view holds it */
+    if (status == LOOM_OK) worker->view_count++;
+    return status;
+}
+
+bool loom_worker_has_items(loom_worker *worker, const loom_result *sequence) {
+    loom_value value;
+    loom_view view = {0};
+    bool all = true;
+    if (loom_store_value(worker->store, sequence, worker->arena, &value, &view, NULL) != LOOM_OK) return false;
+    for (size_t i = 0; all && value.type == LOOM_SEQUENCE && i < value.sequence.count; i++) {
+        const loom_value *item = &value.sequence.items[i];
+        loom_result found;
+        all = item->type != LOOM_REFERENCE ||
+              loom_store_find_value(worker->store, &item->reference.vid, worker->arena, &found, NULL) == LOOM_OK;
+    }
+    loom_extent_release(&view);
+    return all;
 }

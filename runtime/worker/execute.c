@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "planner/domain.h"
 #include "planner/key.h"
 #include "runtime/inputs.h"
 #include "runtime/task_result.h"
@@ -36,24 +37,91 @@ static loom_status find_key(loom_worker *worker, loom_call *call) {
 
 /* ---- the store ---- */
 
-/* Takes a stored result over, if there is one and its bytes are good. */
+static loom_status need_writer(loom_worker *worker, loom_error *err) {
+    return worker->writer ? LOOM_OK : loom_extent_writer_open(loom_store_extents(worker->store), &worker->writer, err);
+}
+
+/* Whether a stored result is what it should be: its bytes, the items that it refers to, the file that it wrote. */
+static bool is_good(loom_worker *worker, const loom_operator *op, const loom_result *result) {
+    loom_error damage = {0};
+    if (op->flags & LOOM_OP_EFFECT) return loom_effect_holds(result, worker->arena, loom_worker_hash_file, worker);
+    if (loom_store_verify(worker->store, result, &damage) != LOOM_OK) return false;
+    return result->type != LOOM_SEQUENCE || loom_worker_has_items(worker, result);
+}
+
+/* A raw copy where the stored bytes cannot be mapped. */
+static loom_status make_mappable(loom_worker *worker, loom_result *result, loom_error *err) {
+    bool fresh;
+    if (result->codec == LOOM_CODEC_RAW) return LOOM_OK;
+    LOOM_TRY(need_writer(worker, err));
+    LOOM_TRY(loom_store_materialise(worker->store, worker->writer, worker->arena, result, &fresh, err));
+    if (fresh) worker->task->flags |= LOOM_TASK_FRESH;
+    return LOOM_OK;
+}
+
+/* Takes a stored result over, if there is one and its bytes are good. It stays held: the coordinator hears of it later.
+ */
 static loom_status take_stored(loom_worker *worker, const loom_operator *op, bool *taken, loom_error *err) {
     loom_task *task = worker->task;
     loom_result result;
-    bool holds = true;
+    loom_hold hold = {0};
     *taken = false;
-    loom_status status = loom_store_find(worker->store, &task->rkey, worker->arena, &result, err);
+    loom_status status = loom_store_hold(worker->store, &task->rkey, worker->arena, &result, &hold, err);
     if (status == LOOM_NOT_FOUND) return LOOM_OK;
     if (status != LOOM_OK) return status;
-    if (op->flags & LOOM_OP_EFFECT) holds = loom_effect_holds(&result, worker->arena, loom_worker_hash_file, worker);
-    loom_error damage = {0};
-    if (!holds || loom_store_verify(worker->store, &result, &damage) != LOOM_OK) {
+    if (is_good(worker, op, &result)) {
+        status = make_mappable(worker, &result, err);
+        if (status == LOOM_OK && loom_task_adopt(worker->segment, task, &result) != LOOM_OK)
+            status = loom_segment_full(err);
+        *taken = status == LOOM_OK;
+        if (*taken) task->flags &= (uint8_t)~LOOM_TASK_REPLACES;
+    } else {
         task->flags |= LOOM_TASK_REPLACES; /* computed again; else the first, bad one would be kept for ever */
-        return LOOM_OK;
     }
-    if (loom_task_adopt(worker->segment, task, &result) != LOOM_OK) return loom_segment_full(err);
-    *taken = true;
+    if (!*taken) loom_store_unhold(worker->store, &hold);
+    if (status != LOOM_CORRUPT) return status;
+    task->flags |= LOOM_TASK_REPLACES;
     return LOOM_OK;
+}
+
+/* ---- single flight ---- */
+
+#define CLAIM_WAIT_MS_MAX 20
+
+/* Claims cost about as much as the cheapest kernels: they are for what reads files or handles images. */
+static bool is_worth_a_claim(const loom_worker *worker, const loom_operator *op) {
+    const loom_task *task = worker->task;
+    if (op->flags & (LOOM_OP_EFFECT | LOOM_OP_NOT_STORED)) return false;
+    if (op->flags & LOOM_OP_READS_FILES || loom_signature_result(op) == 'i') return true;
+    const uint32_t *numbers = loom_segment_pointer(worker->segment, task->arguments);
+    for (uint32_t i = 0; numbers && i < task->argument_count; i++) {
+        const loom_task *argument = loom_segment_task(worker->segment, numbers[i]);
+        if (argument && argument->type == LOOM_IMAGE) return true;
+    }
+    return false;
+}
+
+/* Makes this run the only one that computes the key, or takes over what another run computes meanwhile. */
+static loom_status claim_or_take(loom_worker *worker, const loom_operator *op, bool *taken, loom_error *err) {
+    long wait_ms = 1;
+    for (;;) {
+        loom_status status = loom_store_claim(worker->store, &worker->task->rkey, err);
+        if (status != LOOM_OK && status != LOOM_BUSY) return status;
+        if (status == LOOM_OK) worker->task->flags |= LOOM_TASK_CLAIMED;
+        LOOM_TRY(take_stored(worker, op, taken, err));
+        if (*taken && status == LOOM_OK) loom_worker_unclaim(worker);
+        if (*taken || status == LOOM_OK) return LOOM_OK;
+        if (loom_segment_stopped(worker->segment))
+            return loom_fail(err, LOOM_CANCELLED, "stopped while another run computed this");
+        nanosleep(&(struct timespec){.tv_nsec = wait_ms * 1000000}, NULL);
+        if (wait_ms < CLAIM_WAIT_MS_MAX) wait_ms *= 2;
+    }
+}
+
+void loom_worker_unclaim(loom_worker *worker) {
+    if (!(worker->task->flags & LOOM_TASK_CLAIMED)) return;
+    worker->task->flags &= (uint8_t)~LOOM_TASK_CLAIMED;
+    loom_store_unclaim(worker->store, &worker->task->rkey);
 }
 
 /* ---- publication ---- */
@@ -74,7 +142,7 @@ static loom_status seal(loom_worker *worker, loom_error *err) {
 
 /* An encoded value too large for the index goes to an extent. */
 static loom_status put_blob(loom_worker *worker, const loom_buffer *encoded, loom_error *err) {
-    if (!worker->writer) LOOM_TRY(loom_extent_writer_open(loom_store_extents(worker->store), &worker->writer, err));
+    LOOM_TRY(need_writer(worker, err));
     LOOM_TRY(loom_extent_reserve(worker->writer, encoded->length, true, &worker->reservation, err));
     worker->reserved = true;
     memcpy(worker->reservation.window, encoded->bytes, encoded->length);
@@ -195,6 +263,8 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
     bool asked = task->flags & LOOM_TASK_NO_LOOKUP && loom_id_equal(&told, &task->rkey);
     bool taken = false, look = !asked && !(op->flags & LOOM_OP_NOT_STORED);
     if (look) LOOM_TRY(take_stored(worker, op, &taken, err));
+    if (!taken && !(task->flags & LOOM_TASK_REPLACES) && is_worth_a_claim(worker, op))
+        LOOM_TRY(claim_or_take(worker, op, &taken, err));
     if (!taken) {
         LOOM_TRY(load_arguments(worker, op, &arguments, err));
         call.arguments = arguments;
@@ -218,7 +288,7 @@ static void forget_attempt(loom_task *task) {
     task->payload = task->hashes = task->memo = task->error = 0;
     task->bulk = (loom_placement){0};
     task->root[0] = task->root[1] = 0;
-    task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES);
+    task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES | LOOM_TASK_FRESH);
     task->origin = LOOM_ORIGIN_NONE;
     task->cost_us = 0;
 }
@@ -230,6 +300,7 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     forget_attempt(worker->task);
     loom_status status = execute(worker, &err);
     if (status != LOOM_OK) {
+        loom_worker_unclaim(worker);
         if (err.status == LOOM_OK) loom_fail(&err, status, "%s", loom_status_message(status));
         worker->task->status = (uint16_t)status;
         worker->task->error = loom_segment_put(worker->segment, &err, sizeof err);

@@ -53,6 +53,11 @@ loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, u
 /* Finds what a reference names: among the arguments' own arguments, else in the store. */
 loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, loom_value *value, loom_error *err);
 
+/* Whether all items that a stored sequence refers to are stored too. */
+bool loom_worker_has_items(loom_worker *worker, const loom_result *sequence);
+/* Gives the claim of the task's key up, if it has one. */
+void loom_worker_unclaim(loom_worker *worker);
+
 /* Services for kernels; context is the worker. */
 extern const loom_call_services loom_worker_services;
 /* Gives back what the task held. */

@@ -158,6 +158,10 @@ void loom_segment_ring_doorbell(loom_segment *segment) {
     loom_futex_wake(&segment->header->doorbell);
 }
 
+bool loom_segment_stopped(const loom_segment *segment) {
+    return atomic_load_explicit(&segment->header->stop, memory_order_acquire) != 0;
+}
+
 void loom_segment_stop(loom_segment *segment) {
     /* seq_cst: a worker that is about to sleep either sees it, or is seen sleeping and woken */
     atomic_store_explicit(&segment->header->stop, 1, memory_order_seq_cst);

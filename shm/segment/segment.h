@@ -83,6 +83,8 @@ typedef enum loom_task_flag {
     LOOM_TASK_BLOB = 1 << 0,      /* bulk is an encoded value */
     LOOM_TASK_NO_LOOKUP = 1 << 2, /* the coordinator asked the store for this rkey: it has nothing */
     LOOM_TASK_REPLACES = 1 << 3,  /* the store holds a damaged or outdated result of this key: remove that first */
+    LOOM_TASK_CLAIMED = 1 << 4,   /* this run holds the store's claim on the key, until it is committed */
+    LOOM_TASK_FRESH = 1 << 5,     /* a stored result, in a new raw copy that the store should keep instead */
     LOOM_TASK_SUBMITTED = 1 << 7  /* set by loom_task_submit */
 } loom_task_flag;
 
@@ -175,6 +177,8 @@ bool loom_task_fail(loom_segment *segment, uint32_t index, loom_status status, c
 void loom_segment_recover(loom_segment *segment, uint32_t worker, uint32_t *running);
 /* Tells workers to return NONE for ever. */
 void loom_segment_stop(loom_segment *segment);
+/* Whether it was called: for whoever waits within a task. */
+bool loom_segment_stopped(const loom_segment *segment);
 
 /* ---- worker ---- */
 
