@@ -1,8 +1,6 @@
 /* store_settings.c - settings as loom_store_options, and the user's key. */
 #include "runtime/store_settings.h"
 
-#include <string.h>
-
 loom_status loom_store_settings_read(const loom_config *config, const loom_store_access *access,
                                      loom_store_settings *settings, loom_error *err) {
     *settings = (loom_store_settings){.options = {.path = config->store.path,
@@ -21,11 +19,13 @@ loom_status loom_store_settings_read(const loom_config *config, const loom_store
                                                   .step_bytes = config->store.step_bytes,
                                                   .memory_writers = access->writers}};
     if (config->store.key[0] == '\0') return LOOM_OK;
-    return loom_fail(err, LOOM_UNSUPPORTED, "store.key: encrypted stores are being built; unset it");
+    LOOM_TRY(loom_key_read(config->store.key, &settings->key, err));
+    settings->options.key = &settings->key;
+    return LOOM_OK;
 }
 
 void loom_store_settings_wipe(loom_store_settings *settings) {
-    memset(&settings->key, 0, sizeof settings->key);
+    loom_key_wipe(&settings->key);
     settings->options.key = NULL;
 }
 

@@ -207,7 +207,11 @@ static loom_status put_json_text(loom_buffer *out, const char *text, size_t leng
     return put(out, "\"");
 }
 
+/* A depth from which on no lines are broken: deeper than any value. */
+enum { ONE_LINE = 1 << 16 };
+
 static loom_status new_line(loom_buffer *out, unsigned depth) {
+    if (depth >= ONE_LINE) return LOOM_OK;
     LOOM_TRY(put(out, "\n"));
     for (unsigned k = 0; k < depth; k++)
         LOOM_TRY(put(out, "  "));
@@ -234,7 +238,7 @@ static loom_status put_json_object(const loom_value *value, loom_buffer *out, un
         LOOM_TRY(put(out, k == 0 ? "{" : ","));
         LOOM_TRY(new_line(out, depth + 1));
         LOOM_TRY(put_json_text(out, field->name, field->name_length));
-        LOOM_TRY(put(out, ": "));
+        LOOM_TRY(put(out, depth >= ONE_LINE ? ":" : ": "));
         LOOM_TRY(put_json(&field->value, out, depth + 1, err));
     }
     LOOM_TRY(new_line(out, depth));
@@ -273,7 +277,15 @@ static loom_status put_json(const loom_value *value, loom_buffer *out, unsigned 
     }
 }
 
-loom_status loom_value_json(const loom_value *value, loom_buffer *out, loom_error *err) {
-    loom_status status = put_json(value, out, 0, err);
+static loom_status json_from(const loom_value *value, unsigned depth, loom_buffer *out, loom_error *err) {
+    loom_status status = put_json(value, out, depth, err);
     return status == LOOM_NO_MEMORY ? loom_fail(err, status, "no memory for the JSON text") : status;
+}
+
+loom_status loom_value_json(const loom_value *value, loom_buffer *out, loom_error *err) {
+    return json_from(value, 0, out, err);
+}
+
+loom_status loom_value_json_line(const loom_value *value, loom_buffer *out, loom_error *err) {
+    return json_from(value, ONE_LINE, out, err);
 }

@@ -11,5 +11,7 @@ loom_status loom_value_str(const loom_value *value, loom_buffer *out);
 loom_status loom_value_repr(const loom_value *value, loom_buffer *out);
 /* JSON with two-space indent as Python's json.dumps(indent=2); LOOM_BAD_ARGUMENT for images and bytes. */
 loom_status loom_value_json(const loom_value *value, loom_buffer *out, loom_error *err);
+/* The same on one line, without spaces. */
+loom_status loom_value_json_line(const loom_value *value, loom_buffer *out, loom_error *err);
 
 #endif

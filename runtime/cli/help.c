@@ -1,7 +1,7 @@
 /* help.c - the list of commands, and the screen of each. */
 #include <string.h>
 
-#include "runtime/cli/command.h"
+#include "runtime/cli/store.h"
 #include "runtime/nearest.h"
 #include "runtime/voxloom.h"
 
@@ -48,12 +48,21 @@ static void print_commands(FILE *out) {
 
 static int help(const loom_command *self, int argc, char **argv) {
     loom_words words = {0};
-    loom_parsed parsed = loom_options_parse(self, argc, argv, NULL, 0, 0, 1, &words);
+    loom_parsed parsed = loom_options_parse(self, argc, argv, NULL, 0, 0, 2, &words);
     int status = parsed == LOOM_PARSED_FAILED ? 2 : 0;
     loom_error err = {0};
     if (parsed == LOOM_PARSED && words.count == 0) print_commands(stdout);
-    if (parsed == LOOM_PARSED && words.count == 1) {
+    if (parsed == LOOM_PARSED && words.count > 0) {
         const loom_command *command = loom_command_find(words.items[0], &err);
+        if (command != NULL && words.count > 1) {
+            if (command != &loom_command_store) {
+                status = loom_exit_usage(self, "%s has no actions: \"%s\" is one word too many", words.items[0],
+                                         words.items[1]);
+                loom_words_free(&words);
+                return status;
+            }
+            command = loom_store_action_find(words.items[1], &err);
+        }
         if (command != NULL)
             loom_command_help_print(command, stdout);
         else
@@ -66,7 +75,7 @@ static int help(const loom_command *self, int argc, char **argv) {
 const loom_command loom_command_help = {
     .name = "help",
     .summary = "Says what a command takes",
-    .usage = "voxloom help [COMMAND]",
+    .usage = "voxloom help [COMMAND | store ACTION]",
     .help = "Without a COMMAND: the list of commands.\n",
     .run = help,
 };
