@@ -173,12 +173,25 @@ static void unclaim(const loom_committer *committer, const entry_list *list) {
     }
 }
 
+/* Compression and encryption, where the store wants them: before the first put, which takes the writer lock. */
+static loom_status prepare_entry(const loom_committer *committer, loom_batch *batch, const entry *item,
+                                 loom_error *err) {
+    if (item->kind != ENTRY_PUT) return LOOM_OK;
+    const loom_task *task = loom_segment_task(committer->segment, item->task);
+    if (task->bulk.bytes == 0 || task->origin == LOOM_ORIGIN_STORED) return LOOM_OK;
+    loom_result result = result_of(committer, item, task, &(loom_buffer){0});
+    return loom_batch_prepare(batch, &result, err);
+}
+
 static loom_status commit_entries(loom_committer *committer, const entry_list *list, loom_error *err) {
     loom_batch *batch;
     LOOM_TRY(loom_store_begin(committer->store, &batch, err));
-    for (size_t i = 0; i < list->count; i++) {
-        loom_status status = put_entry(committer, batch, &list->entries[i], err);
-        if (status == LOOM_OK) continue;
+    loom_status status = LOOM_OK;
+    for (size_t i = 0; i < list->count && status == LOOM_OK; i++)
+        status = prepare_entry(committer, batch, &list->entries[i], err);
+    for (size_t i = 0; i < list->count && status == LOOM_OK; i++)
+        status = put_entry(committer, batch, &list->entries[i], err);
+    if (status != LOOM_OK) {
         loom_batch_abort(batch);
         return status;
     }

@@ -25,6 +25,10 @@ loom_result loom_encode_result(const loom_encoder *encoder, const loom_result *r
 /* Before the extents go; when the batch ends. */
 void loom_encoder_end(loom_encoder *encoder);
 
+/* Whether the raw bytes of a result are memory of this run (encrypted store): then no row ever names them. */
+static inline bool loom_encode_is_copy(const loom_store *store, const loom_result *result) {
+    return store->cipher != NULL && result->codec == LOOM_CODEC_RAW && result->bulk.bytes > 0;
+}
 /* Whether loom_batch_replace(replacement) would only undo the compression that this store wants ("always"): then the
  * row stays, and the raw range, a copy for this run, is given up at once, to go when the run unholds it. */
 bool loom_encode_keeps(const loom_store *store, const loom_result *stored, const loom_result *replacement);

@@ -177,10 +177,16 @@ static loom_status disk_prepare(loom_batch *batch, const loom_result *result, lo
 }
 
 static loom_status disk_put(loom_batch *batch, const loom_result *result, loom_error *err) {
-    LOOM_TRY(disk_prepare(batch, result, err));
+    loom_encoder *encoder = &((disk_batch *)batch)->encoder;
     loom_index_batch *index;
     LOOM_TRY(transaction(batch, &index, err));
-    loom_result encoded = loom_encode_result(&((disk_batch *)batch)->encoder, result);
+    if (loom_encode_wanted(batch->store, result)) {
+        loom_result stored;
+        loom_status status = loom_index_current(index, &result->rkey, &stored, err);
+        if (status == LOOM_NOT_FOUND) status = loom_encode(batch->store, encoder, result, err);
+        if (status != LOOM_OK) return status;
+    }
+    loom_result encoded = loom_encode_result(encoder, result);
     LOOM_TRY(loom_index_put(index, &encoded, err));
     if (encoded.codec == result->codec || batch->store->cipher != NULL) return LOOM_OK;
     return loom_index_disown_range(index, &result->bulk, false, err); /* this run may still hold it */
@@ -194,6 +200,7 @@ static loom_status disk_erase(loom_batch *batch, const loom_id *rkey, loom_error
 
 static loom_status disk_replace(loom_batch *batch, const loom_result *result, loom_error *err) {
     loom_index_batch *index;
+    if (loom_encode_is_copy(batch->store, result)) return LOOM_OK;
     LOOM_TRY(transaction(batch, &index, err));
     loom_result stored;
     loom_status status = loom_index_current(index, &result->rkey, &stored, err);
