@@ -28,6 +28,8 @@ loom_status loom_query_fail(loom_query_reader *reader, const char *at, const cha
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    for (char *c = message; *c != '\0'; c++)
+        if ((uint8_t)*c < 0x20) *c = ' '; /* quoted from the query: a message is one line */
     const char *line = reader->text;
     uint32_t number = 1;
     for (const char *c = reader->text; c < at; c++)
