@@ -56,8 +56,6 @@ typedef struct loom_file_record {
 } loom_file_record;
 _Static_assert(sizeof(loom_file_record) == 56, "the file record is a disk format: see shm/SCHEMA.md");
 
-typedef enum loom_find_by { LOOM_BY_RKEY, LOOM_BY_VID } loom_find_by;
-
 typedef struct loom_index {
     MDB_env *env;
     MDB_dbi rows, keys, vids, extents, deleted, free, files, meta, pins, goals, runs, fields;
@@ -99,7 +97,6 @@ loom_status loom_index_scan_from(loom_index *index, uint64_t first, loom_row_vis
 loom_status loom_index_find(loom_index *index, loom_find_by by, const loom_id *id, loom_arena *arena,
                             loom_result *result, loom_row_kind *kind, loom_error *err);
 /* Every row in order of number, as unaligned bytes that last as long as the call; until `visit` returns false. */
-typedef bool (*loom_row_visit)(uint64_t row, const void *bytes, size_t length, void *context);
 loom_status loom_index_scan(loom_index *index, loom_row_visit visit, void *context, loom_error *err);
 /* The value under a key of `table`; copied into the arena. LOOM_NOT_FOUND leaves err alone. */
 loom_status loom_index_get(loom_index *index, MDB_dbi table, const void *key, size_t key_bytes, loom_arena *arena,

@@ -15,6 +15,9 @@
 #define LOOM_BULK_BYTES_MAX (UINT64_C(1) << 40)
 
 typedef enum loom_row_kind { LOOM_ROW_LIVE = 1, LOOM_ROW_TOMBSTONE = 2 } loom_row_kind;
+typedef enum loom_find_by { LOOM_BY_RKEY, LOOM_BY_VID } loom_find_by;
+/* A row as bytes of any alignment, for the time of the call; false ends the scan. */
+typedef bool (*loom_row_visit)(uint64_t row, const void *bytes, size_t length, void *context);
 typedef enum loom_row_flag {
     LOOM_ROW_BLOB = 1 << 0,
     LOOM_ROW_SEALED = 1 << 1 /* of an encrypted store: the true row is in the extra part (seal.h) */

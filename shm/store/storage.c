@@ -32,6 +32,9 @@ loom_status loom_store_open(const loom_store_options *options, loom_store **stor
     *store = NULL;
     LOOM_TRY(check_options(options, err));
     if (strcmp(options->path, ":memory:") == 0) return loom_store_open_memory(options, store, err);
+    const char *place;
+    const loom_backend *backend = loom_backend_of(options->path, &place);
+    if (backend != NULL) return backend->open(options, place, store, err);
     return loom_store_open_disk(options, store, err);
 }
 
@@ -49,6 +52,9 @@ size_t loom_store_inherit(const loom_store *store, int *fds, size_t capacity) {
 
 loom_status loom_store_attach(const char *token, uint32_t writer_index, loom_store **store, loom_error *err) {
     *store = NULL;
+    const char *place;
+    const loom_backend *backend = loom_backend_of(token, &place);
+    if (backend != NULL) return backend->attach(place, writer_index, store, err);
     if (strncmp(token, "disk:", 5) == 0) return loom_store_attach_disk(token + 5, store, err);
     if (strncmp(token, "memory:", 7) == 0) return loom_store_attach_memory(token + 7, writer_index, store, err);
     return loom_fail(err, LOOM_BAD_ARGUMENT, "\"%.40s\" names no store to attach to", token);
