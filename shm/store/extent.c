@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "shm/store/extent_file.h"
+#include "shm/store/secret.h"
 
 size_t loom_extent_block_count(uint64_t bytes) {
     return (size_t)(bytes / LOOM_BLOCK_BYTES + (bytes % LOOM_BLOCK_BYTES != 0));
@@ -85,6 +86,7 @@ static loom_status map_object(loom_extents *extents, const loom_placement *place
     if (map == MAP_FAILED)
         return loom_fail_errno(err, errno, "cannot map %zu bytes of extent file %08x of %s", map_bytes,
                                placement->extent, path);
+    if (extents->options.memory_hidden) loom_memory_hide(map, map_bytes);
     *view = (loom_view){.bytes = map + before, .length = placement->bytes, .map = map, .map_bytes = map_bytes};
     return LOOM_OK;
 }

@@ -190,6 +190,13 @@ loom_status loom_extents_set_reserved(loom_extents *extents, uint32_t number, in
 /* ---- upkeep ---- */
 
 static loom_status open_existing(const loom_extents *extents, uint32_t number, int flags, int *fd, loom_error *err) {
+    if (in_memory(extents) && number >= extents->options.memory_count)
+        return loom_fail(err, LOOM_CORRUPT, "the store in memory has no extent %u", number);
+    if (in_memory(extents)) {
+        *fd = fcntl(extents->options.memory_fds[number], F_DUPFD_CLOEXEC, 0);
+        if (*fd >= 0) return LOOM_OK;
+        return loom_fail_errno(err, errno, "cannot open extent file %08x of %s", number, extents->options.path);
+    }
     char name[LOOM_EXTENT_NAME_BYTES];
     loom_extent_name(number, name);
     *fd = openat(extents->options.dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW);

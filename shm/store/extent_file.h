@@ -35,6 +35,7 @@ typedef struct loom_extents_options {
     uint32_t memory_count;
     uint32_t memory_own;   /* the one memfd that this process may append to ... */
     uint32_t memory_spare; /* ... and with number 0, the opener's, the last so many, for streams at the same time */
+    bool memory_hidden;    /* what is mapped is left out of core dumps */
     bool writable;
     uint8_t uuid[16];
     uint64_t extent_bytes, step_bytes;

@@ -14,6 +14,7 @@
 #include "shm/platform_file.h"
 #include "shm/store/extent_file.h"
 #include "shm/store/row.h"
+#include "shm/store/secret.h"
 
 struct loom_extent_writer {
     loom_extents *extents;
@@ -185,6 +186,7 @@ static loom_status map_reserved(loom_extent_writer *writer, uint64_t bytes, int 
         return loom_fail_errno(err, errno, "cannot map %llu bytes of extent file %08x of %s", (unsigned long long)bytes,
                                writer->number, writer->extents->options.path);
     }
+    if (writer->extents->options.memory_hidden) loom_memory_hide(map, writer->map_bytes);
     writer->map = map;
     *window = map + before;
     return LOOM_OK;

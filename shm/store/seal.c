@@ -56,6 +56,8 @@ static uint64_t checksum(const uint8_t *bytes, size_t length, uint64_t row) {
 
 loom_status loom_seal_row(const loom_cipher *cipher, const loom_result *result, loom_row_kind kind, uint64_t row,
                           uint8_t *out, loom_error *err) {
+    if (kind == LOOM_ROW_LIVE && result->bulk.bytes > 0 && result->codec == LOOM_CODEC_RAW)
+        return loom_fail(err, LOOM_INTERNAL, "bulk bytes of an encrypted store were not encrypted before their row");
     if (row >= LOOM_SEALED_ROWS_MAX)
         return loom_fail(err, LOOM_TOO_LARGE,
                          "an encrypted store holds at most 2^30 rows under one master key; export what matters into a "

@@ -6,6 +6,7 @@
 
 #include "shm/fork.h"
 #include "shm/store/codec.h"
+#include "shm/store/extent_file.h"
 #include "shm/store/store.h"
 
 /* ---- opening ---- */
@@ -56,12 +57,19 @@ loom_status loom_store_attach(const char *token, uint32_t writer_index, loom_sto
     const loom_backend *backend = loom_backend_of(token, &place);
     if (backend != NULL) return backend->attach(place, writer_index, store, err);
     if (strncmp(token, "disk:", 5) == 0) return loom_store_attach_disk(token + 5, store, err);
+    if (strncmp(token, "sealed:", 7) == 0) return loom_store_attach_sealed(token + 7, writer_index, store, err);
     if (strncmp(token, "memory:", 7) == 0) return loom_store_attach_memory(token + 7, writer_index, store, err);
     return loom_fail(err, LOOM_BAD_ARGUMENT, "\"%.40s\" names no store to attach to", token);
 }
 
 loom_extents *loom_store_extents(loom_store *store) {
     return store->extents;
+}
+
+loom_status loom_store_discard(loom_store *store, const loom_placement *placement, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(store, err));
+    if (store->stored == store->extents || placement->bytes == 0) return LOOM_OK;
+    return loom_extents_punch(store->extents, placement, err);
 }
 
 bool loom_store_in_memory(const loom_store *store) {

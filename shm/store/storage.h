@@ -116,6 +116,10 @@ loom_status loom_store_attach(const char *token, uint32_t writer_index, loom_sto
 
 /* Where the workers of a run write and map bulk bytes. For an encrypted store: memory (memfd), never the disk. */
 loom_extents *loom_store_extents(loom_store *store);
+/* Gives the memory of plain bytes in loom_store_extents(store) of an encrypted store back, when no process of the run
+ * will read them any more and no batch that puts them is open; any process of the run may call it. The range reads as
+ * zeros afterwards. Does nothing in other stores, where those bytes are the stored ones. */
+loom_status loom_store_discard(loom_store *store, const loom_placement *placement, loom_error *err);
 bool loom_store_in_memory(const loom_store *store);
 const char *loom_store_path(const loom_store *store); /* ":memory:" for memory */
 

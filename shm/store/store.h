@@ -10,8 +10,9 @@
 
 loom_status loom_store_open_disk(const loom_store_options *options, loom_store **store, loom_error *err);
 loom_status loom_store_open_memory(const loom_store_options *options, loom_store **store, loom_error *err);
-/* What follows "disk:" or "memory:" in a token. */
+/* What follows "disk:", "sealed:" (encrypted) or "memory:" in a token. */
 loom_status loom_store_attach_disk(const char *token, loom_store **store, loom_error *err);
+loom_status loom_store_attach_sealed(const char *token, uint32_t writer_index, loom_store **store, loom_error *err);
 loom_status loom_store_attach_memory(const char *token, uint32_t writer_index, loom_store **store, loom_error *err);
 
 /* LOOM_UNSUPPORTED in a child of the process that opened the store. */

@@ -1,17 +1,20 @@
 /* store_disk.c - the store in a folder: the operations on its index, control and extent files. */
 #include "shm/store/store_disk.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shm/fork.h"
 #include "shm/store/encode.h"
 #include "shm/store/index_batch.h"
+#include "shm/store/working.h"
 
 typedef struct disk_store {
     loom_store base;
     loom_disk *disk;
     loom_durability durability;
+    loom_working working; /* of an encrypted store */
 } disk_store;
 
 typedef struct disk_batch {
@@ -26,11 +29,16 @@ static disk_store *disk_of(loom_store *store) {
 
 static void disk_close(loom_store *store) {
     disk_store *closing = disk_of(store);
-    if (store->generation == loom_fork_generation()) loom_disk_release(closing->disk);
+    if (store->generation == loom_fork_generation()) {
+        loom_working_close(&closing->working);
+        loom_disk_release(closing->disk);
+    }
     free(closing);
 }
 
 static loom_status disk_token(const loom_store *store, char *text, size_t capacity) {
+    const disk_store *of = (const disk_store *)store;
+    if (of->disk->cipher != NULL) return loom_working_token(&of->working, store->path, text, capacity);
     static const char kind[] = "disk:";
     size_t length = strlen(store->path);
     if (capacity < sizeof kind + length) return LOOM_TOO_LARGE;
@@ -40,8 +48,8 @@ static loom_status disk_token(const loom_store *store, char *text, size_t capaci
 }
 
 static size_t disk_inherit(const loom_store *store, int *fds, size_t capacity) {
-    (void)store, (void)fds, (void)capacity;
-    return 0;
+    const disk_store *of = (const disk_store *)store;
+    return of->disk->cipher != NULL ? loom_working_inherit(&of->working, fds, capacity) : 0;
 }
 
 static loom_status disk_find(loom_store *store, loom_find_by by, const loom_id *id, loom_arena *arena,
@@ -176,6 +184,18 @@ static loom_status disk_prepare(loom_batch *batch, const loom_result *result, lo
     return known ? LOOM_OK : loom_encode(batch->store, &((disk_batch *)batch)->encoder, result, err);
 }
 
+/* A key that an encrypted store has: compared as in the stored place, because the place that came with it is memory of
+ * this run, which is not the store's to give up. What a batch encoded before it saw the first is given up. */
+static loom_status put_again(loom_index_batch *index, loom_encoder *encoder, const loom_result *stored,
+                             const loom_result *result, loom_error *err) {
+    loom_result again = loom_encode_result(encoder, result);
+    if (again.codec == LOOM_CODEC_RAW) {
+        again.bulk.extent = stored->bulk.extent;
+        again.bulk.offset = stored->bulk.offset;
+    }
+    return loom_index_put(index, &again, err);
+}
+
 static loom_status disk_put(loom_batch *batch, const loom_result *result, loom_error *err) {
     loom_encoder *encoder = &((disk_batch *)batch)->encoder;
     loom_index_batch *index;
@@ -183,8 +203,10 @@ static loom_status disk_put(loom_batch *batch, const loom_result *result, loom_e
     if (loom_encode_wanted(batch->store, result)) {
         loom_result stored;
         loom_status status = loom_index_current(index, &result->rkey, &stored, err);
+        bool known = status == LOOM_OK;
         if (status == LOOM_NOT_FOUND) status = loom_encode(batch->store, encoder, result, err);
         if (status != LOOM_OK) return status;
+        if (known && batch->store->cipher != NULL) return put_again(index, encoder, &stored, result, err);
     }
     loom_result encoded = loom_encode_result(encoder, result);
     LOOM_TRY(loom_index_put(index, &encoded, err));
@@ -317,16 +339,17 @@ static const loom_store_ops disk_ops = {
     .abort = disk_abort,
 };
 
-static loom_status make_handle(const loom_store_options *options, loom_control_role role, loom_store **store,
-                               loom_error *err) {
+static loom_status make_handle(const loom_store_options *options, const uint8_t *master, loom_control_role role,
+                               disk_store **store, loom_error *err) {
     disk_store *made = calloc(1, sizeof *made);
     if (made == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while opening a store");
-    loom_status status = loom_disk_get(options, role, &made->disk, err);
+    loom_status status = loom_disk_get(options, master, role, &made->disk, err);
     if (status != LOOM_OK) {
         free(made);
         return status;
     }
     made->durability = options->durability;
+    made->working = LOOM_WORKING_NONE;
     const loom_store_options *full = &made->disk->options;
     made->base = (loom_store){.ops = &disk_ops,
                               .extents = made->disk->extents,
@@ -338,16 +361,55 @@ static loom_status make_handle(const loom_store_options *options, loom_control_r
                               .path = made->disk->folder.path,
                               .generation = loom_fork_generation(),
                               .writable = role == LOOM_ROLE_OPENER && !options->read_only};
+    *store = made;
+    return LOOM_OK;
+}
+
+/* The run on an encrypted store works in memory. */
+static void work_in(disk_store *store, const loom_working *working) {
+    store->working = *working;
+    store->base.extents = working->extents;
+}
+
+loom_status loom_store_open_disk(const loom_store_options *options, loom_store **store, loom_error *err) {
+    disk_store *made = NULL;
+    LOOM_TRY(make_handle(options, NULL, LOOM_ROLE_OPENER, &made, err));
+    if (made->disk->cipher != NULL) {
+        loom_working working;
+        loom_status status =
+            loom_working_make(made->disk->cipher, options->memory_writers, made->base.path, &working, err);
+        if (status != LOOM_OK) {
+            disk_close(&made->base);
+            return status;
+        }
+        work_in(made, &working);
+    }
     *store = &made->base;
     return LOOM_OK;
 }
 
-loom_status loom_store_open_disk(const loom_store_options *options, loom_store **store, loom_error *err) {
-    return make_handle(options, LOOM_ROLE_OPENER, store, err);
+loom_status loom_store_attach_disk(const char *token, loom_store **store, loom_error *err) {
+    disk_store *made = NULL;
+    LOOM_TRY(make_handle(&(loom_store_options){.path = token}, NULL, LOOM_ROLE_WORKER, &made, err));
+    *store = &made->base;
+    return LOOM_OK;
 }
 
-loom_status loom_store_attach_disk(const char *token, loom_store **store, loom_error *err) {
-    return make_handle(&(loom_store_options){.path = token}, LOOM_ROLE_WORKER, store, err);
+loom_status loom_store_attach_sealed(const char *token, uint32_t writer_index, loom_store **store, loom_error *err) {
+    loom_working working;
+    uint8_t master[32];
+    const char *path;
+    disk_store *made = NULL;
+    LOOM_TRY(loom_working_take(token, writer_index, &working, master, &path, err));
+    loom_status status = make_handle(&(loom_store_options){.path = path}, master, LOOM_ROLE_WORKER, &made, err);
+    OPENSSL_cleanse(master, sizeof master);
+    if (status != LOOM_OK) {
+        loom_working_close(&working);
+        return status;
+    }
+    work_in(made, &working);
+    *store = &made->base;
+    return LOOM_OK;
 }
 
 loom_disk *loom_disk_of(loom_store *store) {

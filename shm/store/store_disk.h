@@ -24,8 +24,12 @@ typedef struct loom_disk {
     loom_store_options options;    /* of the newest opener, defaults filled in; its pointers are not kept */
 } loom_disk;
 
-/* The open disk of the folder, opened if need be; one handle more. Its errors are those of loom_store_open. */
-loom_status loom_disk_get(const loom_store_options *options, loom_control_role role, loom_disk **disk, loom_error *err);
+/* The open disk of the folder, opened if need be; one handle more. Its errors are those of loom_store_open. A worker
+ * has the master key instead of options->key (NULL: plain). */
+loom_status loom_disk_get(const loom_store_options *options, const uint8_t *master, loom_control_role role,
+                          loom_disk **disk, loom_error *err);
+/* Whether this process has the store of this folder open. */
+bool loom_disk_is_open(const loom_folder *folder);
 /* One handle less; the last one tidies the index, syncs and closes. */
 void loom_disk_release(loom_disk *disk);
 /* NULL for a store in memory. */

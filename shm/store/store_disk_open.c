@@ -2,6 +2,7 @@
  * only a process that is alone may do. Steps: shm/SCHEMA.md, "Replay and recovery". */
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,8 +124,42 @@ static loom_status tidy(loom_disk *made, loom_error *err) {
     return status == LOOM_NO_SPACE ? LOOM_OK : status;
 }
 
-static loom_status open_parts(loom_disk *made, const loom_store_options *options, loom_control_role role, bool quiet,
-                              loom_error *err) {
+/* The master key of an encrypted folder, as the user's key opens it or as a coordinator handed it on. */
+static loom_status find_master(const loom_folder *folder, const loom_key *key, const uint8_t *handed,
+                               uint8_t master[32], loom_error *err) {
+    if (handed == NULL) return loom_folder_unlock(folder, key, master, err);
+    if (!folder->encrypted)
+        return loom_fail(err, LOOM_DENIED, "the store %s is not encrypted, and a key was handed on", folder->path);
+    memcpy(master, handed, 32);
+    return LOOM_OK;
+}
+
+static loom_status open_cipher(loom_disk *made, const loom_key *key, const uint8_t *handed, loom_error *err) {
+    uint8_t master[32];
+    loom_status status = find_master(&made->folder, key, handed, master, err);
+    if (status == LOOM_OK && made->folder.encrypted) status = loom_cipher_new(master, &made->cipher, err);
+    OPENSSL_cleanse(master, sizeof master);
+    return status;
+}
+
+/* A further handle of this process needs the key as the first one did. */
+static loom_status check_key(const loom_disk *known, loom_folder *folder, const loom_key *key, const uint8_t *handed,
+                             loom_error *err) {
+    bool present;
+    if (known->cipher == NULL && key == NULL && handed == NULL) return LOOM_OK;
+    uint8_t master[32];
+    loom_status status = loom_folder_read_format(folder, &present, err); /* another process may have changed the key */
+    if (status == LOOM_OK) status = find_master(folder, key, handed, master, err);
+    if (status == LOOM_OK &&
+        (known->cipher == NULL || CRYPTO_memcmp(master, loom_cipher_master(known->cipher), 32) != 0))
+        status =
+            loom_fail(err, LOOM_DENIED, "the key given is not that of the store %s; check store.key", folder->path);
+    OPENSSL_cleanse(master, sizeof master);
+    return status;
+}
+
+static loom_status open_parts(loom_disk *made, const loom_store_options *options, const uint8_t *master,
+                              loom_control_role role, bool quiet, loom_error *err) {
     bool present, alone = false;
     LOOM_TRY(loom_folder_read_format(&made->folder, &present, err)); /* again: another process may have created it */
     if (!present) {
@@ -133,6 +168,7 @@ static loom_status open_parts(loom_disk *made, const loom_store_options *options
                              made->folder.path);
         LOOM_TRY(loom_folder_create(&made->folder, options->key, err));
     }
+    LOOM_TRY(open_cipher(made, options->key, master, err));
     uint64_t extent_bytes = made->options.extent_bytes, step_bytes = made->options.step_bytes;
     LOOM_TRY(loom_control_alone(made->control, &alone, err));
     LOOM_TRY(loom_control_attach(made->control, alone, made->folder.uuid, role, &extent_bytes, &step_bytes, err));
@@ -148,12 +184,13 @@ static void free_disk(loom_disk *gone) {
     if (gone->extents_fd >= 0) close(gone->extents_fd);
     loom_control_close(gone->control); /* last: it holds the slot */
     loom_folder_close(&gone->folder);
+    loom_cipher_free(gone->cipher);
     free(gone);
 }
 
 /* Takes the folder over, also on failure. */
-static loom_status open_disk(loom_folder *folder, const loom_store_options *options, loom_control_role role,
-                             loom_disk **opened, loom_error *err) {
+static loom_status open_disk(loom_folder *folder, const loom_store_options *options, const uint8_t *master,
+                             loom_control_role role, loom_disk **opened, loom_error *err) {
     bool present = false, quiet = false;
     loom_status status = loom_folder_check_system(folder, err);
     if (status == LOOM_OK) status = loom_folder_read_format(folder, &present, err);
@@ -175,7 +212,7 @@ static loom_status open_disk(loom_folder *folder, const loom_store_options *opti
                            made->folder.path);
     made->read_only = options->read_only;
     made->options = with_defaults(options);
-    if (status == LOOM_OK) status = open_parts(made, options, role, quiet, err);
+    if (status == LOOM_OK) status = open_parts(made, options, master, role, quiet, err);
     if (made->control != NULL) loom_control_leave_gate(made->control);
     if (status != LOOM_OK) {
         free_disk(made);
@@ -187,13 +224,15 @@ static loom_status open_disk(loom_folder *folder, const loom_store_options *opti
     return LOOM_OK;
 }
 
-static loom_status get_locked(const loom_store_options *options, loom_control_role role, loom_disk **got,
-                              loom_error *err) {
+static loom_status get_locked(const loom_store_options *options, const uint8_t *master, loom_control_role role,
+                              loom_disk **got, loom_error *err) {
     loom_folder folder;
     LOOM_TRY(loom_folder_open(options->path, options->create && !options->read_only, &folder, err));
     loom_disk *known = find_registered(&folder);
-    if (known == NULL) return open_disk(&folder, options, role, got, err);
+    if (known == NULL) return open_disk(&folder, options, master, role, got, err);
+    loom_status status = check_key(known, &folder, options->key, master, err);
     loom_folder_close(&folder);
+    if (status != LOOM_OK) return status;
     if (known->read_only && !options->read_only)
         return loom_fail(err, LOOM_BUSY, "this process has the store %s open read-only; close that first",
                          known->folder.path);
@@ -215,14 +254,21 @@ static void release_locked(loom_disk *used) {
     free_disk(used);
 }
 
-loom_status loom_disk_get(const loom_store_options *options, loom_control_role role, loom_disk **disk,
-                          loom_error *err) {
+loom_status loom_disk_get(const loom_store_options *options, const uint8_t *master, loom_control_role role,
+                          loom_disk **disk, loom_error *err) {
     pthread_once(&registry_once, watch_forks);
     pthread_mutex_lock(&registry_lock);
-    loom_status status = get_locked(options, role, disk, err);
+    loom_status status = get_locked(options, master, role, disk, err);
     if (status == LOOM_OK) (*disk)->handles++;
     pthread_mutex_unlock(&registry_lock);
     return status;
+}
+
+bool loom_disk_is_open(const loom_folder *folder) {
+    pthread_mutex_lock(&registry_lock);
+    bool open = find_registered(folder) != NULL;
+    pthread_mutex_unlock(&registry_lock);
+    return open;
 }
 
 void loom_disk_release(loom_disk *disk) {

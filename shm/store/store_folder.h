@@ -33,6 +33,9 @@ loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_err
 loom_status loom_folder_read_any_format(loom_folder *folder, bool *present, loom_error *err);
 /* Makes the parts of a new store, FORMAT last; encrypted under `key` unless NULL. Inside the gate of `control`. */
 loom_status loom_folder_create(loom_folder *folder, const loom_key *key, loom_error *err);
+/* The master key, if the store is encrypted and this is its key; untouched if it is plain and no key is given. Every
+ * other case is LOOM_DENIED: also a key for a plain store, whose user believes in encryption that is not there. */
+loom_status loom_folder_unlock(const loom_folder *folder, const loom_key *key, uint8_t master[32], loom_error *err);
 /* Replaces FORMAT in one step by what `folder` says, in the format of today; durable when it returns. */
 loom_status loom_folder_write_format(const loom_folder *folder, loom_error *err);
 

@@ -3,19 +3,10 @@
  * store_memory_batch.c. */
 #include "shm/store/store_memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shm/fork.h"
-#include "shm/platform_file.h"
-#include "shm/store/extent_file.h"
-
-#define WRITERS_MAX 1024u
-#define SPARE_WRITERS 7u /* streams of the opening process at the same time, beside its own extent writer */
 
 loom_status loom_memory_exhausted(loom_error *err) {
     return loom_fail(err, LOOM_NO_MEMORY, "out of memory in the store :memory:");
@@ -172,15 +163,13 @@ bool loom_memory_reserve_rows(memory_store *store, uint64_t count) {
 static void memory_close(loom_store *base) {
     memory_store *store = loom_memory_of(base);
     loom_extents_free(base->extents);
-    for (uint32_t i = 0; i < store->fd_count; i++)
-        if (store->fds[i] >= 0) close(store->fds[i]);
+    loom_memory_files_close(&store->files_of_bulk);
     for (size_t i = 0; i < store->row_count; i++)
         free(store->rows[i].bytes);
     for (size_t i = 0; i < store->meta_count; i++) {
         free(store->metas[i].key);
         free(store->metas[i].bytes);
     }
-    free(store->fds);
     free(store->rows);
     free(store->files);
     free(store->metas);
@@ -195,20 +184,15 @@ static void memory_close(loom_store *base) {
 }
 
 static loom_status memory_token(const loom_store *base, char *text, size_t capacity) {
+    static const char kind[] = "memory:";
     const memory_store *store = (const memory_store *)base;
-    int used = snprintf(text, capacity, "memory:");
-    for (uint32_t i = 0; i < store->fd_count && used >= 0 && (size_t)used < capacity; i++) {
-        int more = snprintf(text + used, capacity - (size_t)used, i == 0 ? "%d" : ",%d", store->fds[i]);
-        used = more < 0 ? more : used + more;
-    }
-    return used >= 0 && (size_t)used < capacity ? LOOM_OK : LOOM_TOO_LARGE;
+    if (capacity < sizeof kind) return LOOM_TOO_LARGE;
+    memcpy(text, kind, sizeof kind - 1);
+    return loom_memory_files_print(&store->files_of_bulk, text + sizeof kind - 1, capacity - (sizeof kind - 1));
 }
 
 static size_t memory_inherit(const loom_store *base, int *fds, size_t capacity) {
-    const memory_store *store = (const memory_store *)base;
-    for (uint32_t i = 0; i < store->fd_count && i < capacity; i++)
-        fds[i] = store->fds[i];
-    return store->fd_count;
+    return loom_memory_files_list(&((const memory_store *)base)->files_of_bulk, fds, capacity);
 }
 
 static const loom_store_ops memory_ops = {
@@ -239,105 +223,54 @@ static const loom_store_ops memory_ops = {
     .abort = loom_memory_abort,
 };
 
-static loom_status make_store(uint32_t fd_count, memory_store **made, loom_error *err) {
+/* Takes the files over, also on failure. `hidden`: who gave a key wants no core dump of it either. */
+static loom_status make_store(loom_memory_files *files, uint32_t own, bool hidden, memory_store **made,
+                              loom_error *err) {
     memory_store *store = calloc(1, sizeof *store);
-    int *fds = malloc(fd_count * sizeof *fds);
-    if (store == NULL || fds == NULL) {
-        free(store);
-        free(fds);
+    if (store == NULL) {
+        loom_memory_files_close(files);
         return loom_memory_exhausted(err);
     }
-    for (uint32_t i = 0; i < fd_count; i++)
-        fds[i] = -1;
     store->base =
         (loom_store){.ops = &memory_ops, .path = ":memory:", .generation = loom_fork_generation(), .in_memory = true};
-    store->fds = fds;
-    store->fd_count = fd_count;
-    store->row_count = 1;
+    store->files_of_bulk = *files;
     pthread_mutex_init(&store->lock, NULL);
     pthread_mutex_init(&store->writer, NULL);
-    if (!loom_memory_reserve_rows(store, 1)) {
+    loom_status status = loom_memory_reserve_rows(store, 1) ? LOOM_OK : loom_memory_exhausted(err);
+    if (status == LOOM_OK)
+        status = loom_memory_files_open(files, own, hidden, store->base.path, &store->base.extents, err);
+    if (status != LOOM_OK) {
         memory_close(&store->base);
-        return loom_memory_exhausted(err);
+        return status;
     }
+    store->base.stored = store->base.extents;
     store->rows[0] = (stored_row){0};
+    store->row_count = 1;
     *made = store;
     return LOOM_OK;
 }
 
-static loom_status open_extents(memory_store *store, uint32_t own, loom_error *err) {
-    loom_extents_options options = {.path = ":memory:",
-                                    .dir_fd = -1,
-                                    .lock_fd = -1,
-                                    .memory_fds = store->fds,
-                                    .memory_count = store->fd_count,
-                                    .memory_own = own,
-                                    .memory_spare = SPARE_WRITERS,
-                                    .writable = true,
-                                    .extent_bytes = UINT64_MAX,
-                                    .step_bytes = 0};
-    LOOM_TRY(loom_extents_new(&options, &store->base.extents, err));
-    store->base.stored = store->base.extents;
-    return LOOM_OK;
-}
-
 loom_status loom_store_open_memory(const loom_store_options *options, loom_store **store, loom_error *err) {
-    uint32_t writers = options->memory_writers == 0 ? 1 : options->memory_writers;
-    if (writers > WRITERS_MAX)
-        return loom_fail(err, LOOM_BAD_ARGUMENT, "memory_writers is %u; at most %u", writers, WRITERS_MAX);
+    loom_memory_files files;
     memory_store *made;
-    LOOM_TRY(make_store(writers + 1 + SPARE_WRITERS, &made, err)); /* file 0 is the opening process's own */
-    loom_status status = LOOM_OK;
-    for (uint32_t i = 0; i < made->fd_count && status == LOOM_OK; i++) {
-        int failed = loom_memory_file("voxloom-extent", &made->fds[i]);
-        if (failed) status = loom_fail_errno(err, failed, "cannot make a file in memory");
-    }
-    if (status == LOOM_OK) status = open_extents(made, 0, err);
-    if (status != LOOM_OK) {
-        memory_close(&made->base);
-        return status;
-    }
+    LOOM_TRY(loom_memory_files_make(options->memory_writers, &files, err));
+    LOOM_TRY(make_store(&files, 0, options->key != NULL, &made, err));
     made->base.writable = !options->read_only;
     *store = &made->base;
     return LOOM_OK;
 }
 
-static uint32_t count_numbers(const char *token) {
-    uint32_t count = 1;
-    for (; *token != '\0'; token++)
-        if (*token == ',') count++;
-    return count;
-}
-
-static loom_status take_descriptors(memory_store *store, const char *token, loom_error *err) {
-    for (uint32_t i = 0; i < store->fd_count; i++) {
-        char *end;
-        errno = 0;
-        long number = strtol(token, &end, 10);
-        if (errno != 0 || end == token || number < 0 || number > 1 << 20 || (*end != ',' && *end != '\0'))
-            return loom_fail(err, LOOM_BAD_ARGUMENT, "\"memory:%.40s\" names no store to attach to", token);
-        store->fds[i] = fcntl((int)number, F_DUPFD_CLOEXEC, 3);
-        if (store->fds[i] < 0)
-            return loom_fail_errno(err, errno, "descriptor %ld of the store in memory was not inherited", number);
-        token = *end == ',' ? end + 1 : end;
-    }
-    return LOOM_OK;
-}
-
 loom_status loom_store_attach_memory(const char *token, uint32_t writer_index, loom_store **store, loom_error *err) {
-    uint32_t count = count_numbers(token), writers = count > SPARE_WRITERS ? count - 1 - SPARE_WRITERS : 0;
-    if (count > WRITERS_MAX + 1 + SPARE_WRITERS || writer_index >= writers)
-        return loom_fail(err, LOOM_BAD_ARGUMENT,
-                         "writer %u of a store in memory that was made for %u; raise memory_writers", writer_index,
-                         writers);
+    loom_memory_files files;
     memory_store *made;
-    LOOM_TRY(make_store(count, &made, err));
-    loom_status status = take_descriptors(made, token, err);
-    if (status == LOOM_OK) status = open_extents(made, writer_index + 1, err);
+    uint32_t own;
+    LOOM_TRY(loom_memory_files_take(token, &files, err));
+    loom_status status = loom_memory_files_own(&files, writer_index, &own, err);
     if (status != LOOM_OK) {
-        memory_close(&made->base);
+        loom_memory_files_close(&files);
         return status;
     }
+    LOOM_TRY(make_store(&files, own, false, &made, err));
     *store = &made->base;
     return LOOM_OK;
 }

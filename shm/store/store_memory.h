@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "shm/store/memory_files.h"
 #include "shm/store/store.h"
 
 typedef struct stored_row {
@@ -39,8 +40,7 @@ typedef struct stored_notes {
 
 typedef struct memory_store {
     loom_store base;
-    int *fds;
-    uint32_t fd_count;
+    loom_memory_files files_of_bulk;
     pthread_mutex_t lock; /* all below, but not while a batch prepares */
     stored_row *rows;     /* by row number; 0 is unused */
     size_t row_count, row_capacity;
