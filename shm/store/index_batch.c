@@ -33,7 +33,14 @@ loom_status loom_batch_no_memory(loom_index_batch *batch, loom_error *err) {
     return loom_fail(err, LOOM_NO_MEMORY, "out of memory while writing the index of %s", batch->index->path);
 }
 
+/* A transaction that finds the map full is lost, so there is always room for a large one. A smaller map than the
+ * default comes of a setting or of RLIMIT_AS. */
+#define HEADROOM_BYTES (UINT64_C(64) << 20)
+
 static int begin_transaction(loom_index *index, MDB_txn **txn) {
+    pthread_mutex_lock(&index->lock);
+    loom_index_make_headroom(index, HEADROOM_BYTES);
+    pthread_mutex_unlock(&index->lock);
     int code = mdb_txn_begin(index->env, NULL, 0, txn);
     if (code != MDB_MAP_RESIZED) return code;
     pthread_mutex_lock(&index->lock);
@@ -287,7 +294,9 @@ loom_status loom_index_current(loom_index_batch *batch, const loom_id *rkey, loo
     return row != 0 && kind == LOOM_ROW_LIVE && !loom_result_expired(stored) ? LOOM_OK : LOOM_NOT_FOUND;
 }
 
-loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, loom_error *err) {
+loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, uint64_t *from, uint64_t *to,
+                               loom_error *err) {
+    *from = *to = 0;
     loom_result stored;
     loom_status status = loom_index_current(batch, &result->rkey, &stored, err);
     if (status == LOOM_NOT_FOUND) LOOM_TRY(give_up(batch, result, NULL, err));
@@ -298,6 +307,8 @@ loom_status loom_index_replace(loom_index_batch *batch, const loom_result *resul
     loom_result row = loom_row_moved(&stored, result);
     LOOM_TRY(append_row(batch, &row, err));
     LOOM_TRY(retire_value(batch, &stored, err));
+    *from = stored.row;
+    *to = batch->state.next_row - 1;
     return remove_row(batch, &stored, err);
 }
 
@@ -384,7 +395,14 @@ loom_status loom_index_delete_raw(loom_index_batch *batch, MDB_dbi table, const 
 
 /* ---- commit ---- */
 
+/* The look-ups of this process since the last commit; those of a commit that fails are not counted. */
+static void count_look_ups(loom_index_batch *batch) {
+    batch->state.hits += atomic_exchange_explicit(&batch->index->hits, 0, memory_order_relaxed);
+    batch->state.misses += atomic_exchange_explicit(&batch->index->misses, 0, memory_order_relaxed);
+}
+
 static loom_status write_state(loom_index_batch *batch, loom_error *err) {
+    count_look_ups(batch);
     MDB_val key = {7, "s:state"}, value = {sizeof batch->state, &batch->state};
     int code = mdb_put(batch->txn, batch->index->meta, &key, &value, 0);
     return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
@@ -416,8 +434,20 @@ static loom_status write_all(loom_index_batch *batch, loom_extents *extents, loo
     if (!batch->changed) return LOOM_OK;
     if (loom_index_tail_is_long(&batch->state)) LOOM_TRY(loom_index_move_tail(batch, err));
     LOOM_TRY(loom_index_write_extents(batch, err));
+    LOOM_TRY(loom_index_note_commit(batch, err));
     LOOM_TRY(write_state(batch, err));
     return loom_index_sync_bulk(batch, extents, err);
+}
+
+/* A batch larger than the room that was left finds more when it is begun again. */
+static void end_of_batch(loom_index *index, bool full) {
+    if (full) {
+        MDB_envinfo info;
+        pthread_mutex_lock(&index->lock);
+        if (mdb_env_info(index->env, &info) == MDB_SUCCESS) loom_index_make_headroom(index, info.me_mapsize);
+        pthread_mutex_unlock(&index->lock);
+    }
+    loom_index_clear_dead_readers(index);
 }
 
 loom_status loom_index_commit(loom_index_batch *batch, loom_extents *extents, loom_error *err) {
@@ -432,11 +462,17 @@ loom_status loom_index_commit(loom_index_batch *batch, loom_extents *extents, lo
         else
             status = loom_index_fail(batch->index, code, "cannot commit", err);
     }
+    loom_index *index = batch->index;
+    bool full = batch->failed == MDB_MAP_FULL;
     end_batch(batch);
+    end_of_batch(index, full);
     return status;
 }
 
 void loom_index_abort(loom_index_batch *batch) {
+    loom_index *index = batch->index;
+    bool full = batch->failed == MDB_MAP_FULL;
     mdb_txn_abort(batch->txn);
     end_batch(batch);
+    end_of_batch(index, full);
 }

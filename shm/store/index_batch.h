@@ -10,8 +10,8 @@
 typedef struct loom_extent_change {
     uint32_t number;
     bool written; /* the batch names new bytes in it */
-    uint64_t tail;
-    int64_t live_bytes, deleted_bytes;
+    uint64_t tail; /* in pages, as all of these */
+    int64_t live, deleted, free;
 } loom_extent_change;
 
 struct loom_index_batch {
@@ -45,6 +45,10 @@ loom_status loom_batch_check_usable(loom_index_batch *batch, loom_error *err);
 
 /* The live row of a key that has not expired, as this transaction sees it; valid until the next call on the batch. */
 loom_status loom_index_current(loom_index_batch *batch, const loom_id *rkey, loom_result *stored, loom_error *err);
+
+/* ---- index_readers.c ---- */
+/* Notes when this commit was made, at most once a second. */
+loom_status loom_index_note_commit(loom_index_batch *batch, loom_error *err);
 
 /* ---- index_flush.c ---- */
 bool loom_index_tail_is_long(const loom_index_state *state);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -202,6 +203,14 @@ static loom_status open_existing_tables(loom_index *index, const uint8_t uuid[16
     return status;
 }
 
+/* Of an index that is new: where migrations will begin one day. */
+static int put_format(loom_index *index, MDB_txn *txn) {
+    static char name[] = LOOM_INDEX_FORMAT_KEY;
+    uint32_t format = LOOM_STORE_FORMAT;
+    MDB_val key = {sizeof name - 1, name}, value = {sizeof format, &format};
+    return mdb_put(txn, index->meta, &key, &value, 0);
+}
+
 static loom_status create_tables(loom_index *index, const uint8_t uuid[16], loom_error *err) {
     MDB_txn *txn;
     int code = mdb_txn_begin(index->env, NULL, 0, &txn);
@@ -209,6 +218,7 @@ static loom_status create_tables(loom_index *index, const uint8_t uuid[16], loom
     MDB_val key = uuid_key(), value = {16, (void *)(uintptr_t)uuid};
     code = open_tables(index, txn, MDB_CREATE);
     if (code == MDB_SUCCESS) code = mdb_put(txn, index->meta, &key, &value, MDB_NOOVERWRITE);
+    if (code == MDB_SUCCESS) code = put_format(index, txn);
     loom_status status = code == MDB_KEYEXIST ? check_uuid(index, txn, uuid, err) : LOOM_OK;
     if (code == MDB_SUCCESS || (code == MDB_KEYEXIST && status == LOOM_OK))
         code = mdb_txn_commit(txn);
@@ -265,11 +275,31 @@ void loom_index_close(loom_index *index) {
     free(index);
 }
 
+/* LMDB gives its map up before it asks for another: a larger one that cannot be had would leave it without any. */
+static bool can_map(uint64_t bytes) {
+    void *map = mmap(NULL, map_pages(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED) return false;
+    munmap(map, map_pages(bytes));
+    return true;
+}
+
+void loom_index_make_headroom(loom_index *index, uint64_t bytes) {
+    MDB_envinfo info;
+    if (index->writing || index->scans > 0 || mdb_env_info(index->env, &info) != MDB_SUCCESS) return;
+    uint64_t used = loom_index_bytes(index), map = info.me_mapsize, limit = automatic_map_bytes();
+    if (map - used >= bytes || map < used) return;
+    while (map - used < bytes && map <= limit / 2)
+        map *= 2;
+    /* A map that cannot be had leaves the environment without one: try the address space first. */
+    if (map == info.me_mapsize || !can_map(map)) return;
+    (void)mdb_env_set_mapsize(index->env, map_pages(map));
+}
+
 void loom_index_grow(loom_index *index, uint64_t map_bytes) {
     pthread_mutex_lock(&index->lock);
     MDB_envinfo info;
     if (!index->writing && index->scans == 0 && mdb_env_info(index->env, &info) == MDB_SUCCESS &&
-        map_bytes > info.me_mapsize)
+        map_bytes > info.me_mapsize && can_map(map_bytes))
         (void)mdb_env_set_mapsize(index->env, map_pages(map_bytes));
     pthread_mutex_unlock(&index->lock);
 }

@@ -107,6 +107,9 @@ bool loom_index_tail_is_long(const loom_index_state *state) {
 loom_status loom_index_flush_tail(loom_index *index, loom_error *err) {
     loom_index_batch *batch;
     LOOM_TRY(loom_index_begin(index, LOOM_DURABLE_VERIFIED, &batch, err));
+    /* Look-ups alone are worth a commit at close too. */
+    batch->changed = atomic_load_explicit(&index->hits, memory_order_relaxed) != 0 ||
+                     atomic_load_explicit(&index->misses, memory_order_relaxed) != 0;
     if (batch->state.indexed_upto + 1 < batch->state.next_row) {
         loom_status status = loom_index_move_tail(batch, err);
         if (status != LOOM_OK) {

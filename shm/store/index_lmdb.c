@@ -202,7 +202,9 @@ loom_status loom_index_find(loom_index *index, loom_find_by by, const loom_id *i
 /* A transaction of its own, so that a long scan does not hold up look-ups; the callback may use the store. */
 int loom_index_begin_scan(loom_index *index, MDB_txn **txn) {
     pthread_mutex_lock(&index->lock);
-    int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, txn);
+    int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, txn), dead;
+    if (code == MDB_READERS_FULL && mdb_reader_check(index->env, &dead) == MDB_SUCCESS)
+        code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, txn);
     if (code == MDB_MAP_RESIZED && index->scans == 0 && !index->writing) {
         code = mdb_env_set_mapsize(index->env, 0);
         if (code == MDB_SUCCESS) code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, txn);

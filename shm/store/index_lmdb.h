@@ -7,6 +7,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "shm/store/cipher.h"
 #include "shm/store/index_tail.h"
@@ -31,15 +32,10 @@ typedef struct loom_index_state {
     uint64_t tail_gone; /* rows above indexed_upto that were removed or became tombstones: hints to leave out */
     uint64_t reserved;
 } loom_index_state;
+#define LOOM_STATE_BYTES_1 80u /* of format 1: up to next_deleted, then zeros */
 _Static_assert(sizeof(loom_index_state) == 128, "the state is a disk format: see shm/SCHEMA.md");
 
-/* extents, value. */
-typedef struct loom_extent_record {
-    uint64_t tail;
-    uint64_t live_bytes, deleted_bytes;
-    uint64_t reserved;
-} loom_extent_record;
-_Static_assert(sizeof(loom_extent_record) == 32, "the extent record is a disk format: see shm/SCHEMA.md");
+#define LOOM_INDEX_FORMAT_KEY "s:format" /* meta: u32 */
 
 /* pins, goals and runs, value; then the text: owner, label or program (shm/SCHEMA.md, "Index"). */
 typedef struct loom_note_record {
@@ -73,6 +69,8 @@ typedef struct loom_index {
     uint64_t seen;
     size_t tail_txn; /* id of the newest snapshot that the tails include */
     bool wrote;      /* this process committed rows: index and sync them at close */
+    uint64_t clock_ns, readers_checked_ns; /* when this process last did so (index_readers.c) */
+    _Atomic uint64_t hits, misses;         /* look-ups that the state does not count yet */
 } loom_index;
 
 typedef struct loom_index_options {
@@ -89,15 +87,18 @@ loom_status loom_index_open(const loom_index_options *options, loom_index **inde
 void loom_index_close(loom_index *index);
 /* A larger map for an environment that is open already; ignored while transactions run or when it is not larger. */
 void loom_index_grow(loom_index *index, uint64_t map_bytes);
-/* The same from row `first` on, and without asking for the whole file beforehand. */
-loom_status loom_index_scan_from(loom_index *index, uint64_t first, loom_row_visit visit, void *context,
-                                 loom_error *err);
+/* Doubles the map until `bytes` more fit, if that can be: no transaction of this process is under way, and neither
+ * address space nor a limit forbids it. Under the lock. */
+void loom_index_make_headroom(loom_index *index, uint64_t bytes);
 
 /* The row of an id, live or tombstone (by vid: live only), copied into the arena. LOOM_NOT_FOUND leaves err alone. */
 loom_status loom_index_find(loom_index *index, loom_find_by by, const loom_id *id, loom_arena *arena,
                             loom_result *result, loom_row_kind *kind, loom_error *err);
 /* Every row in order of number, as unaligned bytes that last as long as the call; until `visit` returns false. */
 loom_status loom_index_scan(loom_index *index, loom_row_visit visit, void *context, loom_error *err);
+/* The same from row `first` on, and without asking for the whole file beforehand. */
+loom_status loom_index_scan_from(loom_index *index, uint64_t first, loom_row_visit visit, void *context,
+                                 loom_error *err);
 /* The value under a key of `table`; copied into the arena. LOOM_NOT_FOUND leaves err alone. */
 loom_status loom_index_get(loom_index *index, MDB_dbi table, const void *key, size_t key_bytes, loom_arena *arena,
                            const void **value, size_t *length, loom_error *err);
@@ -119,6 +120,12 @@ typedef bool (*loom_entry_visit)(const MDB_val *key, const MDB_val *value, void 
 loom_status loom_index_each_entry(loom_index *index, MDB_dbi table, loom_entry_visit visit, void *context,
                                   loom_error *err);
 
+/* For how long the oldest reader of any process has not seen what was committed (index_readers.c); 0 = no reader is
+ * behind. While one is, LMDB reuses no page freed since. At least so long, to about a second. */
+loom_status loom_index_oldest_reader(loom_index *index, uint64_t *age_ms, loom_error *err);
+/* Frees the slots of readers that died, at most once a second. */
+void loom_index_clear_dead_readers(loom_index *index);
+
 /* ---- pins, goals, runs (index_pins.c); arguments were checked ---- */
 
 loom_status loom_index_each_pin(loom_index *index, loom_pin_visit visit, void *context, loom_error *err);
@@ -131,7 +138,9 @@ typedef struct loom_index_batch loom_index_batch;
 loom_status loom_index_begin(loom_index *index, loom_durability durability, loom_index_batch **batch, loom_error *err);
 loom_status loom_index_put(loom_index_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom_error *err);
-loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, loom_error *err);
+/* *from and *to: the row numbers before and after; 0 when nothing moved. */
+loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, uint64_t *from, uint64_t *to,
+                               loom_error *err);
 /* See loom_store_ops.succeed. */
 loom_status loom_index_succeed(loom_index_batch *batch, const loom_id *from, const loom_result *result,
                                loom_error *err);
@@ -148,9 +157,8 @@ loom_status loom_index_commit(loom_index_batch *batch, loom_extents *extents, lo
 void loom_index_abort(loom_index_batch *batch);
 /* Moves the unindexed tail into keys and vids. */
 loom_status loom_index_flush_tail(loom_index *index, loom_error *err);
-/* Calls `punch` for every range in `deleted`, then forgets them. */
+/* Returns a range to the file system. */
 typedef loom_status (*loom_punch)(void *context, const loom_placement *placement, loom_error *err);
-loom_status loom_index_reclaim(loom_index *index, loom_punch punch, void *context, loom_error *err);
 
 /* ---- what an encrypted store does otherwise (index_row.c): names of ids, bytes of rows, values of small tables ----
  */
