@@ -12,7 +12,9 @@ static loom_status reserve_image(loom_call *call, const loom_image_header *heade
     LOOM_TRY(loom_image_header_check(header, call->err));
     if (!worker->writer)
         LOOM_TRY(loom_extent_writer_open(loom_store_extents(worker->store), &worker->writer, call->err));
-    LOOM_TRY(loom_extent_reserve(worker->writer, loom_image_bytes(header), window, &worker->reservation, call->err));
+    /* Kernels find zeros (kernel.h): some write only where there is something. */
+    unsigned how = window ? LOOM_RESERVE_WINDOW | LOOM_RESERVE_ZEROED : 0;
+    LOOM_TRY(loom_extent_reserve(worker->writer, loom_image_bytes(header), how, &worker->reservation, call->err));
     worker->reserved = true;
     worker->header = *header;
     call->result = loom_image(&worker->header, worker->reservation.window);

@@ -28,7 +28,7 @@ static uint32_t layout_signature(void) {
                                       offsetof(loom_control_slot, start_ns),
                                       offsetof(loom_control_slot, barriers),
                                       sizeof(loom_control_space),
-                                      offsetof(loom_control_space, evicted_bytes),
+                                      offsetof(loom_control_space, age),
                                       LOOM_CONTROL_SLOTS,
                                       LOOM_CONTROL_PINS,
                                       LOOM_CONTROL_LENT,

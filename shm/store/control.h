@@ -69,9 +69,7 @@ typedef struct loom_control_space {
     _Atomic uint32_t eviction;  /* loom_eviction */
     _Atomic uint32_t age;       /* GreedyDual-Size's L, a float's bits */
     uint32_t reserved0;
-    _Atomic uint64_t hits, misses; /* look-ups; moved to the index by whoever closes */
-    _Atomic uint64_t evicted_rows, evicted_bytes;
-    uint64_t reserved[499];
+    uint64_t reserved[503];
 } loom_control_space;
 
 _Static_assert(sizeof(loom_control_header) == 4096, "control is a shared format: see shm/SCHEMA.md");
@@ -148,6 +146,9 @@ typedef struct loom_mark {
     float priority;  /* GreedyDual-Size's H when it was last used */
 } loom_mark;
 void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes);
+/* The same for a row without a mark, as if it was last used when it was made. */
+void loom_control_mark_created(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes,
+                               uint64_t created_ns);
 loom_mark loom_control_get_mark(const loom_control *control, uint64_t row);
 /* The row `to` is the same result in another place. */
 void loom_control_copy_mark(loom_control *control, uint64_t from, uint64_t to);

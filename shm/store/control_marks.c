@@ -92,19 +92,34 @@ uint64_t loom_control_mark_time(const loom_control *control, uint32_t used_s) {
     return control->map == NULL ? 0 : loom_control_header_of(control)->marks_epoch_s + used_s;
 }
 
-void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes) {
-    mark_word *word = word_of(control, row, true);
-    if (word == NULL) return;
-    /* H = L + cost / size (Cao and Irani 1997). L never falls, so H only rises with later uses. */
+/* H = L + cost / size (Cao and Irani 1997). L never falls, so H only rises with later uses. */
+static float priority_now(loom_control *control, uint64_t cost_ns, uint64_t bytes) {
     uint32_t bits = atomic_load_explicit(&loom_control_space_of(control)->age, memory_order_relaxed);
     float age;
     memcpy(&age, &bits, sizeof age);
-    loom_mark mark = {.used_s = loom_control_seconds(control),
-                      .priority = age + (float)((double)cost_ns / (double)(bytes != 0 ? bytes : 1))};
-    uint64_t packed = pack(mark);
+    return age + (float)((double)cost_ns / (double)(bytes != 0 ? bytes : 1));
+}
+
+void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes) {
+    mark_word *word = word_of(control, row, true);
+    if (word == NULL) return;
+    uint64_t packed = pack((loom_mark){.used_s = loom_control_seconds(control),
+                                       .priority = priority_now(control, cost_ns, bytes)});
     /* Not stored when nothing changed: hot rows of many processes then share the cache line. */
     if (atomic_load_explicit(word, memory_order_relaxed) != packed)
         atomic_store_explicit(word, packed, memory_order_relaxed);
+}
+
+void loom_control_mark_created(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes,
+                               uint64_t created_ns) {
+    mark_word *word = word_of(control, row, true);
+    if (word == NULL) return;
+    uint64_t epoch = loom_control_header_of(control)->marks_epoch_s, seconds = created_ns / 1000000000u, unused = 0;
+    uint64_t since = seconds > epoch ? seconds - epoch : 1;
+    if (since > loom_control_seconds(control)) since = loom_control_seconds(control);
+    uint64_t packed =
+        pack((loom_mark){.used_s = (uint32_t)since, .priority = priority_now(control, cost_ns, bytes)});
+    atomic_compare_exchange_strong(word, &unused, packed);
 }
 
 void loom_control_copy_mark(loom_control *control, uint64_t from, uint64_t to) {

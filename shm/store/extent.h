@@ -53,9 +53,16 @@ loom_status loom_extent_writer_open(loom_extents *extents, loom_extent_writer **
 /* Gives unused preallocated space back and releases the file. NULL is accepted. */
 void loom_extent_writer_close(loom_extent_writer *writer);
 
-/* Reserves `bytes` (>= 1) at the tail, with a zero-filled writable window if `window`. One reservation at a time a
- * writer. Errors: LOOM_NO_SPACE (says how much is missing and where), LOOM_TOO_LARGE, LOOM_IO. */
-loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool window, loom_reservation *reservation,
+/* How to reserve: or of these. */
+typedef enum loom_reserve_how {
+    LOOM_RESERVE_WINDOW = 1, /* with a writable window; else `fd` is written to */
+    LOOM_RESERVE_ZEROED = 2  /* the bytes are 0: a caller that does not write each of them needs this */
+} loom_reserve_how;
+/* Reserves `bytes` (>= 1): space that an evicted or deleted object had, which is fastest when it is simply overwritten,
+ * so the window holds ANY BYTES unless LOOM_RESERVE_ZEROED; or new space at the tail. The rest of the object's last
+ * page is zero when it is sealed. One reservation at a time a writer. May reclaim and evict to get below the store's
+ * budget. Errors: LOOM_NO_SPACE (says what is missing, where, and the remedy), LOOM_TOO_LARGE, LOOM_IO. */
+loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, unsigned how, loom_reservation *reservation,
                                 loom_error *err);
 /* Ends the reservation: the bytes are complete. Unmaps the window, computes block hashes into `hashes`
  * (caller's array of loom_extent_block_count(bytes)) and their root. The object becomes readable at its placement.
@@ -85,6 +92,10 @@ loom_status loom_extent_resume(loom_extents *extents, const loom_placement *plac
 
 /* Ends the reservation and gives its space back (but not what is kept). */
 void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservation);
+
+/* A sealed object that no row will ever name and that nobody uses (an intermediate result, a failed commit): its space
+ * is reused at once. Not for what a batch named, successful or not. */
+void loom_extent_recycle(loom_extents *extents, const loom_placement *placement);
 
 size_t loom_extent_block_count(uint64_t bytes);
 

@@ -204,6 +204,17 @@ static loom_status open_existing(const loom_extents *extents, uint32_t number, i
     return loom_fail_errno(err, errno, "cannot open extent file %08x of %s", number, extents->options.path);
 }
 
+loom_status loom_extents_open_existing(loom_extents *extents, uint32_t number, int *fd, loom_error *err) {
+    return open_existing(extents, number, O_RDWR, fd, err);
+}
+
+bool loom_extents_have_writers(loom_extents *extents) {
+    pthread_mutex_lock(&extents->lock);
+    bool any = extents->busy_count > 0;
+    pthread_mutex_unlock(&extents->lock);
+    return any;
+}
+
 loom_status loom_extents_sync(loom_extents *extents, uint32_t number, loom_error *err) {
     if (in_memory(extents)) return LOOM_OK;
     int fd;

@@ -53,6 +53,7 @@ struct loom_extents {
         uint32_t number;
         int fd;
     } cache[LOOM_EXTENT_CACHE]; /* read-only descriptors, by number modulo; fd -1: none */
+    struct loom_space *space;   /* budget and free ranges; NULL in memory and for readers. Set by space.c */
     uint32_t *busy;             /* files that this process appends to */
     size_t busy_count, busy_capacity;
 };
@@ -64,6 +65,10 @@ void loom_extents_free(loom_extents *extents);
 #define LOOM_EXTENT_NAME_BYTES 13
 void loom_extent_name(uint32_t number, char name[LOOM_EXTENT_NAME_BYTES]); /* "0000002a.ext" */
 
+/* A descriptor of a file that is there, to read and write. */
+loom_status loom_extents_open_existing(loom_extents *extents, uint32_t number, int *fd, loom_error *err);
+/* Whether this process appends to any file. */
+bool loom_extents_have_writers(loom_extents *extents);
 /* Takes and gives back the right to append to a file. LOOM_BUSY when it is someone else's. */
 loom_status loom_extents_lock(loom_extents *extents, uint32_t number, loom_error *err);
 void loom_extents_unlock(loom_extents *extents, uint32_t number);

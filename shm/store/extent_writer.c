@@ -1,8 +1,8 @@
-/* extent_writer.c - appending to an extent file: take a file, reserve at its tail, seal.
+/* extent_writer.c - writing objects: take a file, reserve recycled space or space at the file's tail, seal.
  *
- * Order (shm/SCHEMA.md, "Extents"): space is allocated, then the file's reserved tail is raised on disk, and only then
- * is the range handed out. So whoever takes the file next, after any crash, starts behind every range that was ever
- * passed on. */
+ * Order at the tail (shm/SCHEMA.md, "Extents"): space is counted in the budget and allocated, then the file's reserved
+ * tail is raised on disk, and only then is the range handed out. So whoever takes the file next, after any crash,
+ * starts behind every range that was ever passed on. Space behind the tail is always zero. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -12,9 +12,12 @@
 
 #include "shm/fork.h"
 #include "shm/platform_file.h"
+#include "shm/probe.h"
 #include "shm/store/extent_file.h"
+#include "shm/store/extent_recycle.h"
 #include "shm/store/row.h"
 #include "shm/store/secret.h"
+#include "shm/store/space.h"
 
 struct loom_extent_writer {
     loom_extents *extents;
@@ -24,9 +27,34 @@ struct loom_extent_writer {
     uint64_t allocated; /* the file has space up to here; >= tail */
     uint64_t taken;     /* bytes of the open reservation, whole pages; 0 = none */
     uint64_t kept;      /* of these, from the beginning, those that a row owns already; <= taken */
-    void *map;          /* its window, with what lies before it on a larger page */
+    loom_lent recycled; /* where the open reservation lies if not at the tail; pages = 0: at the tail */
+    int recycled_fd;    /* of the file in which the last recycled range lay; -1: none */
+    uint32_t recycled_number;
+    bool over_budget; /* why space was last refused: not the disk */
+    void *map;        /* the reservation's window, with what lies before it on a larger page */
     size_t map_bytes;
 };
+
+/* Where the open reservation lies. */
+static bool is_recycled(const loom_extent_writer *writer) {
+    return writer->recycled.pages > 0;
+}
+
+static int range_fd(const loom_extent_writer *writer) {
+    return is_recycled(writer) ? writer->recycled_fd : writer->fd;
+}
+
+static uint32_t range_number(const loom_extent_writer *writer) {
+    return is_recycled(writer) ? writer->recycled.extent : writer->number;
+}
+
+static uint64_t range_offset(const loom_extent_writer *writer) {
+    return is_recycled(writer) ? writer->recycled.page * LOOM_PAGE_BYTES : writer->tail;
+}
+
+/* Pins and lent ranges have 24 bits for the file's number. */
+#define EXTENT_NUMBERS (UINT32_C(1) << 24)
+#define ATTEMPTS 4
 
 static loom_status check_process(const loom_extents *extents, loom_error *err) {
     if (!extents->options.writable)
@@ -64,8 +92,9 @@ static loom_status open_locked(loom_extent_writer *writer, uint32_t number, loom
 /* Failure to shorten costs space until the store is next opened alone, nothing else. */
 static void give_back_unused(const loom_extent_writer *writer) {
     struct stat now;
-    if (fstat(writer->fd, &now) == 0 && (uint64_t)now.st_size > writer->tail)
-        (void)loom_file_resize(writer->fd, writer->tail);
+    if (fstat(writer->fd, &now) != 0 || (uint64_t)now.st_size <= writer->tail) return;
+    if (loom_file_resize(writer->fd, writer->tail) == 0 && writer->extents->space != NULL)
+        loom_space_uncharge(writer->extents->space, (uint64_t)now.st_size - writer->tail);
 }
 
 static void let_go(loom_extent_writer *writer) {
@@ -96,7 +125,7 @@ static loom_status take_memory(loom_extent_writer *writer, loom_error *err) {
 static loom_status take_file(loom_extent_writer *writer, uint32_t number, loom_error *err) {
     const loom_extents_options *options = &writer->extents->options;
     if (in_memory(writer->extents)) return take_memory(writer, err);
-    for (; number < UINT32_MAX; number++) {
+    for (; number < EXTENT_NUMBERS; number++) {
         loom_status status = loom_extents_lock(writer->extents, number, NULL);
         if (status == LOOM_BUSY) continue;
         if (status != LOOM_OK)
@@ -118,7 +147,7 @@ loom_status loom_extent_writer_open(loom_extents *extents, loom_extent_writer **
     loom_extent_writer *made = calloc(1, sizeof *made);
     if (made == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while opening an extent file");
     made->extents = extents;
-    made->fd = -1;
+    made->fd = made->recycled_fd = -1;
     loom_status status = take_file(made, 0, err);
     if (status != LOOM_OK) {
         free(made);
@@ -137,6 +166,7 @@ void loom_extent_writer_close(loom_extent_writer *writer) {
     if (writer == NULL) return;
     if (writer->taken > 0) loom_extent_abandon(writer, NULL);
     let_go(writer);
+    if (writer->recycled_fd >= 0) close(writer->recycled_fd);
     free(writer);
 }
 
@@ -160,33 +190,45 @@ static loom_status no_space(const loom_extent_writer *writer, uint64_t bytes, in
                      cause == EDQUOT ? ", quota exceeded" : "");
 }
 
+static bool charge(loom_extent_writer *writer, uint64_t bytes) {
+    return writer->extents->space == NULL || loom_space_charge(writer->extents->space, bytes);
+}
+
+/* Counted first, so that no process allocates what the budget does not have; 0 or an errno. */
+static int allocate_counted(loom_extent_writer *writer, uint64_t end) {
+    uint64_t bytes = end - writer->allocated;
+    writer->over_budget = !charge(writer, bytes);
+    if (writer->over_budget) return ENOSPC;
+    LOOM_PROBE("reserve:charged");
+    int refused = loom_file_allocate(writer->fd, writer->allocated, bytes);
+    LOOM_PROBE("reserve:allocated");
+    if (refused == 0)
+        writer->allocated = end;
+    else if (writer->extents->space != NULL)
+        loom_space_uncharge(writer->extents->space, bytes);
+    return refused;
+}
+
 /* Makes sure that [tail, end) is allocated, a step ahead where there is room for it. */
 static loom_status allocate_up_to(loom_extent_writer *writer, uint64_t end, loom_error *err) {
     if (end <= writer->allocated) return LOOM_OK;
     uint64_t ahead = writer->allocated + writer->extents->options.step_bytes;
     int refused = ENOSPC;
-    if (!in_memory(writer->extents) && ahead > end) {
-        refused = loom_file_allocate(writer->fd, writer->allocated, ahead - writer->allocated);
-        if (refused == 0) writer->allocated = ahead;
-    }
-    if (refused != 0) {
-        refused = loom_file_allocate(writer->fd, writer->allocated, end - writer->allocated);
-        if (refused == 0) writer->allocated = end;
-    }
+    if (!in_memory(writer->extents) && ahead > end) refused = allocate_counted(writer, ahead);
+    if (refused != 0) refused = allocate_counted(writer, end);
     return refused == 0 ? LOOM_OK : no_space(writer, end - writer->tail, refused, err);
 }
 
 static loom_status map_reserved(loom_extent_writer *writer, uint64_t bytes, int protection, void **window,
                                 loom_error *err) {
-    uint64_t before = writer->tail % (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t offset = range_offset(writer), before = offset % (uint64_t)sysconf(_SC_PAGESIZE);
     writer->map_bytes = (size_t)(bytes + before);
-    uint8_t *map = mmap(NULL, writer->map_bytes, protection, MAP_SHARED, writer->fd, (off_t)(writer->tail - before));
+    uint8_t *map = mmap(NULL, writer->map_bytes, protection, MAP_SHARED, range_fd(writer), (off_t)(offset - before));
     if (map == MAP_FAILED) {
         writer->map = NULL;
         return loom_fail_errno(err, errno, "cannot map %llu bytes of extent file %08x of %s", (unsigned long long)bytes,
-                               writer->number, writer->extents->options.path);
+                               range_number(writer), writer->extents->options.path);
     }
-    if (writer->extents->options.memory_hidden) loom_memory_hide(map, writer->map_bytes);
     writer->map = map;
     *window = map + before;
     return LOOM_OK;
@@ -212,37 +254,130 @@ static loom_status check_size(uint64_t bytes, loom_error *err) {
 }
 
 /* Allocates, then raises the reserved tail: see the top of this file. */
-static loom_status take_up_to(loom_extent_writer *writer, uint64_t end, loom_error *err) {
+static loom_status take_up_to_once(loom_extent_writer *writer, uint64_t end, loom_error *err) {
     LOOM_TRY(allocate_up_to(writer, end, err));
-    return loom_extents_set_reserved(writer->extents, writer->number, writer->fd, end, err);
+    LOOM_TRY(loom_extents_set_reserved(writer->extents, writer->number, writer->fd, end, err));
+    LOOM_PROBE("reserve:raised");
+    return LOOM_OK;
+}
+
+/* After a refusal: reclaims and evicts. A disk that is full has the refusal's own words; a budget has its own. */
+static loom_status make_room(loom_extent_writer *writer, uint64_t bytes, bool at_tail, loom_status refusal,
+                             loom_error *err) {
+    loom_space *space = writer->extents->space;
+    if (refusal != LOOM_NO_SPACE || space == NULL) return refusal;
+    if (writer->over_budget) return loom_space_make_room(space, bytes, at_tail, false, err);
+    return loom_space_make_room(space, bytes, at_tail, true, NULL) == LOOM_OK ? LOOM_OK : refusal;
+}
+
+static loom_status take_up_to(loom_extent_writer *writer, uint64_t end, loom_error *err) {
+    loom_status status = take_up_to_once(writer, end, err);
+    for (int i = 0; i < ATTEMPTS && status != LOOM_OK; i++) {
+        LOOM_TRY(make_room(writer, end - writer->tail, true, status, err));
+        status = take_up_to_once(writer, end, err);
+    }
+    return status;
+}
+
+static loom_status check_reservation(loom_extent_writer *writer, uint64_t bytes, loom_error *err) {
+    LOOM_TRY(check_process(writer->extents, err));
+    LOOM_TRY(check_size(bytes, err));
+    if (writer->taken > 0) return loom_fail(err, LOOM_BUSY, "this writer has a reservation; seal or abandon it first");
+    return LOOM_OK;
+}
+
+static void begin_reservation(loom_extent_writer *writer, uint64_t bytes, loom_reservation *reservation) {
+    writer->taken = whole_pages(bytes);
+    writer->kept = 0;
+    reservation->placement =
+        (loom_placement){.extent = range_number(writer), .offset = range_offset(writer), .bytes = bytes};
+    reservation->fd = range_fd(writer);
 }
 
 loom_status loom_extent_reserve_tail(loom_extent_writer *writer, uint64_t bytes, loom_reservation *reservation,
                                      loom_error *err) {
     *reservation = (loom_reservation){.fd = -1};
-    LOOM_TRY(check_process(writer->extents, err));
-    LOOM_TRY(check_size(bytes, err));
-    if (writer->taken > 0) return loom_fail(err, LOOM_BUSY, "this writer has a reservation; seal or abandon it first");
+    LOOM_TRY(check_reservation(writer, bytes, err));
     LOOM_TRY(roll_over(writer, err));
     LOOM_TRY(take_up_to(writer, writer->tail + whole_pages(bytes), err));
-    writer->taken = whole_pages(bytes);
-    writer->kept = 0;
-    reservation->placement = (loom_placement){.extent = writer->number, .offset = writer->tail, .bytes = bytes};
-    reservation->fd = writer->fd;
+    begin_reservation(writer, bytes, reservation);
     return LOOM_OK;
 }
 
-loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, bool window, loom_reservation *reservation,
+/* ---- recycled space ---- */
+
+static bool open_recycled(loom_extent_writer *writer, uint32_t number) {
+    if (writer->recycled_fd >= 0 && writer->recycled_number == number) return true;
+    if (writer->recycled_fd >= 0) close(writer->recycled_fd);
+    writer->recycled_number = number;
+    if (loom_extents_open_existing(writer->extents, number, &writer->recycled_fd, NULL) == LOOM_OK) return true;
+    writer->recycled_fd = -1;
+    return false;
+}
+
+/* Makes sure of the space: what is listed came through shared memory, and may be punched. */
+static bool secure_recycled(loom_extent_writer *writer, loom_lent *range) {
+    uint64_t offset = range->page * LOOM_PAGE_BYTES, bytes = range->pages * LOOM_PAGE_BYTES;
+    struct stat now;
+    if (!open_recycled(writer, range->extent) || fstat(writer->recycled_fd, &now) != 0 ||
+        (uint64_t)now.st_size < bytes || (uint64_t)now.st_size - bytes < offset)
+        return false; /* not a range of that file: nobody's, and not given back */
+    if (range->punched && !charge(writer, bytes)) {
+        loom_space_give_back(writer->extents->space, range);
+        return false;
+    }
+    int refused = loom_file_allocate(writer->recycled_fd, offset, bytes);
+    if (refused != 0) {
+        if (range->punched) loom_space_uncharge(writer->extents->space, bytes);
+        loom_space_give_back(writer->extents->space, range);
+    }
+    return refused == 0;
+}
+
+/* A range that nobody owns, allocated; its bytes are those of an object that is gone, unless *clean. */
+static bool take_recycled(loom_extent_writer *writer, uint64_t pages, bool *clean) {
+    loom_space *space = writer->extents->space;
+    loom_lent range;
+    if (space == NULL || !loom_space_borrow(space, pages, &range) || !secure_recycled(writer, &range)) return false;
+    LOOM_PROBE("recycle:secured");
+    *clean = range.punched;
+    range.punched = false;
+    writer->recycled = range;
+    return true;
+}
+
+/* Recycled space if there is any, else at the tail. */
+static loom_status take_any(loom_extent_writer *writer, uint64_t bytes, bool *clean, loom_error *err) {
+    loom_status status = LOOM_NO_SPACE;
+    for (int i = 0; i < ATTEMPTS; i++) {
+        if (take_recycled(writer, whole_pages(bytes) / LOOM_PAGE_BYTES, clean)) return LOOM_OK;
+        *clean = true;
+        LOOM_TRY(roll_over(writer, err));
+        status = take_up_to_once(writer, writer->tail + whole_pages(bytes), err);
+        if (status == LOOM_OK) return status;
+        LOOM_TRY(make_room(writer, whole_pages(bytes), false, status, err));
+    }
+    return status;
+}
+
+loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, unsigned how, loom_reservation *reservation,
                                 loom_error *err) {
-    LOOM_TRY(loom_extent_reserve_tail(writer, bytes, reservation, err));
-    if (!window) return LOOM_OK;
-    loom_status status = map_reserved(writer, bytes, PROT_READ | PROT_WRITE, &reservation->window, err);
+    bool clean = true;
+    *reservation = (loom_reservation){.fd = -1};
+    LOOM_TRY(check_reservation(writer, bytes, err));
+    LOOM_TRY(take_any(writer, bytes, &clean, err));
+    begin_reservation(writer, bytes, reservation);
+    loom_status status = LOOM_OK;
+    if (how & LOOM_RESERVE_WINDOW)
+        status = map_reserved(writer, bytes, PROT_READ | PROT_WRITE, &reservation->window, err);
+    if (status == LOOM_OK && !clean) status = loom_extent_prepare(writer->extents->options.path, reservation, how, err);
+    LOOM_PROBE("reserve:ready");
     if (status != LOOM_OK) loom_extent_abandon(writer, reservation);
     return status;
 }
 
 static bool is_at_tail(const loom_extent_writer *writer, const loom_reservation *reservation) {
-    return writer->taken > 0 && reservation->placement.extent == writer->number &&
+    return writer->taken > 0 && !is_recycled(writer) && reservation->placement.extent == writer->number &&
            reservation->placement.offset == writer->tail;
 }
 
@@ -296,7 +431,7 @@ loom_status loom_extent_resume(loom_extents *extents, const loom_placement *plac
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while opening an extent file");
     }
     made->extents = extents;
-    made->fd = -1;
+    made->fd = made->recycled_fd = -1;
     loom_status status = resume_locked(made, placement, err);
     if (status != LOOM_OK) {
         if (made->fd >= 0) close(made->fd);
@@ -310,52 +445,96 @@ loom_status loom_extent_resume(loom_extents *extents, const loom_placement *plac
     return LOOM_OK;
 }
 
-/* The object came out shorter than was reserved: the next one begins behind its last page. Only without a window: then
- * nothing was written there, and the pages stay allocated and zero. */
+/* The object came out shorter than was reserved: what is behind its last page is given back. At the tail only without
+ * a window: then nothing was written there, and the pages stay allocated and zero. */
 static void give_back_end(loom_extent_writer *writer, uint64_t bytes) {
-    uint64_t used = (bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
-    if (used < writer->taken &&
-        loom_extents_set_reserved(writer->extents, writer->number, writer->fd, writer->tail + used, NULL) == LOOM_OK)
+    uint64_t used = whole_pages(bytes);
+    if (used >= writer->taken) return;
+    if (is_recycled(writer)) {
+        loom_lent rest = writer->recycled;
+        rest.page += used / LOOM_PAGE_BYTES;
+        rest.pages -= used / LOOM_PAGE_BYTES;
+        loom_space_give_back(writer->extents->space, &rest);
+        writer->recycled.pages = used / LOOM_PAGE_BYTES;
         writer->taken = used;
+    } else if (loom_extents_set_reserved(writer->extents, writer->number, writer->fd, writer->tail + used, NULL) ==
+               LOOM_OK) {
+        writer->taken = used;
+    }
+}
+
+/* The rest of the last page of recycled space may hold bytes of an object that is gone. */
+static loom_status clear_padding(loom_extent_writer *writer, uint64_t bytes, loom_error *err) {
+    static const uint8_t zeros[LOOM_PAGE_BYTES];
+    uint64_t padding = whole_pages(bytes) - bytes;
+    off_t at = (off_t)(range_offset(writer) + bytes);
+    if (!is_recycled(writer)) return LOOM_OK;
+    while (padding > 0) {
+        ssize_t done = pwrite(writer->recycled_fd, zeros, (size_t)padding, at);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0)
+            return loom_fail_errno(err, done < 0 ? errno : EIO, "cannot write extent file %08x of %s",
+                                   range_number(writer), writer->extents->options.path);
+        padding -= (uint64_t)done;
+        at += done;
+    }
+    return LOOM_OK;
+}
+
+static loom_status hash_reserved(loom_extent_writer *writer, const loom_reservation *reservation, uint64_t *hashes,
+                                 uint64_t root[2], loom_error *err) {
+    void *window = reservation->window;
+    if (window == NULL) LOOM_TRY(map_reserved(writer, reservation->placement.bytes, PROT_READ, &window, err));
+    loom_extent_hash(window, reservation->placement.bytes, hashes, root);
+    return LOOM_OK;
 }
 
 loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reservation, uint64_t *hashes,
                              uint64_t root[2], loom_error *err) {
-    if (writer->taken == 0 || reservation->placement.extent != writer->number ||
-        reservation->placement.offset != writer->tail || reservation->placement.bytes > writer->taken)
+    if (writer->taken == 0 || reservation->placement.extent != range_number(writer) ||
+        reservation->placement.offset != range_offset(writer) || reservation->placement.bytes == 0 ||
+        reservation->placement.bytes > writer->taken)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "sealed what this writer has not reserved");
-    const void *bytes = reservation->window;
-    if (bytes == NULL && hashes != NULL) {
-        void *window = NULL;
-        loom_status status = map_reserved(writer, reservation->placement.bytes, PROT_READ, &window, err);
-        if (status != LOOM_OK) {
-            loom_extent_abandon(writer, reservation);
-            return status;
-        }
-        bytes = window;
+    loom_status status = clear_padding(writer, reservation->placement.bytes, err);
+    if (status == LOOM_OK && hashes != NULL) status = hash_reserved(writer, reservation, hashes, root, err);
+    if (status != LOOM_OK) {
+        loom_extent_abandon(writer, reservation);
+        return status;
     }
-    if (hashes != NULL) loom_extent_hash(bytes, reservation->placement.bytes, hashes, root);
     if (reservation->window == NULL) give_back_end(writer, reservation->placement.bytes);
     unmap_window(writer);
     reservation->window = NULL;
-    writer->tail += writer->taken;
+    if (!is_recycled(writer)) writer->tail += writer->taken;
+    writer->recycled = (loom_lent){0};
     writer->taken = writer->kept = 0;
+    LOOM_PROBE("reserve:sealed");
     return LOOM_OK;
 }
 
 /* The space is punched before it is offered again, so that the next reservation reads zeros there. */
+static void abandon_tail(loom_extent_writer *writer) {
+    uint64_t begin = writer->tail + writer->kept, bytes = writer->taken - writer->kept;
+    bool clean = bytes == 0 || loom_file_punch(writer->fd, begin, bytes) == 0;
+    if (!clean) {
+        writer->tail += writer->taken;
+        return;
+    }
+    /* Allocated again by the next reservation. The reserved tail may stay high: it only bounds. */
+    (void)loom_extents_set_reserved(writer->extents, writer->number, writer->fd, begin, NULL);
+    /* What was allocated behind it is given back as well: from here on nothing is. */
+    if (!in_memory(writer->extents) && loom_file_resize(writer->fd, begin) == 0 && writer->extents->space != NULL)
+        loom_space_uncharge(writer->extents->space, writer->allocated - begin);
+    writer->allocated = writer->tail = begin;
+}
+
 void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservation) {
     if (reservation != NULL) reservation->window = NULL;
     unmap_window(writer);
     if (writer->taken == 0) return;
-    uint64_t begin = writer->tail + writer->kept, bytes = writer->taken - writer->kept;
-    bool clean = bytes == 0 || loom_file_punch(writer->fd, begin, bytes) == 0;
-    if (clean) {
-        /* Allocated again by the next reservation. The reserved tail may stay high: it only bounds. */
-        (void)loom_extents_set_reserved(writer->extents, writer->number, writer->fd, begin, NULL);
-        writer->allocated = writer->tail = begin;
-    } else {
-        writer->tail += writer->taken;
-    }
+    if (!is_recycled(writer))
+        abandon_tail(writer);
+    else if (writer->extents->generation == loom_fork_generation())
+        loom_space_give_back(writer->extents->space, &writer->recycled);
+    writer->recycled = (loom_lent){0};
     writer->taken = writer->kept = 0;
 }

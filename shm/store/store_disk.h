@@ -7,6 +7,7 @@
 
 #include "shm/store/control.h"
 #include "shm/store/extent_file.h"
+#include "shm/store/space.h"
 #include "shm/store/store.h"
 #include "shm/store/store_folder.h"
 
@@ -19,8 +20,9 @@ typedef struct loom_disk {
     loom_control *control;
     loom_index *index;
     loom_extents *extents;
+    loom_space *space;
     loom_cipher *cipher;           /* owned; NULL: plain */
-    _Atomic uint64_t hits, misses; /* not yet in the index: the next commit or the close takes them there */
+    bool opener;                   /* one of its handles may write: it counts look-ups in the index at close */
     loom_store_options options;    /* of the newest opener, defaults filled in; its pointers are not kept */
 } loom_disk;
 

@@ -73,14 +73,7 @@ static loom_store_options with_defaults(const loom_store_options *options) {
 
 static loom_status committed_tail(void *context, uint32_t number, uint64_t *tail, loom_error *err) {
     const loom_disk *from = context;
-    loom_extent_record record;
-    loom_status status =
-        loom_index_get_fixed(from->index, from->index->extents, &number, sizeof number, &record, sizeof record, err);
-    *tail = status == LOOM_OK ? record.tail : 0;
-    if (status == LOOM_OK && (*tail % LOOM_PAGE_BYTES != 0 || *tail > INT64_MAX - LOOM_PAGE_BYTES))
-        return loom_fail(err, LOOM_BAD_STORE, "the index of %s has a damaged record of extent file %08x",
-                         from->folder.path, number);
-    return status == LOOM_NOT_FOUND ? LOOM_OK : status;
+    return loom_index_committed_tail(from->index, number, tail, err);
 }
 
 static loom_status open_index(loom_disk *made, const loom_store_options *options, bool quiet, bool alone,
@@ -110,18 +103,20 @@ static loom_status open_extents(loom_disk *made, uint64_t extent_bytes, uint64_t
     return loom_extents_new(&extents, &made->extents, err);
 }
 
-static loom_status punch(void *context, const loom_placement *placement, loom_error *err) {
-    const loom_disk *of = context;
-    return loom_extents_punch(of->extents, placement, err);
-}
-
-/* What only a process that is alone may do (SCHEMA.md, "Replay and recovery", step 5). A full disk must not keep a
- * store from opening: what cannot be tidied now is tidied next time. */
-static loom_status tidy(loom_disk *made, loom_error *err) {
-    LOOM_TRY(loom_index_sync(made->index, err));
-    loom_status status = loom_index_reclaim(made->index, punch, made, err);
-    if (status == LOOM_OK) status = loom_extents_cut(made->extents, err);
-    return status == LOOM_NO_SPACE ? LOOM_OK : status;
+static loom_status open_space(loom_disk *made, loom_control_role role, bool alone, loom_error *err) {
+    loom_space_options space = {.path = made->folder.path,
+                                .control = made->control,
+                                .index = made->index,
+                                .extents = made->extents,
+                                .folder_fd = made->folder.fd,
+                                .alone = alone,
+                                .writable = !made->read_only,
+                                .opener = role == LOOM_ROLE_OPENER,
+                                .budget_bytes = made->options.budget_bytes,
+                                .reuse_bytes = made->options.reuse_bytes,
+                                .ballast_bytes = made->options.ballast_bytes,
+                                .eviction = made->options.eviction};
+    return loom_space_open(&space, &made->space, err);
 }
 
 /* The master key of an encrypted folder, as the user's key opens it or as a coordinator handed it on. */
@@ -175,10 +170,11 @@ static loom_status open_parts(loom_disk *made, const loom_store_options *options
     LOOM_TRY(open_index(made, options, quiet, alone, err));
     LOOM_TRY(open_extents(made, extent_bytes, step_bytes, err));
     made->index->bulk = made->extents;
-    return alone && !made->read_only ? tidy(made, err) : LOOM_OK;
+    return open_space(made, role, alone, err);
 }
 
 static void free_disk(loom_disk *gone) {
+    loom_space_close(gone->space);
     loom_extents_free(gone->extents);
     loom_index_close(gone->index);
     if (gone->extents_fd >= 0) close(gone->extents_fd);
@@ -212,6 +208,7 @@ static loom_status open_disk(loom_folder *folder, const loom_store_options *opti
                            made->folder.path);
     made->read_only = options->read_only;
     made->options = with_defaults(options);
+    made->opener = role == LOOM_ROLE_OPENER && !options->read_only;
     if (status == LOOM_OK) status = open_parts(made, options, master, role, quiet, err);
     if (made->control != NULL) loom_control_leave_gate(made->control);
     if (status != LOOM_OK) {
@@ -237,7 +234,12 @@ static loom_status get_locked(const loom_store_options *options, const uint8_t *
         return loom_fail(err, LOOM_BUSY, "this process has the store %s open read-only; close that first",
                          known->folder.path);
     if (options->map_bytes != 0) loom_index_grow(known->index, options->map_bytes);
-    if (role == LOOM_ROLE_OPENER && !options->read_only) known->options = with_defaults(options);
+    if (role == LOOM_ROLE_OPENER && !options->read_only) {
+        known->opener = true;
+        known->options = with_defaults(options);
+        loom_space_set_limits(known->space, known->options.budget_bytes, known->options.reuse_bytes,
+                              known->options.eviction);
+    }
     *got = known;
     return LOOM_OK;
 }
@@ -245,7 +247,9 @@ static loom_status get_locked(const loom_store_options *options, const uint8_t *
 static void release_locked(loom_disk *used) {
     if (--used->handles > 0) return;
     unregister(used);
-    if (used->index->wrote) {
+    bool looked_up = used->opener && (atomic_load_explicit(&used->index->hits, memory_order_relaxed) != 0 ||
+                                      atomic_load_explicit(&used->index->misses, memory_order_relaxed) != 0);
+    if (used->index->wrote || looked_up) {
         /* Both only make the next opening faster, or more durable than promised: errors change nothing. Another
          * coordinator may hold the writer lock for long; then it moves the tail itself. */
         if (loom_control_others(used->control, LOOM_ROLE_OPENER) == 0) (void)loom_index_flush_tail(used->index, NULL);

@@ -1,0 +1,353 @@
+/* space.c - see space.h: opening, the budget, and free ranges on their way from the index to writers. */
+#include "shm/store/space.h"
+
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "shm/probe.h"
+#include "shm/store/space_parts.h"
+
+/* How much one transaction takes out of the index: what a crash can leave unowned, against how often it is needed. */
+#define LEND_BYTES (UINT64_C(256) << 20)
+#define LEND_RANGES 64u
+/* Deleted space that is worth a sync of the index, outside need. */
+#define DELETED_BYTES_MAX (UINT64_C(64) << 20)
+
+loom_status loom_space_enter(loom_space *space, loom_error *err) {
+    loom_index *index = space->options.index;
+    if (!space->options.writable || space->shared == NULL)
+        return loom_fail(err, LOOM_DENIED, "the store %s is open read-only", space->options.path);
+    pthread_mutex_lock(&index->lock);
+    bool mine = index->writing && pthread_equal(index->writer, pthread_self());
+    pthread_mutex_unlock(&index->lock);
+    if (mine) return loom_fail(err, LOOM_BUSY, "this thread has a batch open on %s; commit it first", index->path);
+    pthread_mutex_lock(&space->lock);
+    return LOOM_OK;
+}
+
+void loom_space_leave(loom_space *space) {
+    pthread_mutex_unlock(&space->lock);
+}
+
+/* ---- opening and closing ---- */
+
+/* What only a process that is alone may do (SCHEMA.md, "Replay and recovery"). A full disk must not keep a store from
+ * opening: what cannot be tidied now is tidied next time. */
+static loom_status tidy(loom_space *space, loom_error *err) {
+    loom_status status = loom_space_reclaim_locked(space, loom_space_reuse_bytes(space), false, err);
+    if (status == LOOM_OK) status = loom_extents_cut(space->options.extents, err);
+    if (status == LOOM_OK) status = loom_space_recount(space, err);
+    return status == LOOM_NO_SPACE ? LOOM_OK : status;
+}
+
+void loom_space_set_limits(loom_space *space, uint64_t budget_bytes, uint64_t reuse_bytes, loom_eviction eviction) {
+    if (space->shared == NULL) return;
+    atomic_store(&space->shared->budget_bytes, budget_bytes);
+    atomic_store(&space->shared->reuse_bytes, reuse_bytes);
+    atomic_store(&space->shared->eviction, (uint32_t)eviction);
+}
+
+loom_status loom_space_open(const loom_space_options *options, loom_space **space, loom_error *err) {
+    *space = NULL;
+    loom_space *made = calloc(1, sizeof *made);
+    if (made == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while opening the store %s", options->path);
+    made->options = *options;
+    made->shared = loom_control_space_of(options->control);
+    pthread_mutex_init(&made->lock, NULL);
+    *space = made;
+    if (made->shared == NULL) return LOOM_OK;
+    if (options->writable && (options->opener || options->alone))
+        loom_space_set_limits(made, options->budget_bytes, options->reuse_bytes, options->eviction);
+    loom_status status = LOOM_OK;
+    if (options->alone) status = options->writable ? tidy(made, err) : loom_space_recount(made, err);
+    if (status != LOOM_OK) {
+        loom_space_close(made);
+        *space = NULL;
+        return status;
+    }
+    if (options->alone) loom_space_refresh(made);
+    if (options->writable) loom_space_make_ballast(made);
+    options->extents->space = made;
+    return LOOM_OK;
+}
+
+/* An error leaves the ranges unowned until gc: closing goes on. */
+static void return_at_close(loom_space *space) {
+    if (!space->options.writable || space->shared == NULL || atomic_load(&space->shared->lent_bytes) == 0) return;
+    if (loom_control_others(space->options.control, LOOM_ROLE_OPENER) > 0) return;
+    loom_index_batch *batch;
+    if (loom_space_enter(space, NULL) != LOOM_OK) return;
+    if (loom_index_begin(space->options.index, LOOM_DURABLE_VERIFIED, &batch, NULL) == LOOM_OK) {
+        if (loom_space_return_lent(space, batch, NULL) == LOOM_OK)
+            (void)loom_index_commit(batch, NULL, NULL);
+        else
+            loom_index_abort(batch);
+    }
+    loom_space_leave(space);
+}
+
+void loom_space_close(loom_space *space) {
+    if (space == NULL) return;
+    if (space->options.extents->space == space) {
+        return_at_close(space);
+        space->options.extents->space = NULL;
+    }
+    pthread_mutex_destroy(&space->lock);
+    free(space);
+}
+
+/* ---- counting ---- */
+
+uint64_t loom_space_reuse_bytes(const loom_space *space) {
+    return space->shared == NULL ? 0 : atomic_load(&space->shared->reuse_bytes);
+}
+
+void loom_space_refresh(loom_space *space) {
+    loom_space_sums sums;
+    if (space->shared == NULL || loom_index_space_sums(space->options.index, &sums, NULL) != LOOM_OK) return;
+    if (atomic_exchange(&space->shared->free_bytes, sums.free_bytes) < sums.free_bytes)
+        atomic_fetch_add(&space->shared->free_changes, 1);
+    atomic_store(&space->shared->deleted_bytes, sums.deleted_bytes);
+}
+
+loom_status loom_space_usage_of(loom_space *space, loom_space_usage *usage, loom_error *err) {
+    *usage = (loom_space_usage){.index_bytes = loom_index_bytes(space->options.index)};
+    loom_space_sums sums;
+    LOOM_TRY(loom_index_space_sums(space->options.index, &sums, err));
+    uint64_t lent = 0;
+    if (space->shared != NULL) {
+        lent = atomic_load(&space->shared->lent_bytes);
+        usage->budget_bytes = atomic_load(&space->shared->budget_bytes);
+        usage->extent_bytes = atomic_load(&space->shared->extent_bytes);
+    }
+    if (lent > sums.other_bytes) lent = sums.other_bytes;
+    usage->live_bytes = sums.live_bytes;
+    usage->free_bytes = sums.free_bytes + lent;
+    usage->punched_bytes = sums.punched_bytes;
+    usage->deleted_bytes = sums.deleted_bytes;
+    usage->unowned_bytes = sums.other_bytes - lent;
+    usage->header_bytes = sums.header_bytes;
+    return LOOM_OK;
+}
+
+loom_status loom_space_recount(loom_space *space, loom_error *err) {
+    uint64_t files, bytes;
+    LOOM_TRY(loom_extents_usage(space->options.extents, &files, &bytes, err));
+    if (space->shared != NULL) atomic_store(&space->shared->extent_bytes, bytes);
+    return LOOM_OK;
+}
+
+bool loom_space_charge(loom_space *space, uint64_t bytes) {
+    _Atomic uint64_t *counted = &space->shared->extent_bytes;
+    uint64_t budget = atomic_load(&space->shared->budget_bytes);
+    uint64_t index_bytes = budget != 0 ? loom_index_bytes(space->options.index) : 0;
+    uint64_t now = atomic_load(counted);
+    do {
+        if (budget != 0 && (now > budget || bytes > budget - now || index_bytes > budget - now - bytes)) return false;
+    } while (!atomic_compare_exchange_weak(counted, &now, now + bytes));
+    return true;
+}
+
+void loom_space_uncharge(loom_space *space, uint64_t bytes) {
+    _Atomic uint64_t *counted = &space->shared->extent_bytes;
+    uint64_t now = atomic_load(counted);
+    while (!atomic_compare_exchange_weak(counted, &now, now > bytes ? now - bytes : 0))
+        ;
+}
+
+uint64_t loom_space_over(loom_space *space, uint64_t more) {
+    uint64_t budget = space->shared == NULL ? 0 : atomic_load(&space->shared->budget_bytes);
+    if (budget == 0) return 0;
+    uint64_t used = atomic_load(&space->shared->extent_bytes) + loom_index_bytes(space->options.index);
+    return used + more > budget ? used + more - budget : 0;
+}
+
+/* ---- lending ---- */
+
+loom_status loom_space_return_lent(loom_space *space, loom_index_batch *batch, loom_error *err) {
+    loom_lent range;
+    while (loom_control_borrow(space->options.control, 1, &range))
+        LOOM_TRY(loom_index_add_free(batch, &range, err));
+    return LOOM_OK;
+}
+
+/* Gives what the list cannot hold back to the index. */
+static void return_some(loom_space *space, const loom_lent *ranges, size_t count) {
+    loom_index_batch *batch;
+    if (count == 0 || loom_index_begin(space->options.index, LOOM_DURABLE_VERIFIED, &batch, NULL) != LOOM_OK) return;
+    loom_status status = LOOM_OK;
+    for (size_t i = 0; i < count && status == LOOM_OK; i++)
+        status = loom_index_add_free(batch, &ranges[i], NULL);
+    if (status == LOOM_OK)
+        (void)loom_index_commit(batch, NULL, NULL);
+    else
+        loom_index_abort(batch);
+}
+
+/* Takes ranges out of the index: the first for the caller, the others for the list. */
+static bool lend(loom_space *space, uint64_t pages, loom_lent *range) {
+    loom_lent ranges[LEND_RANGES];
+    size_t count = 0, listed = 1;
+    loom_index_batch *batch;
+    if (loom_index_begin(space->options.index, LOOM_DURABLE_VERIFIED, &batch, NULL) != LOOM_OK) return false;
+    loom_status status =
+        loom_index_take_free(batch, pages, LEND_BYTES / LOOM_PAGE_BYTES, ranges, LEND_RANGES, &count, NULL);
+    if (status != LOOM_OK || count == 0) {
+        loom_index_abort(batch);
+        return false;
+    }
+    LOOM_PROBE("recycle:chosen");
+    if (loom_index_commit(batch, NULL, NULL) != LOOM_OK) return false;
+    LOOM_PROBE("recycle:lent");
+    while (listed < count && loom_control_lend(space->options.control, &ranges[listed]))
+        listed++;
+    return_some(space, ranges + listed, count - listed);
+    loom_space_refresh(space);
+    *range = ranges[0];
+    return true;
+}
+
+/* Whether the table has changed since a request no larger than this one was not met. */
+static bool may_have(const loom_space *space, uint64_t pages) {
+    return space->vain_pages == 0 || pages < space->vain_pages ||
+           space->vain_changes != atomic_load(&space->shared->free_changes);
+}
+
+static bool take_lent(loom_space *space, uint64_t pages, loom_lent *range) {
+    if (loom_control_borrow(space->options.control, pages, range)) return true;
+    if (atomic_load(&space->shared->free_bytes) < pages * LOOM_PAGE_BYTES) return false;
+    if (loom_space_enter(space, NULL) != LOOM_OK) return false;
+    /* Another thread may have lent meanwhile. */
+    bool got = loom_control_borrow(space->options.control, pages, range);
+    if (!got && may_have(space, pages)) {
+        uint64_t changes = atomic_load(&space->shared->free_changes);
+        got = lend(space, pages, range);
+        space->vain_pages = got ? 0 : pages;
+        space->vain_changes = changes;
+    }
+    loom_space_leave(space);
+    return got;
+}
+
+bool loom_space_borrow(loom_space *space, uint64_t pages, loom_lent *range) {
+    if (!take_lent(space, pages, range)) return false;
+    LOOM_PROBE("recycle:taken");
+    if (range->pages > pages) {
+        loom_lent rest = *range;
+        rest.page += pages;
+        rest.pages -= pages;
+        loom_space_give_back(space, &rest);
+        range->pages = pages;
+    }
+    return true;
+}
+
+void loom_space_give_back(loom_space *space, const loom_lent *range) {
+    if (loom_control_lend(space->options.control, range)) return;
+    /* The list is full. */
+    if (loom_space_enter(space, NULL) != LOOM_OK) return;
+    return_some(space, range, 1);
+    loom_space_refresh(space);
+    loom_space_leave(space);
+}
+
+/* ---- making room ---- */
+
+static uint64_t at_least(uint64_t bytes, uint64_t least) {
+    return bytes > least ? bytes : least;
+}
+
+/* A request for space that was refused. */
+typedef struct request {
+    uint64_t bytes;
+    bool at_tail, disk_full;
+} request;
+
+static bool fits(loom_space *space, const request *wanted) {
+    struct statvfs disk;
+    if (loom_space_over(space, wanted->bytes) > 0) return false;
+    return !wanted->disk_full ||
+           (fstatvfs(space->options.folder_fd, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize >= wanted->bytes);
+}
+
+static bool may_borrow(loom_space *space, const request *wanted) {
+    loom_lent range;
+    uint64_t pages = wanted->bytes / LOOM_PAGE_BYTES;
+    if (wanted->at_tail) return false;
+    if (!loom_control_borrow(space->options.control, pages, &range) &&
+        (atomic_load(&space->shared->free_bytes) < wanted->bytes || !lend(space, pages, &range)))
+        return false;
+    /* What is punched helps only if it can be allocated again. */
+    return loom_control_lend(space->options.control, &range) && (!range.punched || fits(space, wanted));
+}
+
+static loom_status reclaim_for(loom_space *space, const request *wanted, bool *enough, loom_error *err) {
+    LOOM_TRY(loom_space_reclaim_locked(space, loom_space_reuse_bytes(space), false, err));
+    *enough = fits(space, wanted) || may_borrow(space, wanted);
+    if (*enough) return LOOM_OK;
+    /* What is free but too scattered to be borrowed is punched; then as much may be allocated elsewhere. */
+    LOOM_TRY(loom_space_reclaim_locked(space, 0, true, err));
+    *enough = fits(space, wanted);
+    return LOOM_OK;
+}
+
+static loom_status no_room(loom_space *space, uint64_t bytes, const loom_evicted *kept, loom_error *err) {
+    loom_space_usage usage;
+    LOOM_TRY(loom_space_usage_of(space, &usage, err));
+    return loom_fail(err, LOOM_NO_SPACE,
+                     "no space for %llu bytes in the store %s: %llu of its budget of %llu are used (%llu results are "
+                     "pinned, %llu in use); raise store.budget, unpin results, or run `voxloom store gc`",
+                     (unsigned long long)bytes, space->options.path,
+                     (unsigned long long)(usage.extent_bytes + usage.index_bytes),
+                     (unsigned long long)usage.budget_bytes, (unsigned long long)kept->pinned_rows,
+                     (unsigned long long)kept->held_rows);
+}
+
+static loom_status make_room_locked(loom_space *space, const request *wanted, loom_error *err) {
+    bool enough = false;
+    loom_evicted evicted = {0};
+    LOOM_TRY(reclaim_for(space, wanted, &enough, err));
+    uint64_t budget = atomic_load(&space->shared->budget_bytes), before = UINT64_MAX;
+    if (enough) return LOOM_OK;
+    /* Without a budget nothing is evicted: the user did not ask for it. */
+    while (budget != 0 && wanted->bytes <= budget && evicted.bytes + evicted.expired_bytes != before) {
+        before = evicted.bytes + evicted.expired_bytes;
+        evicted.pinned_rows = evicted.held_rows = 0;
+        /* In bulk, so that the scan for the least valuable rows is paid by many reservations. */
+        LOOM_TRY(loom_space_evict_locked(space, at_least(wanted->bytes, budget / 32), false, &evicted, err));
+        LOOM_TRY(reclaim_for(space, wanted, &enough, err));
+        if (enough) return LOOM_OK;
+    }
+    return no_room(space, wanted->bytes, &evicted, err);
+}
+
+loom_status loom_space_make_room(loom_space *space, uint64_t bytes, bool at_tail, bool disk_full, loom_error *err) {
+    request wanted = {.bytes = bytes, .at_tail = at_tail, .disk_full = disk_full};
+    loom_status status = loom_space_enter(space, err);
+    if (status == LOOM_BUSY)
+        return loom_fail(err, LOOM_NO_SPACE,
+                         "no space for %llu bytes in the store %s while a batch is open; commit it, or raise "
+                         "store.budget",
+                         (unsigned long long)bytes, space->options.path);
+    LOOM_TRY(status);
+    status = make_room_locked(space, &wanted, err);
+    loom_space_refresh(space);
+    loom_space_leave(space);
+    return status;
+}
+
+void loom_space_upkeep(loom_space *space) {
+    if (space->shared == NULL || !space->options.writable) return;
+    loom_space_refresh(space);
+    uint64_t budget = atomic_load(&space->shared->budget_bytes);
+    bool near_budget = budget != 0 && loom_space_over(space, budget / 64) > 0 &&
+                       atomic_load(&space->shared->free_bytes) + atomic_load(&space->shared->lent_bytes) +
+                               atomic_load(&space->shared->deleted_bytes) <
+                           budget / 64;
+    if (!near_budget && atomic_load(&space->shared->deleted_bytes) <= DELETED_BYTES_MAX) return;
+    if (loom_space_enter(space, NULL) != LOOM_OK) return;
+    loom_evicted evicted = {0};
+    if (near_budget) (void)loom_space_evict_locked(space, budget / 32, false, &evicted, NULL);
+    (void)loom_space_reclaim_locked(space, loom_space_reuse_bytes(space), false, NULL);
+    loom_space_leave(space);
+}
