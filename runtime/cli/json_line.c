@@ -33,19 +33,19 @@ static void begin(loom_json_line *line, const char *name) {
     add(line, ":", 1);
 }
 
-void loom_json_value(loom_json_line *line, const char *name, const loom_value *value) {
+void loom_json_of_value(loom_json_line *line, const char *name, const loom_value *value) {
     begin(line, name);
     add_value(line, value);
 }
 
 void loom_json_null(loom_json_line *line, const char *name) {
     const loom_value value = loom_null();
-    loom_json_value(line, name, &value);
+    loom_json_of_value(line, name, &value);
 }
 
 void loom_json_text(loom_json_line *line, const char *name, const char *text) {
     const loom_value value = text != NULL ? loom_string_of(text) : loom_null();
-    loom_json_value(line, name, &value);
+    loom_json_of_value(line, name, &value);
 }
 
 void loom_json_count(loom_json_line *line, const char *name, uint64_t count) {
@@ -57,12 +57,12 @@ void loom_json_count(loom_json_line *line, const char *name, uint64_t count) {
 
 void loom_json_number(loom_json_line *line, const char *name, double number) {
     const loom_value value = loom_float(number);
-    loom_json_value(line, name, &value);
+    loom_json_of_value(line, name, &value);
 }
 
 void loom_json_bool(loom_json_line *line, const char *name, bool truth) {
     const loom_value value = loom_bool(truth);
-    loom_json_value(line, name, &value);
+    loom_json_of_value(line, name, &value);
 }
 
 void loom_json_id(loom_json_line *line, const char *name, const loom_id *id) {

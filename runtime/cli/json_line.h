@@ -16,8 +16,8 @@ typedef struct loom_json_line {
     bool more; /* a comma comes first */
 } loom_json_line;
 
-void loom_json_value(loom_json_line *line, const char *name, const loom_value *value); /* as JSON, or null */
-void loom_json_text(loom_json_line *line, const char *name, const char *text);         /* NULL: null */
+void loom_json_of_value(loom_json_line *line, const char *name, const loom_value *value); /* as JSON, or null */
+void loom_json_text(loom_json_line *line, const char *name, const char *text);            /* NULL: null */
 void loom_json_count(loom_json_line *line, const char *name, uint64_t count);
 void loom_json_number(loom_json_line *line, const char *name, double number);
 void loom_json_bool(loom_json_line *line, const char *name, bool truth);
