@@ -34,7 +34,7 @@ typedef struct loom_draft {
 
 /* Any value but images. */
 loom_status loom_draft_value(loom_draft *draft, const loom_value *value, loom_error *err);
-/* An image whose voxels the caller writes to *voxels (zeroed, loom_image_bytes(header) bytes) before finish. */
+/* An image whose voxels the caller writes to *voxels (loom_image_bytes(header) bytes, every one of them) before finish. */
 loom_status loom_draft_image(loom_draft *draft, const loom_image_header *header, void **voxels, loom_error *err);
 /* Key, recipe, hashes: draft->result is ready for loom_batch_put. `name` NULL: the key is made of the content. */
 loom_status loom_draft_finish(loom_draft *draft, const char *name, size_t name_length, loom_error *err);

@@ -33,42 +33,42 @@ static void begin(loom_json_line *line, const char *name) {
     add(line, ":", 1);
 }
 
-void loom_json_of_value(loom_json_line *line, const char *name, const loom_value *value) {
+void loom_line_value(loom_json_line *line, const char *name, const loom_value *value) {
     begin(line, name);
     add_value(line, value);
 }
 
-void loom_json_null(loom_json_line *line, const char *name) {
+void loom_line_null(loom_json_line *line, const char *name) {
     const loom_value value = loom_null();
-    loom_json_of_value(line, name, &value);
+    loom_line_value(line, name, &value);
 }
 
-void loom_json_text(loom_json_line *line, const char *name, const char *text) {
+void loom_line_text(loom_json_line *line, const char *name, const char *text) {
     const loom_value value = text != NULL ? loom_string_of(text) : loom_null();
-    loom_json_of_value(line, name, &value);
+    loom_line_value(line, name, &value);
 }
 
-void loom_json_count(loom_json_line *line, const char *name, uint64_t count) {
+void loom_line_count(loom_json_line *line, const char *name, uint64_t count) {
     char digits[24];
     begin(line, name);
     snprintf(digits, sizeof digits, "%" PRIu64, count);
     add(line, digits, strlen(digits));
 }
 
-void loom_json_number(loom_json_line *line, const char *name, double number) {
+void loom_line_number(loom_json_line *line, const char *name, double number) {
     const loom_value value = loom_float(number);
-    loom_json_of_value(line, name, &value);
+    loom_line_value(line, name, &value);
 }
 
-void loom_json_bool(loom_json_line *line, const char *name, bool truth) {
+void loom_line_bool(loom_json_line *line, const char *name, bool truth) {
     const loom_value value = loom_bool(truth);
-    loom_json_of_value(line, name, &value);
+    loom_line_value(line, name, &value);
 }
 
-void loom_json_id(loom_json_line *line, const char *name, const loom_id *id) {
+void loom_line_id(loom_json_line *line, const char *name, const loom_id *id) {
     char hex[LOOM_ID_HEX_BYTES];
     loom_id_hex(id, hex);
-    loom_json_text(line, name, loom_id_is_zero(id) ? NULL : hex);
+    loom_line_text(line, name, loom_id_is_zero(id) ? NULL : hex);
 }
 
 static void open_with(loom_json_line *line, const char *name, const char *bracket) {
@@ -82,23 +82,23 @@ static void close_with(loom_json_line *line, const char *bracket) {
     line->more = true;
 }
 
-void loom_json_object(loom_json_line *line, const char *name) {
+void loom_line_object(loom_json_line *line, const char *name) {
     open_with(line, name, "{");
 }
 
-void loom_json_array(loom_json_line *line, const char *name) {
+void loom_line_array(loom_json_line *line, const char *name) {
     open_with(line, name, "[");
 }
 
-void loom_json_end_object(loom_json_line *line) {
+void loom_line_end_object(loom_json_line *line) {
     close_with(line, "}");
 }
 
-void loom_json_end_array(loom_json_line *line) {
+void loom_line_end_array(loom_json_line *line) {
     close_with(line, "]");
 }
 
-loom_status loom_json_print(loom_json_line *line, FILE *out, loom_error *err) {
+loom_status loom_line_print(loom_json_line *line, FILE *out, loom_error *err) {
     if (line->text.length == 0) add(line, "{", 1);
     add(line, "}\n", 2);
     bool failed = line->failed;

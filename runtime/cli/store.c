@@ -7,12 +7,24 @@
 
 enum { ACTIONS_MAX = 32 };
 
-extern const loom_command loom_store_ls, loom_store_stat_command, loom_store_find_command, loom_store_get,
-    loom_store_put, loom_store_rm, loom_store_pin, loom_store_unpin, loom_store_pins, loom_store_goals;
+extern const loom_command loom_store_ls, loom_store_stat_command, loom_store_get, loom_store_put,
+    loom_store_find_command, loom_store_goals, loom_store_pin, loom_store_unpin, loom_store_pins, loom_store_rm,
+    loom_store_verify_command, loom_store_upgrade_command, loom_store_rekey_command;
 
 const loom_command *const loom_store_actions[] = {
-    &loom_store_ls, &loom_store_stat_command, &loom_store_find_command, &loom_store_get,  &loom_store_put,
-    &loom_store_rm, &loom_store_pin,          &loom_store_unpin,        &loom_store_pins, &loom_store_goals,
+    &loom_store_ls,
+    &loom_store_stat_command,
+    &loom_store_get,
+    &loom_store_put,
+    &loom_store_find_command,
+    &loom_store_goals,
+    &loom_store_pin,
+    &loom_store_unpin,
+    &loom_store_pins,
+    &loom_store_rm,
+    &loom_store_verify_command,
+    &loom_store_upgrade_command,
+    &loom_store_rekey_command,
     NULL,
 };
 _Static_assert(sizeof loom_store_actions / sizeof loom_store_actions[0] <= ACTIONS_MAX, "raise ACTIONS_MAX");

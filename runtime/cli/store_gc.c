@@ -33,21 +33,21 @@ static void print_gc(const gc_request *request, const loom_gc_report *report) {
 
 static loom_status print_gc_json(const gc_request *request, const loom_gc_report *report, loom_error *err) {
     loom_json_line line = {.failed = false};
-    loom_json_bool(&line, "dry_run", request->dry_run);
-    loom_json_count(&line, "expired_results", report->expired_rows);
-    loom_json_count(&line, "expired_bytes", report->expired_bytes);
-    loom_json_count(&line, "old_results", report->old_rows);
-    loom_json_count(&line, "old_bytes", report->old_bytes);
-    loom_json_count(&line, "evicted_results", report->evicted_rows);
-    loom_json_count(&line, "evicted_bytes", report->evicted_bytes);
-    loom_json_count(&line, "pinned_results", report->pinned_rows);
-    loom_json_count(&line, "held_results", report->held_rows);
-    loom_json_count(&line, "compressed_results", report->compressed_rows);
-    loom_json_count(&line, "compressed_saved_bytes", report->compressed_saved_bytes);
-    loom_json_count(&line, "unowned_bytes", report->unowned_bytes);
-    loom_json_bool(&line, "unowned_kept", report->unowned_kept);
-    loom_json_count(&line, "freed_bytes", report->freed_bytes);
-    return loom_json_print(&line, stdout, err);
+    loom_line_bool(&line, "dry_run", request->dry_run);
+    loom_line_count(&line, "expired_results", report->expired_rows);
+    loom_line_count(&line, "expired_bytes", report->expired_bytes);
+    loom_line_count(&line, "old_results", report->old_rows);
+    loom_line_count(&line, "old_bytes", report->old_bytes);
+    loom_line_count(&line, "evicted_results", report->evicted_rows);
+    loom_line_count(&line, "evicted_bytes", report->evicted_bytes);
+    loom_line_count(&line, "pinned_results", report->pinned_rows);
+    loom_line_count(&line, "held_results", report->held_rows);
+    loom_line_count(&line, "compressed_results", report->compressed_rows);
+    loom_line_count(&line, "compressed_saved_bytes", report->compressed_saved_bytes);
+    loom_line_count(&line, "unowned_bytes", report->unowned_bytes);
+    loom_line_bool(&line, "unowned_kept", report->unowned_kept);
+    loom_line_count(&line, "freed_bytes", report->freed_bytes);
+    return loom_line_print(&line, stdout, err);
 }
 
 /* The question says what would go, so it is asked after a rehearsal. */

@@ -78,9 +78,9 @@ static loom_status invalidate_results(loom_store_job *job, void *context, loom_e
     LOOM_TRY(loom_store_invalidate(job->store, origin, &rows, &bytes, err));
     if (job->json) {
         loom_json_line line = {.failed = false};
-        loom_json_count(&line, "results", rows);
-        loom_json_count(&line, "bytes", bytes);
-        return loom_json_print(&line, stdout, err);
+        loom_line_count(&line, "results", rows);
+        loom_line_count(&line, "bytes", bytes);
+        return loom_line_print(&line, stdout, err);
     }
     if (!job->quiet) fprintf(stderr, "forgot %" PRIu64 " results of %s\n", rows, loom_human_bytes(bytes, text));
     return LOOM_OK;

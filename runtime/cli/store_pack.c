@@ -24,11 +24,11 @@ static loom_status print_report(loom_store_job *job, const char *done, const loo
     loom_store_progress_clear(job);
     if (job->json) {
         loom_json_line line = {.failed = false};
-        loom_json_count(&line, "results", report->results);
-        loom_json_count(&line, "bytes", report->bytes);
-        loom_json_count(&line, "skipped", report->skipped);
-        loom_json_count(&line, "deleted", report->deleted);
-        return loom_json_print(&line, out, err);
+        loom_line_count(&line, "results", report->results);
+        loom_line_count(&line, "bytes", report->bytes);
+        loom_line_count(&line, "skipped", report->skipped);
+        loom_line_count(&line, "deleted", report->deleted);
+        return loom_line_print(&line, out, err);
     }
     if (job->quiet) return LOOM_OK;
     fprintf(out, "%s %" PRIu64 " result%s, %s", done, report->results, report->results == 1 ? "" : "s",

@@ -92,10 +92,10 @@ static bool print_pin(const loom_pin_record *record, void *context) {
     loom_id_hex(&record->rkey, hex);
     if (list->job->json) {
         loom_json_line line = {.failed = false};
-        loom_json_text(&line, "id", hex);
-        loom_json_text(&line, "owner", record->owner);
-        loom_json_number(&line, "created", (double)record->created_ns * 1e-9);
-        list->status = loom_json_print(&line, stdout, list->err);
+        loom_line_text(&line, "id", hex);
+        loom_line_text(&line, "owner", record->owner);
+        loom_line_number(&line, "created", (double)record->created_ns * 1e-9);
+        list->status = loom_line_print(&line, stdout, list->err);
     } else {
         if (list->shown == 0) printf("%-12s  %-16s  %s\n", "ID", "SINCE", "PINNED BY");
         format_time(record->created_ns, when);
@@ -111,11 +111,11 @@ static bool print_goal(const loom_goal_record *record, void *context) {
     loom_id_hex(&record->rkey, hex);
     if (list->job->json) {
         loom_json_line line = {.failed = false};
-        loom_json_text(&line, "goal", record->label);
-        loom_json_count(&line, "run", record->run);
-        loom_json_text(&line, "id", hex);
-        loom_json_number(&line, "created", (double)record->created_ns * 1e-9);
-        list->status = loom_json_print(&line, stdout, list->err);
+        loom_line_text(&line, "goal", record->label);
+        loom_line_count(&line, "run", record->run);
+        loom_line_text(&line, "id", hex);
+        loom_line_number(&line, "created", (double)record->created_ns * 1e-9);
+        list->status = loom_line_print(&line, stdout, list->err);
     } else {
         if (list->shown == 0) printf("%-12s  %-16s  %5s  %s\n", "ID", "MET", "RUN", "GOAL");
         format_time(record->created_ns, when);

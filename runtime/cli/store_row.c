@@ -112,28 +112,28 @@ void loom_store_print_row(const loom_result *result, loom_arena *arena, FILE *ou
 /* ---- for programs ---- */
 
 static void add_axes(loom_json_line *line, const char *name, const double *numbers, unsigned count) {
-    loom_json_array(line, name);
+    loom_line_array(line, name);
     for (unsigned i = 0; i < count; i++)
-        loom_json_number(line, NULL, numbers[i]);
-    loom_json_end_array(line);
+        loom_line_number(line, NULL, numbers[i]);
+    loom_line_end_array(line);
 }
 
 static void add_image(loom_json_line *line, const loom_image_header *header) {
-    loom_json_object(line, "image");
-    loom_json_text(line, "dtype", loom_dtype_name(header->dtype));
-    loom_json_count(line, "components", header->components);
-    loom_json_array(line, "size");
+    loom_line_object(line, "image");
+    loom_line_text(line, "dtype", loom_dtype_name(header->dtype));
+    loom_line_count(line, "components", header->components);
+    loom_line_array(line, "size");
     for (unsigned i = 0; i < header->rank; i++)
-        loom_json_count(line, NULL, header->size[i]);
-    loom_json_end_array(line);
+        loom_line_count(line, NULL, header->size[i]);
+    loom_line_end_array(line);
     add_axes(line, "spacing", header->spacing, header->rank);
     add_axes(line, "origin", header->origin, header->rank);
-    loom_json_array(line, "direction");
+    loom_line_array(line, "direction");
     for (unsigned row = 0; row < header->rank; row++)
         for (unsigned column = 0; column < header->rank; column++)
-            loom_json_number(line, NULL, header->direction[row * LOOM_RANK_MAX + column]);
-    loom_json_end_array(line);
-    loom_json_end_object(line);
+            loom_line_number(line, NULL, header->direction[row * LOOM_RANK_MAX + column]);
+    loom_line_end_array(line);
+    loom_line_end_object(line);
 }
 
 /* "value": what is small and JSON can say, else null; "image": what is known of one, else null. */
@@ -142,20 +142,20 @@ static void add_value(loom_json_line *line, const loom_result *result, loom_aren
     bool known = decode(result, arena, &value);
     bool image = known && value.type == LOOM_IMAGE && loom_image_header_check(value.image.header, NULL) == LOOM_OK;
     if (known && !image && result->payload_bytes <= JSON_VALUE_BYTES_MAX)
-        loom_json_value(line, "value", &value);
+        loom_line_value(line, "value", &value);
     else
-        loom_json_null(line, "value");
+        loom_line_null(line, "value");
     if (image)
         add_image(line, value.image.header);
     else
-        loom_json_null(line, "image");
+        loom_line_null(line, "image");
 }
 
 static void add_time(loom_json_line *line, const char *name, uint64_t ns) {
     if (ns == 0)
-        loom_json_null(line, name);
+        loom_line_null(line, name);
     else
-        loom_json_number(line, name, (double)ns * 1e-9);
+        loom_line_number(line, name, (double)ns * 1e-9);
 }
 
 loom_status loom_store_print_json(const loom_result *result, loom_arena *arena, FILE *out, loom_error *err) {
@@ -164,20 +164,20 @@ loom_status loom_store_print_json(const loom_result *result, loom_arena *arena, 
     loom_json_line line = {.failed = false};
     loom_arena_reset(arena);
     loom_operator_of(result, arena, op, sizeof op);
-    loom_json_id(&line, "id", &result->rkey);
-    loom_json_id(&line, "value_id", &result->vid);
-    loom_json_id(&line, "node", &result->node);
-    loom_json_text(&line, "key", loom_name_of(result, arena, &length));
-    loom_json_text(&line, "type", loom_type_name(result->type));
+    loom_line_id(&line, "id", &result->rkey);
+    loom_line_id(&line, "value_id", &result->vid);
+    loom_line_id(&line, "node", &result->node);
+    loom_line_text(&line, "key", loom_name_of(result, arena, &length));
+    loom_line_text(&line, "type", loom_type_name(result->type));
     add_value(&line, result, arena);
-    loom_json_count(&line, "bytes", loom_store_bytes_of(result));
-    loom_json_count(&line, "stored_bytes",
+    loom_line_count(&line, "bytes", loom_store_bytes_of(result));
+    loom_line_count(&line, "stored_bytes",
                     result->payload_bytes + (result->stored_bytes != 0 ? result->stored_bytes : result->bulk.bytes));
-    loom_json_text(&line, "codec", loom_codec_name(result->codec));
-    loom_json_text(&line, "operator", strcmp(op, "-") == 0 ? NULL : op);
+    loom_line_text(&line, "codec", loom_codec_name(result->codec));
+    loom_line_text(&line, "operator", strcmp(op, "-") == 0 ? NULL : op);
     add_time(&line, "created", result->created_ns);
-    loom_json_number(&line, "cost_seconds", (double)result->cost_ns * 1e-9);
+    loom_line_number(&line, "cost_seconds", (double)result->cost_ns * 1e-9);
     add_time(&line, "expires", result->expires_ns);
-    loom_json_count(&line, "row", result->row);
-    return loom_json_print(&line, out, err);
+    loom_line_count(&line, "row", result->row);
+    return loom_line_print(&line, out, err);
 }

@@ -183,13 +183,13 @@ static void print_all(loom_store *store, const loom_store_stats *stats, store_to
 /* ---- for programs ---- */
 
 static void add_total(loom_json_line *line, const char *name, const total *sum) {
-    loom_json_object(line, NULL);
-    loom_json_text(line, "name", name);
-    loom_json_count(line, "results", sum->results);
-    loom_json_count(line, "bytes", sum->bytes);
-    loom_json_count(line, "stored_bytes", sum->stored_bytes);
-    loom_json_number(line, "cost_seconds", (double)sum->cost_ns * 1e-9);
-    loom_json_end_object(line);
+    loom_line_object(line, NULL);
+    loom_line_text(line, "name", name);
+    loom_line_count(line, "results", sum->results);
+    loom_line_count(line, "bytes", sum->bytes);
+    loom_line_count(line, "stored_bytes", sum->stored_bytes);
+    loom_line_number(line, "cost_seconds", (double)sum->cost_ns * 1e-9);
+    loom_line_end_object(line);
 }
 
 static void add_stats(loom_json_line *line, const loom_store_stats *stats) {
@@ -217,27 +217,27 @@ static void add_stats(loom_json_line *line, const loom_store_stats *stats) {
                   {"pins", stats->pins},
                   {"processes", stats->processes},
                   {"oldest_reader_ms", stats->oldest_reader_ms}};
-    loom_json_bool(line, "encrypted", stats->encrypted);
+    loom_line_bool(line, "encrypted", stats->encrypted);
     for (size_t i = 0; i < LOOM_COUNT(counts); i++)
-        loom_json_count(line, counts[i].name, counts[i].count);
+        loom_line_count(line, counts[i].name, counts[i].count);
 }
 
 static loom_status print_json(loom_store *store, const loom_store_stats *stats, const store_totals *totals,
                               loom_error *err) {
     loom_json_line line = {.failed = false};
-    loom_json_text(&line, "path", loom_store_path(store));
+    loom_line_text(&line, "path", loom_store_path(store));
     add_stats(&line, stats);
-    loom_json_number(&line, "fragmentation_percent", fragmentation(stats, totals));
-    loom_json_number(&line, "cost_seconds", (double)totals->all.cost_ns * 1e-9);
-    loom_json_array(&line, "types");
+    loom_line_number(&line, "fragmentation_percent", fragmentation(stats, totals));
+    loom_line_number(&line, "cost_seconds", (double)totals->all.cost_ns * 1e-9);
+    loom_line_array(&line, "types");
     for (size_t i = 0; i < TYPES; i++)
         if (totals->types[i].results > 0) add_total(&line, loom_type_name((loom_type)i), &totals->types[i]);
-    loom_json_end_array(&line);
-    loom_json_array(&line, "operators");
+    loom_line_end_array(&line);
+    loom_line_array(&line, "operators");
     for (size_t i = 0; i < totals->operator_count; i++)
         add_total(&line, totals->operators[i].name, &totals->operators[i]);
-    loom_json_end_array(&line);
-    return loom_json_print(&line, stdout, err);
+    loom_line_end_array(&line);
+    return loom_line_print(&line, stdout, err);
 }
 
 static loom_status describe(loom_store_job *job, void *context, loom_error *err) {

@@ -21,16 +21,16 @@ static const char *kind_name(loom_finding_kind kind) {
 
 static void print_finding_json(const loom_finding *finding, verify_request *request) {
     loom_json_line line = {.failed = false};
-    loom_json_text(&line, "finding", kind_name(finding->kind));
-    loom_json_id(&line, "id", &finding->rkey);
-    loom_json_count(&line, "row", finding->row);
-    loom_json_count(&line, "extent", finding->at.extent);
-    loom_json_count(&line, "offset", finding->at.offset);
-    loom_json_count(&line, "bytes", finding->at.bytes);
-    loom_json_count(&line, "blocks", finding->blocks);
-    loom_json_bool(&line, "repaired", finding->repaired);
-    loom_json_text(&line, "text", finding->text);
-    loom_status status = loom_json_print(&line, stdout, request->err);
+    loom_line_text(&line, "finding", kind_name(finding->kind));
+    loom_line_id(&line, "id", &finding->rkey);
+    loom_line_count(&line, "row", finding->row);
+    loom_line_count(&line, "extent", finding->at.extent);
+    loom_line_count(&line, "offset", finding->at.offset);
+    loom_line_count(&line, "bytes", finding->at.bytes);
+    loom_line_count(&line, "blocks", finding->blocks);
+    loom_line_bool(&line, "repaired", finding->repaired);
+    loom_line_text(&line, "text", finding->text);
+    loom_status status = loom_line_print(&line, stdout, request->err);
     if (request->status == LOOM_OK) request->status = status;
 }
 
@@ -55,18 +55,18 @@ static bool show_progress(const char *phase, uint64_t done, uint64_t total, void
 
 static loom_status print_report_json(const loom_verify_report *report, loom_error *err) {
     loom_json_line line = {.failed = false};
-    loom_json_count(&line, "results", report->rows);
-    loom_json_count(&line, "blocks", report->blocks);
-    loom_json_count(&line, "bytes", report->bytes);
-    loom_json_count(&line, "findings", report->findings);
-    loom_json_count(&line, "bad_blocks", report->bad_blocks);
-    loom_json_count(&line, "repaired", report->repaired);
-    loom_json_count(&line, "live_bytes", report->live_bytes);
-    loom_json_count(&line, "free_bytes", report->free_bytes);
-    loom_json_count(&line, "deleted_bytes", report->deleted_bytes);
-    loom_json_count(&line, "unowned_bytes", report->unowned_bytes);
-    loom_json_count(&line, "header_bytes", report->header_bytes);
-    return loom_json_print(&line, stdout, err);
+    loom_line_count(&line, "results", report->rows);
+    loom_line_count(&line, "blocks", report->blocks);
+    loom_line_count(&line, "bytes", report->bytes);
+    loom_line_count(&line, "findings", report->findings);
+    loom_line_count(&line, "bad_blocks", report->bad_blocks);
+    loom_line_count(&line, "repaired", report->repaired);
+    loom_line_count(&line, "live_bytes", report->live_bytes);
+    loom_line_count(&line, "free_bytes", report->free_bytes);
+    loom_line_count(&line, "deleted_bytes", report->deleted_bytes);
+    loom_line_count(&line, "unowned_bytes", report->unowned_bytes);
+    loom_line_count(&line, "header_bytes", report->header_bytes);
+    return loom_line_print(&line, stdout, err);
 }
 
 static void print_report(const verify_request *request, const loom_verify_report *report) {
