@@ -101,7 +101,7 @@ loom_status loom_stream_record_decode(const loom_result *record, loom_arena *are
     if (value.type != LOOM_RECORD || !read_fields(&value, state))
         return loom_fail(err, LOOM_CORRUPT, "the record of a suspended stream makes no sense");
     uint64_t object = state->done > LOOM_BULK_BYTES_MAX ? UINT64_MAX : state->done + state->head_bytes;
-    if (record->bulk.bytes != (state->done == 0 ? 0 : object) ||
+    if ((record->bulk.bytes != 0 && record->bulk.bytes != object) ||
         (state->announced != 0 && state->done > state->announced))
         return loom_fail(err, LOOM_CORRUPT, "the record of a suspended stream does not fit its bytes");
     return LOOM_OK;

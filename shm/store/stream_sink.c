@@ -49,19 +49,20 @@ static loom_status begin_cipher(loom_stream_sink *sink, loom_error *err) {
 static loom_status reserve_first(loom_stream_sink *sink, uint64_t end, loom_error *err) {
     if (sink->writer == NULL) LOOM_TRY(loom_extent_writer_open(sink->store->stored, &sink->writer, err));
     if (sink->expected >= end) return loom_extent_reserve(sink->writer, sink->expected, false, &sink->reservation, err);
-    uint64_t ahead = end > GROWTH_MIN ? end : GROWTH_MIN;
+    uint64_t ahead = end > GROWTH_MIN || sink->store->in_memory ? end : GROWTH_MIN;
     loom_status status = loom_extent_reserve_tail(sink->writer, ahead, &sink->reservation, NULL);
     return status == LOOM_OK ? status : loom_extent_reserve_tail(sink->writer, end, &sink->reservation, err);
 }
 
-/* Ahead by as much again, within bounds; near the end of a disk or budget by exactly what is missing. */
+/* Ahead by as much again, within bounds; in memory, and near the end of a disk or budget, by exactly what is missing.
+ */
 static loom_status reserve_up_to(loom_stream_sink *sink, uint64_t end, loom_error *err) {
     uint64_t have = sink->reservation.placement.bytes;
     if (end <= have) return LOOM_OK;
     LOOM_PROBE("reserve:stream");
     if (have == 0) return reserve_first(sink, end, err);
     uint64_t growth = have < GROWTH_MIN ? GROWTH_MIN : have > GROWTH_MAX ? GROWTH_MAX : have;
-    uint64_t ahead = sink->expected >= end ? sink->expected : have + growth;
+    uint64_t ahead = sink->expected >= end ? sink->expected : sink->store->in_memory ? end : have + growth;
     if (ahead > end && loom_extent_extend(sink->writer, &sink->reservation, ahead, NULL) == LOOM_OK) return LOOM_OK;
     return loom_extent_extend(sink->writer, &sink->reservation, end, err);
 }

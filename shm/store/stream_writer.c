@@ -443,6 +443,7 @@ static loom_status resume(loom_stream_writer *writer, loom_source *source, loom_
     LOOM_TRY(loom_stream_record_decode(record, writer->arena, &writer->state, err));
     if (!loom_id_equal(&writer->state.rkey, &writer->entry.rkey))
         return loom_fail(err, LOOM_CORRUPT, "the record of a suspended stream is that of another");
+    if (record->bulk.bytes == 0 && writer->state.done > 0) return LOOM_NOT_FOUND; /* told of a writer that died */
     /* What the record's arena holds goes with the source. */
     writer->state.recipe = loom_arena_copy(writer->arena, writer->state.recipe, writer->state.recipe_bytes);
     if (writer->state.recipe == NULL) return no_memory(err);
