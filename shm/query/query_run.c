@@ -77,8 +77,9 @@ static loom_status choose(search *all, uint64_t limit, const loom_query_ranges *
     size_t count = loom_query_plan(all->query, all->index->cipher, all->arena, choices, CHOICES_MAX);
     *best = NULL;
     *entries = limit + 1;
-    for (size_t i = 0; i<count && * entries> 0; i++) {
+    for (size_t i = 0; i < count; i++) {
         uint64_t found;
+        if (*entries == 0) break; /* none is fewer */
         LOOM_TRY(loom_index_count_fields(all->index, choices[i].items, choices[i].count, *entries - 1, &found, err));
         if (*best != NULL && found >= *entries) continue;
         *best = &choices[i];
@@ -91,8 +92,9 @@ static void explain_index(search *all, const loom_query_ranges *best, uint64_t e
     enum { SHOWN = 120 };
     int length = best->node->text_length > SHOWN ? SHOWN : (int)best->node->text_length;
     snprintf(all->report.plan, sizeof all->report.plan,
-             "index of fields: %.*s%s (%" PRIu64 " entries, %" PRIu64 " results stored), then the query on each record",
-             length, best->node->text, length == SHOWN ? "..." : "", entries, all->report.results);
+             "index of fields: %.*s%s (%" PRIu64 " entr%s, %" PRIu64 " results stored), then the query on each record",
+             length, best->node->text, length == SHOWN ? "..." : "", entries, entries == 1 ? "y" : "ies",
+             all->report.results);
     for (char *c = all->report.plan; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7F) *c = ' ';
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/probe.h"
 #include "shm/store/bulk_codec.h"
 #include "shm/store/field_record.h"
 #include "shm/store/index_fields.h"
@@ -109,6 +110,7 @@ loom_status loom_index_put_fields(loom_index_batch *batch, const loom_result *re
     int code = MDB_SUCCESS;
     for (size_t i = 0; i < bodies->count && code == MDB_SUCCESS; i++)
         code = insert(batch, &bodies->items[i], row);
+    LOOM_PROBE("index:fields");
     batch->changed = true;
     return code == MDB_SUCCESS ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }

@@ -176,5 +176,28 @@ says err ":memory:"
 checks=$((checks + 1))
 [ -e nothing-here ] && { failures=$((failures + 1)); echo "FAILED: looking at a store made one"; }
 
+# ---- store find ----
+printf '{"patient": {"age": 61}, "modality": "flair", "scans": [{"dose": 1.5}, {"dose": 4}]}' >one.json
+printf '{"patient": {"age": 30}, "modality": "t1"}' >two.json
+expect 0 store put one.json --store found
+expect 0 store put two.json --store found
+expect 0 store find 'patient.age > 60 and modality == "flair"' --explain --store found
+says out "patient.age"
+says out "61"
+says err "plan: index of fields: patient.age > 60 (1 entry, 2 results stored)"
+says err "looked at 1 of 2 results"
+expect 0 store find 'modality contains "t"' --explain --json --store found
+says out '"type":"record"'
+says err "plan: every record"
+expect 0 store find 'exists patient' --limit 1 --store found
+says err "more than 1"
+expect 0 store find 'patient.age > 100' --store found
+silent out
+says err "no record matches"
+expect 2 store find 'patient.age = 61' --store found
+says err "query:1:13: error: = means nothing here; write =="
+says err "            ^"
+expect 2 store find --store found
+
 echo "$checks checks, $failures failed"
 [ "$failures" -eq 0 ]
