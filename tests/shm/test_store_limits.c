@@ -1,4 +1,5 @@
-/* test_store_limits.c - the store in a folder where something is short: disk, map, address space, permission. */
+/* test_store_limits.c - the store in a folder where something is short: disk, address space, permission.
+ * The index's map: test_store_traps.c. */
 #include "disk_scene.h"
 
 #include <sys/mount.h>
@@ -44,42 +45,6 @@ static void durabilities_store_alike(void **state) {
         require_small(store, i);
     for (uint64_t i = 0; i < 3; i++)
         require_image(store, i, 1000);
-    loom_store_close(store);
-}
-
-static void a_full_map_is_an_error_and_grows(void **state) {
-    (void)state;
-    loom_error err = {0};
-    loom_store *store;
-    REQUIRE_OK(try_open((loom_store_options){.map_bytes = 1 << 20}, &store, &err));
-    loom_status status = LOOM_OK;
-    uint64_t stored = 0;
-    for (uint64_t i = 0; i < 10000 && status == LOOM_OK; i += 100) {
-        loom_batch *batch;
-        REQUIRE_OK(loom_store_begin(store, &batch, &err));
-        for (uint64_t k = i; k < i + 100 && status == LOOM_OK; k++) {
-            uint8_t payload[64];
-            loom_result result = small_result(k, payload);
-            status = loom_batch_put(batch, &result, &err);
-        }
-        loom_status committed = loom_batch_commit(batch, &err);
-        if (status == LOOM_OK) status = committed;
-        assert_int_equal(committed, status);
-        if (status == LOOM_OK) stored += 100;
-    }
-    assert_int_equal(status, LOOM_NO_SPACE);
-    assert_int_equal(err.status, LOOM_NO_SPACE);
-    assert_true(stored > 0);
-    for (uint64_t i = 0; i < stored; i += 50)
-        require_small(store, i);
-    assert_false(is_stored(store, stored));
-    loom_store *larger; /* a second open with a larger map grows the first */
-    REQUIRE_OK(try_open((loom_store_options){.map_bytes = 64 << 20}, &larger, &err));
-    put_small(store, stored, 1000);
-    loom_store_close(larger);
-    loom_store_close(store);
-    store = open_ok();
-    require_small(store, stored + 999);
     loom_store_close(store);
 }
 
@@ -267,7 +232,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DISK_TEST(deleted_bytes_return_to_the_disk),
         DISK_TEST(durabilities_store_alike),
-        DISK_TEST(a_full_map_is_an_error_and_grows),
         DISK_TEST(a_full_disk_is_an_error),
         DISK_TEST(a_file_size_limit_is_an_error_not_a_signal),
         DISK_TEST(little_address_space_is_enough),
