@@ -30,6 +30,8 @@ typedef struct choice {
     victim *heap; /* the greatest score is at 0 */
     size_t count, capacity;
     loom_evicted *evicted;
+    loom_space_skip skip; /* NULL: none */
+    void *skip_context;
 } choice;
 
 /* ---- the heap ---- */
@@ -123,6 +125,7 @@ static bool consider(uint64_t row, const void *bytes, size_t length, void *conte
     choice *of = context;
     loom_row_header header;
     if (!loom_row_peek(bytes, length, &header) || header.kind != LOOM_ROW_LIVE || header.bulk.bytes == 0) return true;
+    if (of->skip != NULL && of->skip(row, of->skip_context)) return true;
     loom_placement range = header.bulk;
     if (header.stored_bytes != 0) range.bytes = header.stored_bytes;
     uint64_t space = (range.bytes / LOOM_PAGE_BYTES + (range.bytes % LOOM_PAGE_BYTES != 0)) * LOOM_PAGE_BYTES;
@@ -261,8 +264,8 @@ static void count_all(const choice *of) {
     }
 }
 
-loom_status loom_space_evict_locked(loom_space *space, uint64_t bytes, bool dry_run, loom_evicted *evicted,
-                                    loom_error *err) {
+static loom_status evict(loom_space *space, uint64_t bytes, bool dry_run, loom_space_skip skip, void *skip_context,
+                         loom_evicted *evicted, loom_error *err) {
     struct timespec now;
     if (bytes == 0) return LOOM_OK;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -270,7 +273,9 @@ loom_status loom_space_evict_locked(loom_space *space, uint64_t bytes, bool dry_
                  .needed = bytes,
                  .now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
                  .lru = atomic_load(&space->shared->eviction) == LOOM_EVICT_LRU,
-                 .evicted = evicted};
+                 .evicted = evicted,
+                 .skip = skip,
+                 .skip_context = skip_context};
     loom_status status = choose(&of, err);
     if (status == LOOM_OK && dry_run) count_all(&of);
     if (status == LOOM_OK && !dry_run) status = evict_all(&of, err);
@@ -278,6 +283,19 @@ loom_status loom_space_evict_locked(loom_space *space, uint64_t bytes, bool dry_
     free(of.pinned);
     free(of.heap);
     loom_space_refresh(space);
+    return status;
+}
+
+loom_status loom_space_evict_locked(loom_space *space, uint64_t bytes, bool dry_run, loom_evicted *evicted,
+                                    loom_error *err) {
+    return evict(space, bytes, dry_run, NULL, NULL, evicted, err);
+}
+
+loom_status loom_space_evict_dry(loom_space *space, uint64_t bytes, loom_space_skip skip, void *context,
+                                 loom_evicted *evicted, loom_error *err) {
+    LOOM_TRY(loom_space_enter(space, err));
+    loom_status status = evict(space, bytes, true, skip, context, evicted, err);
+    loom_space_leave(space);
     return status;
 }
 

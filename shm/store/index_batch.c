@@ -286,6 +286,17 @@ loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom
     return retire_value(batch, &stored, err);
 }
 
+loom_status loom_index_forget(loom_index_batch *batch, const loom_id *rkey, loom_error *err) {
+    LOOM_TRY(loom_batch_check_usable(batch, err));
+    uint64_t row;
+    loom_result stored;
+    loom_row_kind kind = LOOM_ROW_LIVE;
+    LOOM_TRY(find_stored_locked(batch, rkey, &row, &stored, &kind, err));
+    if (row == 0) return LOOM_NOT_FOUND;
+    if (kind == LOOM_ROW_LIVE) LOOM_TRY(retire_value(batch, &stored, err));
+    return remove_row(batch, &stored, err);
+}
+
 loom_status loom_index_current(loom_index_batch *batch, const loom_id *rkey, loom_result *stored, loom_error *err) {
     LOOM_TRY(loom_batch_check_usable(batch, err));
     uint64_t row;

@@ -138,6 +138,8 @@ typedef struct loom_index_batch loom_index_batch;
 loom_status loom_index_begin(loom_index *index, loom_durability durability, loom_index_batch **batch, loom_error *err);
 loom_status loom_index_put(loom_index_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_index_delete(loom_index_batch *batch, const loom_id *rkey, loom_error *err);
+/* The same without a tombstone; one that is there goes too. */
+loom_status loom_index_forget(loom_index_batch *batch, const loom_id *rkey, loom_error *err);
 /* *from and *to: the row numbers before and after; 0 when nothing moved. */
 loom_status loom_index_replace(loom_index_batch *batch, const loom_result *result, uint64_t *from, uint64_t *to,
                                loom_error *err);

@@ -70,6 +70,10 @@ typedef struct loom_evicted {
  * then in the store's order. Never one that is pinned or held. `dry_run` only counts. The space is free after the next
  * reclaim. The counts are added to *evicted. */
 loom_status loom_space_evict(loom_space *space, uint64_t bytes, bool dry_run, loom_evicted *evicted, loom_error *err);
+/* A dry run after other rows went in thought: `skip` says which. */
+typedef bool (*loom_space_skip)(uint64_t row, void *context);
+loom_status loom_space_evict_dry(loom_space *space, uint64_t bytes, loom_space_skip skip, void *context,
+                                 loom_evicted *evicted, loom_error *err);
 /* How many bytes must go so that `more` fit into the budget; 0 when they do. */
 uint64_t loom_space_over(loom_space *space, uint64_t more);
 

@@ -303,6 +303,11 @@ loom_status loom_batch_delete(loom_batch *batch, const loom_id *rkey, loom_error
     return batch->store->ops->erase(batch, rkey, err);
 }
 
+loom_status loom_batch_forget(loom_batch *batch, const loom_id *rkey, loom_error *err) {
+    LOOM_TRY(loom_store_check_process(batch->store, err));
+    return batch->store->ops->forget(batch, rkey, err);
+}
+
 loom_status loom_batch_replace(loom_batch *batch, const loom_result *result, loom_error *err) {
     LOOM_TRY(loom_store_check_process(batch->store, err));
     LOOM_TRY(loom_row_check_result(result, err));

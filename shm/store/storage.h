@@ -187,6 +187,9 @@ loom_status loom_store_begin(loom_store *store, loom_batch **batch, loom_error *
 loom_status loom_batch_prepare(loom_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_batch_put(loom_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_batch_delete(loom_batch *batch, const loom_id *rkey, loom_error *err); /* LOOM_NOT_FOUND if absent */
+/* As delete, and its trace and recipe go too: the next run computes it from nothing. Also for a key whose payload is
+ * gone already. LOOM_NOT_FOUND. */
+loom_status loom_batch_forget(loom_batch *batch, const loom_id *rkey, loom_error *err);
 /* The same value in another place or codec (rkey, vid, hashes as stored): the old bytes are given up. LOOM_NOT_FOUND if
  * the key is gone; LOOM_IRREPRODUCIBLE if it is not the same value. */
 loom_status loom_batch_replace(loom_batch *batch, const loom_result *result, loom_error *err);

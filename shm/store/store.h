@@ -24,6 +24,7 @@ loom_status loom_store_pin_row(loom_store *store, const loom_result *result, loo
 typedef struct loom_store_parts {
     loom_index *index;
     struct loom_control *control;
+    struct loom_space *space;
     int folder_fd, extents_fd; /* of STORE and STORE/extents */
     const uint8_t *uuid;
     bool read_only;

@@ -21,6 +21,7 @@ typedef struct disk_batch {
     loom_batch base;
     loom_index_batch *index; /* begun by the first write, so that an idle batch does not hold the writer lock */
     loom_encoder encoder;
+    bool deletes; /* something was deleted: see loom_space_before_delete */
 } disk_batch;
 
 static disk_store *disk_of(loom_store *store) {
@@ -49,7 +50,12 @@ static loom_status disk_token(const loom_store *store, char *text, size_t capaci
 
 static size_t disk_inherit(const loom_store *store, int *fds, size_t capacity) {
     const disk_store *of = (const disk_store *)store;
-    return of->disk->cipher != NULL ? loom_working_inherit(&of->working, fds, capacity) : 0;
+    size_t count = of->disk->cipher != NULL ? loom_working_inherit(&of->working, fds, capacity) : 0;
+    /* Held by every process of the run, so that its claims last as long as one of them lives. */
+    int claims = loom_control_claims_fd(of->disk->control);
+    if (claims < 0) return count;
+    if (count < capacity) fds[count] = claims;
+    return count + 1;
 }
 
 static loom_status disk_find(loom_store *store, loom_find_by by, const loom_id *id, loom_arena *arena,
@@ -63,7 +69,8 @@ static loom_status disk_scan(loom_store *store, loom_row_visit visit, void *cont
 
 static void disk_used(loom_store *store, const loom_result *result) {
     loom_disk *disk = disk_of(store)->disk;
-    atomic_fetch_add_explicit(result != NULL ? &disk->hits : &disk->misses, 1, memory_order_relaxed);
+    loom_index *index = disk->index;
+    atomic_fetch_add_explicit(result != NULL ? &index->hits : &index->misses, 1, memory_order_relaxed);
     if (result == NULL) return;
     uint64_t bytes = loom_result_range(result).bytes + result->payload_bytes;
     loom_control_mark(disk->control, result->row, result->cost_ns, bytes);
@@ -147,7 +154,23 @@ static loom_status disk_stat(loom_store *store, loom_store_stats *stats, loom_er
                                 .payload_bytes = state.payload_bytes,
                                 .bulk_bytes = state.bulk_bytes,
                                 .index_bytes = loom_index_bytes(of->index),
-                                .format = LOOM_STORE_FORMAT};
+                                .format = LOOM_STORE_FORMAT,
+                                .encrypted = of->cipher != NULL,
+                                .hits = state.hits + atomic_load_explicit(&of->index->hits, memory_order_relaxed),
+                                .misses = state.misses + atomic_load_explicit(&of->index->misses, memory_order_relaxed),
+                                .evicted_rows = state.evicted_rows,
+                                .evicted_bytes = state.evicted_bytes,
+                                .pins = state.pins,
+                                .processes = 1 + loom_control_others(of->control, LOOM_ROLE_OPENER) +
+                                             loom_control_others(of->control, LOOM_ROLE_WORKER)};
+    loom_space_usage usage;
+    LOOM_TRY(loom_space_usage_of(of->space, &usage, err));
+    stats->free_bytes = usage.free_bytes;
+    stats->deleted_bytes = usage.deleted_bytes;
+    stats->unowned_bytes = usage.unowned_bytes;
+    stats->budget_bytes = usage.budget_bytes;
+    stats->used_bytes = usage.extent_bytes + usage.index_bytes;
+    LOOM_TRY(loom_index_oldest_reader(of->index, &stats->oldest_reader_ms, err));
     return loom_extents_usage(of->extents, &stats->extent_files, &stats->extent_allocated_bytes, err);
 }
 
@@ -215,7 +238,10 @@ static loom_status disk_put(loom_batch *batch, const loom_result *result, loom_e
 }
 
 static loom_status disk_erase(loom_batch *batch, const loom_id *rkey, loom_error *err) {
+    disk_batch *of = (disk_batch *)batch;
     loom_index_batch *index;
+    if (!of->deletes) loom_space_before_delete(disk_of(batch->store)->disk->space);
+    of->deletes = true;
     LOOM_TRY(transaction(batch, &index, err));
     return loom_index_delete(index, rkey, err);
 }
@@ -228,7 +254,16 @@ static loom_status disk_replace(loom_batch *batch, const loom_result *result, lo
     loom_status status = loom_index_current(index, &result->rkey, &stored, err);
     if (status == LOOM_OK && loom_encode_keeps(batch->store, &stored, result))
         return loom_index_disown_range(index, &result->bulk, false, err);
-    return loom_index_replace(index, result, err);
+    uint64_t from, to;
+    LOOM_TRY(loom_index_replace(index, result, &from, &to, err));
+    if (to != 0) loom_control_copy_mark(disk_of(batch->store)->disk->control, from, to);
+    return LOOM_OK;
+}
+
+static loom_status disk_forget(loom_batch *batch, const loom_id *rkey, loom_error *err) {
+    loom_index_batch *index;
+    LOOM_TRY(transaction(batch, &index, err));
+    return loom_index_forget(index, rkey, err);
 }
 
 static loom_status disk_succeed(loom_batch *batch, const loom_id *from, const loom_result *result, loom_error *err) {
@@ -293,6 +328,7 @@ static loom_status disk_commit(loom_batch *batch, loom_error *err) {
     disk_batch *ending = (disk_batch *)batch;
     loom_status status =
         ending->index != NULL ? loom_index_commit(ending->index, disk_of(batch->store)->disk->extents, err) : LOOM_OK;
+    if (status == LOOM_OK && ending->index != NULL) loom_space_upkeep(disk_of(batch->store)->disk->space);
     loom_encoder_end(&ending->encoder);
     free(ending);
     return status;
@@ -327,6 +363,7 @@ static const loom_store_ops disk_ops = {
     .put = disk_put,
     .erase = disk_erase,
     .replace = disk_replace,
+    .forget = disk_forget,
     .succeed = disk_succeed,
     .set_expiry = disk_set_expiry,
     .pin = disk_pin,
@@ -422,6 +459,7 @@ loom_status loom_store_parts_of(loom_store *store, loom_store_parts *parts, loom
         return loom_fail(err, LOOM_UNSUPPORTED, "a store in memory has no files; open one in a folder (store.path)");
     *parts = (loom_store_parts){.index = of->index,
                                 .control = of->control,
+                                .space = of->space,
                                 .folder_fd = of->folder.fd,
                                 .extents_fd = of->extents_fd,
                                 .uuid = of->folder.uuid,

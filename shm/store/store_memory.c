@@ -211,6 +211,7 @@ static const loom_store_ops memory_ops = {
     .put = loom_memory_put,
     .erase = loom_memory_erase,
     .replace = loom_memory_replace,
+    .forget = loom_memory_forget,
     .succeed = loom_memory_succeed,
     .set_expiry = loom_memory_set_expiry,
     .pin = loom_memory_pin,

@@ -111,6 +111,7 @@ stored_meta *loom_memory_meta(memory_store *store, const char *key);
 
 loom_status loom_memory_begin(loom_store *store, loom_batch **batch, loom_error *err);
 loom_status loom_memory_put(loom_batch *batch, const loom_result *result, loom_error *err);
+loom_status loom_memory_forget(loom_batch *base, const loom_id *rkey, loom_error *err);
 loom_status loom_memory_erase(loom_batch *batch, const loom_id *rkey, loom_error *err);
 loom_status loom_memory_replace(loom_batch *batch, const loom_result *result, loom_error *err);
 loom_status loom_memory_succeed(loom_batch *batch, const loom_id *from, const loom_result *result, loom_error *err);

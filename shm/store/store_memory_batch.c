@@ -185,6 +185,16 @@ loom_status loom_memory_erase(loom_batch *base, const loom_id *rkey, loom_error 
     return change_row(batch, stored.row, bytes, length, err);
 }
 
+loom_status loom_memory_forget(loom_batch *base, const loom_id *rkey, loom_error *err) {
+    memory_batch *batch = (memory_batch *)base;
+    LOOM_TRY(loom_memory_activate(batch, err));
+    loom_result stored;
+    loom_row_kind kind = LOOM_ROW_LIVE;
+    if (!find_stored(batch, rkey, &stored, &kind)) return LOOM_NOT_FOUND;
+    if (kind == LOOM_ROW_LIVE) count_result(&batch->delta, &stored, UINT64_MAX);
+    return change_row(batch, stored.row, NULL, 0, err);
+}
+
 loom_status loom_memory_put_file(loom_batch *base, const loom_file_stamp *stamp, const loom_id *content,
                                  loom_error *err) {
     memory_batch *batch = (memory_batch *)base;
