@@ -172,8 +172,7 @@ static loom_status has_room(cold_pass *pass, uint64_t bytes, bool *room, loom_er
     return LOOM_OK;
 }
 
-/* The old row's mark goes to the new one, which nobody has used either. */
-static loom_status commit_replacement(cold_pass *pass, const loom_result *result, uint64_t old_row, loom_error *err) {
+static loom_status commit_replacement(cold_pass *pass, const loom_result *result, loom_error *err) {
     loom_batch *batch;
     LOOM_TRY(loom_store_begin(pass->store, &batch, err));
     loom_status status = loom_batch_replace(batch, result, err);
@@ -183,12 +182,7 @@ static loom_status commit_replacement(cold_pass *pass, const loom_result *result
         return status == LOOM_NOT_FOUND ? loom_batch_commit(batch, err) : status;
     }
     LOOM_PROBE("write:compressed");
-    LOOM_TRY(loom_batch_commit(batch, err));
-    loom_result now;
-    loom_row_kind kind;
-    status = pass->store->ops->find(pass->store, LOOM_BY_RKEY, &result->rkey, pass->arena, &now, &kind, err);
-    if (status == LOOM_OK) loom_control_copy_mark(pass->control, old_row, now.row);
-    return status == LOOM_NOT_FOUND ? LOOM_OK : status;
+    return loom_batch_commit(batch, err);
 }
 
 static uint64_t in_pages(uint64_t bytes) {
@@ -212,7 +206,7 @@ static loom_status compress_held(cold_pass *pass, loom_result *result, loom_erro
         note_vain(pass, before.row);
         return LOOM_OK;
     }
-    LOOM_TRY(commit_replacement(pass, result, before.row, err));
+    LOOM_TRY(commit_replacement(pass, result, err));
     pass->report->compressed++;
     pass->report->saved_bytes += in_pages(loom_result_range(&before).bytes) - in_pages(result->stored_bytes);
     return LOOM_OK;

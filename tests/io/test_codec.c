@@ -192,6 +192,19 @@ static void test_threads_write_the_same_bytes(void **state) {
     free_object(&one);
 }
 
+static void test_space_that_was_not_needed_is_given_back(void **state) {
+    (void)state;
+    object first = make_object(2 * LOOM_BLOCK_BYTES, PATTERN_ZERO), second = make_object(9999, PATTERN_NOISE);
+    encode(&first, LOOM_CODEC_ZSTD, 3, 1);
+    encode(&second, LOOM_CODEC_RAW, 3, 1);
+    assert_true(first.result.stored_bytes < LOOM_PAGE_BYTES);
+    assert_int_equal(second.result.bulk.offset, first.result.bulk.offset + LOOM_PAGE_BYTES);
+    require_decoded(&first, 0, 2 * LOOM_BLOCK_BYTES, 1);
+    require_decoded(&second, 0, 9999, 1);
+    free_object(&first);
+    free_object(&second);
+}
+
 /* ---- any range ---- */
 
 static void test_any_range(void **state) {
@@ -438,6 +451,7 @@ int main(void) {
         cmocka_unit_test(test_what_does_not_shrink_stays_raw),
         cmocka_unit_test(test_frames_are_plain_zstd),
         cmocka_unit_test(test_threads_write_the_same_bytes),
+        cmocka_unit_test(test_space_that_was_not_needed_is_given_back),
         cmocka_unit_test(test_any_range),
         cmocka_unit_test(test_a_flipped_bit),
         cmocka_unit_test(test_check_names_the_block),
