@@ -80,6 +80,8 @@ typedef struct loom_store_ops {
     loom_status (*put)(loom_batch *batch, const loom_result *result, loom_error *err);
     /* Live: becomes a tombstone under its number, its range is given up. Else absent. */
     loom_status (*erase)(loom_batch *batch, const loom_id *rkey, loom_error *err);
+    /* As erase, without a tombstone, and also of a key that has only a tombstone. */
+    loom_status (*forget)(loom_batch *batch, const loom_id *rkey, loom_error *err);
     /* Live with the same value: a new row, with `result`'s place and codec, takes over everything else from the old
      * one. Another value: loom_store_irreproducible. Not live: absent, and the range of `result` is given up. */
     loom_status (*replace)(loom_batch *batch, const loom_result *result, loom_error *err);
