@@ -273,33 +273,45 @@ static void datasets_are_asked_by_their_metadata(void **state) {
 
 /* ---- records in bulk bytes ---- */
 
-static void put_blob(loom_store *store, uint64_t number, size_t text_bytes) {
+typedef struct blob {
+    loom_result result;
+    loom_buffer bytes;
+    uint64_t hashes[4];
+} blob;
+
+/* Sealed in a place of its own each time. */
+static void write_blob(loom_store *store, uint64_t number, size_t text_bytes, blob *made) {
     loom_error err = {0};
     char *text = malloc(text_bytes);
     memset(text, 'q', text_bytes);
     loom_field fields[2] = {{"age", 3, loom_int((int64_t)number)}, {"notes", 5, loom_string(text, text_bytes)}};
     loom_value record = loom_record(fields, 2);
-    loom_buffer bytes = {0};
     loom_extent_writer *writer;
     loom_reservation reservation;
-    uint64_t hashes[4];
-    loom_batch *batch;
-    loom_result result = result_of(number, &record, &bytes);
-    result.payload = NULL;
-    result.payload_bytes = 0;
-    result.blob = true;
+    *made = (blob){.bytes = {0}};
+    made->result = result_of(number, &record, &made->bytes);
+    made->result.payload = NULL;
+    made->result.payload_bytes = 0;
+    made->result.blob = true;
     REQUIRE_OK(loom_extent_writer_open(loom_store_extents(store), &writer, &err));
-    REQUIRE_OK(loom_extent_reserve(writer, bytes.length, true, &reservation, &err));
-    memcpy(reservation.window, bytes.bytes, bytes.length);
-    REQUIRE_OK(loom_extent_seal(writer, &reservation, hashes, result.root, &err));
+    REQUIRE_OK(loom_extent_reserve(writer, made->bytes.length, true, &reservation, &err));
+    memcpy(reservation.window, made->bytes.bytes, made->bytes.length);
+    REQUIRE_OK(loom_extent_seal(writer, &reservation, made->hashes, made->result.root, &err));
     loom_extent_writer_close(writer);
-    result.bulk = reservation.placement;
-    result.block_hashes = hashes;
-    REQUIRE_OK(loom_store_begin(store, &batch, &err));
-    REQUIRE_OK(loom_batch_put(batch, &result, &err));
-    REQUIRE_OK(loom_batch_commit(batch, &err));
-    loom_buffer_free(&bytes);
+    made->result.bulk = reservation.placement;
+    made->result.block_hashes = made->hashes;
     free(text);
+}
+
+static void put_blob(loom_store *store, uint64_t number, size_t text_bytes) {
+    loom_error err = {0};
+    blob made;
+    loom_batch *batch;
+    write_blob(store, number, text_bytes, &made);
+    REQUIRE_OK(loom_store_begin(store, &batch, &err));
+    REQUIRE_OK(loom_batch_put(batch, &made.result, &err));
+    REQUIRE_OK(loom_batch_commit(batch, &err));
+    loom_buffer_free(&made.bytes);
 }
 
 static void records_in_bulk_bytes(void **state) {
@@ -320,6 +332,26 @@ static void records_in_bulk_bytes(void **state) {
     delete_record(store, 40);
     assert_int_equal(entries(store), 2);
     expect(store, "age == 42", 1, 1);
+    check_clean(store);
+    loom_store_close(store);
+}
+
+/* The same record in another place is another row: its entries follow. */
+static void replaced_records_keep_their_entries(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_store *store = open_ok();
+    put_blob(store, 40, 20000);
+    put_records(store, 0, 3);
+    blob again;
+    loom_batch *batch;
+    write_blob(store, 40, 20000, &again);
+    REQUIRE_OK(loom_store_begin(store, &batch, &err));
+    REQUIRE_OK(loom_batch_replace(batch, &again.result, &err));
+    REQUIRE_OK(loom_batch_commit(batch, &err));
+    loom_buffer_free(&again.bytes);
+    assert_int_equal(entries(store), 2 + 6);
+    expect(store, "age == 40", 1, 1);
     check_clean(store);
     loom_store_close(store);
 }
@@ -548,6 +580,7 @@ int main(void) {
         DISK_TEST(what_does_not_fit_is_still_found),
         DISK_TEST(datasets_are_asked_by_their_metadata),
         DISK_TEST(records_in_bulk_bytes),
+        DISK_TEST(replaced_records_keep_their_entries),
         DISK_TEST(rebuilt_and_checked),
         DISK_TEST(plans_say_what_is_done),
         DISK_TEST(a_visit_may_stop),
