@@ -97,8 +97,8 @@ typedef struct loom_result {
 } loom_result;
 
 /* Opens or creates. Errors name the path, cause and remedy: LOOM_NOT_FOUND, LOOM_DENIED, LOOM_BAD_STORE (a folder that
- * is not a store, or a damaged FORMAT or index), LOOM_NEWER_STORE, LOOM_NO_SPACE, LOOM_BUSY, LOOM_UNSUPPORTED (network
- * file system). One process may open one store many times; the environment is shared and counted. */
+ * is not a store, or a damaged FORMAT or index), LOOM_NEWER_STORE, LOOM_OLDER_STORE (admin.h, loom_store_upgrade),
+ * LOOM_NO_SPACE, LOOM_BUSY, LOOM_UNSUPPORTED (network file system). One process may open one store many times; the environment is shared and counted. */
 loom_status loom_store_open(const loom_store_options *options, loom_store **store, loom_error *err);
 /* Loses nothing committed. Batches and extent writers must be ended before. After the last handle of a process that
  * wrote, the index is tidied and synced, which takes milliseconds. NULL is accepted. A handle may not be used in a
@@ -178,7 +178,9 @@ loom_status loom_store_value(loom_store *store, const loom_result *result, loom_
                              loom_view *view, loom_error *err);
 
 /* Writing: batches by the opening process only. Nothing of a batch is visible before commit; all of it after.
- * put: LOOM_IRREPRODUCIBLE (the first is kept) if the key exists with another vid or other content hashes. */
+ * LOOM_NO_SPACE: the batch is lost; an index whose map was too small has a larger one when it is begun again.
+ * put: LOOM_IRREPRODUCIBLE (the first is kept) if the key exists with another vid or other content hashes. What has
+ * expired counts as absent. */
 typedef struct loom_batch loom_batch;
 loom_status loom_store_begin(loom_store *store, loom_batch **batch, loom_error *err);
 /* Before the first put of a batch, for each result with bulk bytes that it will put: compresses or encrypts them now,
@@ -191,7 +193,8 @@ loom_status loom_batch_delete(loom_batch *batch, const loom_id *rkey, loom_error
  * gone already. LOOM_NOT_FOUND. */
 loom_status loom_batch_forget(loom_batch *batch, const loom_id *rkey, loom_error *err);
 /* The same value in another place or codec (rkey, vid, hashes as stored): the old bytes are given up. LOOM_NOT_FOUND if
- * the key is gone; LOOM_IRREPRODUCIBLE if it is not the same value. */
+ * the key is gone, LOOM_IRREPRODUCIBLE if it is not the same value: then the bytes that came are given up, the batch
+ * goes on. */
 loom_status loom_batch_replace(loom_batch *batch, const loom_result *result, loom_error *err);
 /* After this time the result counts as absent and gc deletes it; 0 = never. LOOM_NOT_FOUND. */
 loom_status loom_batch_set_expiry(loom_batch *batch, const loom_id *rkey, uint64_t expires_ns, loom_error *err);
@@ -258,11 +261,12 @@ typedef struct loom_store_stats {
     uint64_t deleted_bytes;            /* given up, still held by someone or not yet durable */
     uint64_t unowned_bytes;            /* left by processes that died; gc returns them */
     uint64_t budget_bytes, used_bytes; /* of the budget; 0 = none */
-    uint64_t hits, misses;             /* look-ups since the store was made; approximate after a crash */
+    uint64_t hits, misses; /* look-ups since the store was made, of processes that may write; fewer after a crash */
     uint64_t evicted_rows, evicted_bytes;
     uint64_t pins;
     uint64_t processes;        /* attached now, this one included */
-    uint64_t oldest_reader_ms; /* age of the oldest read transaction, in any process; 0 = none */
+    uint64_t oldest_reader_ms; /* for how long a reader, in any process, has not seen what was committed; 0: none is
+                                * behind. Meanwhile the index grows instead of reusing its pages */
 } loom_store_stats;
 loom_status loom_store_stat(loom_store *store, loom_store_stats *stats, loom_error *err);
 

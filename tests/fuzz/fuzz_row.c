@@ -21,7 +21,9 @@ static uint64_t touch(const void *bytes, size_t length) {
 }
 
 static void check_accepted(const loom_result *result, loom_row_kind kind, const uint8_t *row, size_t size) {
-    sink = touch(result->payload, result->payload_bytes) ^ touch(result->recipe, result->recipe_bytes);
+    sink = touch(result->payload, result->payload_bytes) ^ touch(result->recipe, result->recipe_bytes) ^
+           touch(result->codec_data, result->codec_data_bytes);
+    require(loom_result_range(result).bytes <= LOOM_BULK_BYTES_MAX);
     if (kind == LOOM_ROW_TOMBSTONE) {
         require(result->bulk.bytes == 0 && result->payload_bytes == 0);
         return;
@@ -35,6 +37,8 @@ static void check_accepted(const loom_result *result, loom_row_kind kind, const 
     loom_row_encode(result, 7, again);
     require(loom_row_peek(row, size, &before) && loom_row_peek(again, size, &after));
     require(memcmp(&before.rkey, &after.rkey, 96) == 0 && before.hash_count == after.hash_count);
+    require(before.codec == after.codec && before.stored_bytes == after.stored_bytes &&
+            before.expires_ns == after.expires_ns && before.extra_bytes == after.extra_bytes);
     require(memcmp(row + sizeof before, again + sizeof after, size - sizeof after) == 0);
     free(again);
 }

@@ -103,6 +103,73 @@ static void decoding_returns_what_was_encoded(void **state) {
     assert_int_equal(got.row, 42);
 }
 
+static const uint8_t frame_table[] = "frames, as bulk_codec.c has them";
+
+static void a_codec_and_an_expiry_go_both_ways(void **state) {
+    (void)state;
+    loom_error err = {0};
+    sample made;
+    make_sample(&made);
+    made.result.codec = LOOM_CODEC_ZSTD;
+    made.result.stored_bytes = 123456;
+    made.result.codec_data = frame_table;
+    made.result.codec_data_bytes = sizeof frame_table;
+    made.result.expires_ns = 987654321;
+    REQUIRE_OK(loom_row_check_result(&made.result, &err));
+    size_t length = loom_row_bytes(&made.result);
+    assert_int_equal(length, 208 + 3 * 8 + 5 + 7 + sizeof frame_table);
+    loom_row_encode(&made.result, 7, row_bytes);
+    assert_int_equal(row_bytes[8], 1);
+    assert_int_equal(get(row_bytes, 128, 8), (2u << 20) + 1);
+    assert_int_equal(get(row_bytes, 136, 8), 123456);
+    assert_int_equal(get(row_bytes, 176, 8), 987654321);
+    assert_int_equal(get(row_bytes, 196, 4), sizeof frame_table);
+    assert_memory_equal(row_bytes + 208 + 3 * 8 + 5 + 7, frame_table, sizeof frame_table);
+    loom_result got;
+    loom_row_kind kind;
+    REQUIRE_OK(loom_row_decode(row_bytes, length, 7, &got, &kind, &err));
+    assert_int_equal(got.codec, LOOM_CODEC_ZSTD);
+    assert_int_equal(got.stored_bytes, 123456);
+    assert_int_equal(got.codec_data_bytes, sizeof frame_table);
+    assert_memory_equal(got.codec_data, frame_table, sizeof frame_table);
+    assert_int_equal(got.expires_ns, 987654321);
+    assert_int_equal(loom_result_range(&got).bytes, 123456);
+    assert_true(loom_result_expired(&got));
+    length = loom_row_encode_tombstone(&got, 8, NULL);
+    static _Alignas(8) uint8_t tombstone[4096];
+    assert_int_equal(loom_row_encode_tombstone(&got, 8, tombstone), length);
+    REQUIRE_OK(loom_row_decode(tombstone, length, 8, &got, &kind, &err));
+    assert_int_equal(kind, LOOM_ROW_TOMBSTONE);
+    assert_int_equal(got.codec, LOOM_CODEC_RAW);
+    assert_null(got.codec_data);
+    assert_int_equal(got.expires_ns, 0);
+    assert_false(loom_result_expired(&got));
+}
+
+static void what_its_codec_does_not_explain_is_refused(void **state) {
+    (void)state;
+    loom_error err = {0};
+    sample made;
+    make_sample(&made);
+    loom_result bad = made.result;
+    bad.stored_bytes = 5; /* raw, and not its length */
+    REQUIRE_STATUS(loom_row_check_result(&bad, &err), LOOM_BAD_ARGUMENT);
+    bad = made.result, bad.codec_data = frame_table, bad.codec_data_bytes = 3;
+    REQUIRE_STATUS(loom_row_check_result(&bad, &err), LOOM_BAD_ARGUMENT);
+    bad = made.result, bad.codec = LOOM_CODEC_AES;
+    REQUIRE_STATUS(loom_row_check_result(&bad, &err), LOOM_BAD_ARGUMENT);
+    bad.stored_bytes = 5;
+    REQUIRE_STATUS(loom_row_check_result(&bad, &err), LOOM_BAD_ARGUMENT);
+    bad.codec_data = frame_table, bad.codec_data_bytes = 3;
+    REQUIRE_OK(loom_row_check_result(&bad, &err));
+    bad.stored_bytes = UINT64_MAX;
+    REQUIRE_STATUS(loom_row_check_result(&bad, &err), LOOM_TOO_LARGE);
+    bad.stored_bytes = 5, bad.codec_data_bytes = SIZE_MAX - 50;
+    REQUIRE_STATUS(loom_row_check_result(&bad, &err), LOOM_TOO_LARGE);
+    bad = made.result, bad.codec = (loom_codec)4;
+    REQUIRE_STATUS(loom_row_check_result(&bad, &err), LOOM_BAD_ARGUMENT);
+}
+
 static void a_tombstone_keeps_trace_and_recipe_only(void **state) {
     (void)state;
     loom_error err = {0};
@@ -186,9 +253,14 @@ static void sameness_follows_the_value_id(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layout_is_that_of_the_document),          cmocka_unit_test(decoding_returns_what_was_encoded),
-        cmocka_unit_test(a_tombstone_keeps_trace_and_recipe_only), cmocka_unit_test(no_changed_row_passes),
-        cmocka_unit_test(what_cannot_be_a_row_is_refused),         cmocka_unit_test(sameness_follows_the_value_id),
+        cmocka_unit_test(layout_is_that_of_the_document),
+        cmocka_unit_test(decoding_returns_what_was_encoded),
+        cmocka_unit_test(a_tombstone_keeps_trace_and_recipe_only),
+        cmocka_unit_test(no_changed_row_passes),
+        cmocka_unit_test(a_codec_and_an_expiry_go_both_ways),
+        cmocka_unit_test(what_its_codec_does_not_explain_is_refused),
+        cmocka_unit_test(what_cannot_be_a_row_is_refused),
+        cmocka_unit_test(sameness_follows_the_value_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
