@@ -2,12 +2,13 @@
  * take the next block from a counter; the first failure stops the others. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "shm/store/bulk_codec_blocks.h"
 #include "shm/store/bulk_codec_threads.h"
+
+#define BUFFER_BYTES (2 * (size_t)LOOM_BLOCK_BYTES) /* a decrypted frame, a block */
 
 typedef struct decoding {
     loom_blocks blocks;
@@ -52,7 +53,8 @@ static loom_status take_block(decoding *job, size_t block, uint8_t *buffers, loo
 static void decode_blocks(void *context) {
     decoding *job = context;
     loom_error err = {0};
-    uint8_t *buffers = malloc(2 * (size_t)LOOM_BLOCK_BYTES);
+    bool secret = loom_codec_encrypts(job->blocks.result->codec);
+    uint8_t *buffers = loom_bulk_buffer(BUFFER_BYTES, secret);
     if (buffers == NULL) {
         loom_status status = loom_fail(&err, LOOM_NO_MEMORY, "out of memory while decoding a stored object");
         note_failure(job, status, &err, SIZE_MAX);
@@ -65,7 +67,7 @@ static void decode_blocks(void *context) {
         loom_status status = take_block(job, block, buffers, &err);
         if (status != LOOM_OK) note_failure(job, status, &err, block);
     }
-    free(buffers);
+    loom_bulk_buffer_free(buffers, BUFFER_BYTES, secret);
 }
 
 static loom_status run(decoding *job, unsigned threads, loom_error *err) {

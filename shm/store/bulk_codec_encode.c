@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,7 +39,8 @@ typedef struct encoding {
 /* Of one thread. Each buffer has room for a block; `frame` for whatever a block can become. */
 typedef struct encoder_buffers {
     uint8_t *raw, *scratch, *frame;
-    size_t frame_capacity;
+    size_t frame_capacity, bytes;
+    bool secret;
 } encoder_buffers;
 
 static void stop(encoding *job) {
@@ -147,7 +147,9 @@ static loom_status get_buffers(const encoding *job, encoder_buffers *buffers, lo
     buffers->frame_capacity = job->compressor != NULL ? job->compressor->bound(block) : block;
     if (buffers->frame_capacity < block) buffers->frame_capacity = block;
     size_t source = job->raw == NULL ? 2 * (size_t)LOOM_BLOCK_BYTES : 0;
-    buffers->frame = malloc(buffers->frame_capacity + source);
+    buffers->bytes = buffers->frame_capacity + source;
+    buffers->secret = loom_codec_encrypts(job->codec);
+    buffers->frame = loom_bulk_buffer(buffers->bytes, buffers->secret);
     if (buffers->frame == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while encoding a result");
     buffers->raw = buffers->frame + buffers->frame_capacity;
     buffers->scratch = buffers->raw + (source > 0 ? LOOM_BLOCK_BYTES : 0);
@@ -165,7 +167,7 @@ static void encode_blocks(void *context) {
         status = encode_block(job, block, &buffers, &err);
     }
     if (status != LOOM_OK) fail(job, status, &err);
-    free(buffers.frame);
+    loom_bulk_buffer_free(buffers.frame, buffers.bytes, buffers.secret);
 }
 
 /* ---- one object ---- */

@@ -4,9 +4,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "shm/store/bulk_codec.h"
+#include "shm/store/secret.h"
 
 typedef struct shared_work {
     void (*work)(void *context);
@@ -44,4 +46,15 @@ unsigned loom_bulk_threads(uint64_t bytes) {
     if (worth > 4) worth = 4;
     if (online > 0 && worth > (uint64_t)online) worth = (uint64_t)online;
     return worth < 1 ? 1 : (unsigned)worth;
+}
+
+void *loom_bulk_buffer(size_t bytes, bool secret) {
+    return secret ? loom_secret_alloc(bytes) : malloc(bytes);
+}
+
+void loom_bulk_buffer_free(void *buffer, size_t bytes, bool secret) {
+    if (secret)
+        loom_secret_free(buffer, bytes);
+    else
+        free(buffer);
 }

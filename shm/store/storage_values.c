@@ -2,13 +2,9 @@
  * raw bytes are mapped, those of a codec are decoded into private memory. */
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "shm/store/bulk_codec.h"
 #include "shm/store/store.h"
-
-#define DECODE_THREADS_MAX 8u
-#define VERIFY_BYTES (UINT64_C(8) << 20) /* decoded at a time; a whole number of blocks */
 
 /* ---- holding ---- */
 
@@ -85,14 +81,6 @@ void loom_store_unclaim(loom_store *store, const loom_id *rkey) {
 
 /* ---- bulk bytes ---- */
 
-static unsigned decode_threads(uint64_t bytes) {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t threads = processors < 1 ? 1 : (uint64_t)processors;
-    if (threads > DECODE_THREADS_MAX) threads = DECODE_THREADS_MAX;
-    size_t blocks = loom_extent_block_count(bytes);
-    return (unsigned)(threads < blocks ? threads : blocks);
-}
-
 static loom_status map_private(const loom_store *store, uint64_t bytes, loom_view *view, loom_error *err) {
     if (bytes > SIZE_MAX / 2)
         return loom_fail(err, LOOM_TOO_LARGE, "a stored result has %llu bytes, more than can be mapped",
@@ -112,7 +100,7 @@ static loom_status map_private(const loom_store *store, uint64_t bytes, loom_vie
 static loom_status decode_private(loom_store *store, const loom_result *result, loom_view *view, loom_error *err) {
     LOOM_TRY(map_private(store, result->bulk.bytes, view, err));
     loom_status status = loom_bulk_decode(store->stored, result, store->cipher, 0, result->bulk.bytes,
-                                          decode_threads(result->bulk.bytes), view->map, err);
+                                          loom_bulk_threads(result->bulk.bytes), view->map, err);
     if (status == LOOM_OK) (void)mprotect(view->map, view->map_bytes, PROT_READ);
     if (status != LOOM_OK) loom_extent_release(view);
     return status;
@@ -136,25 +124,12 @@ static loom_status view_bulk(loom_store *store, const loom_result *result, loom_
     return LOOM_OK;
 }
 
-static loom_status verify_coded(loom_store *store, const loom_result *result, loom_error *err) {
-    uint64_t bytes = result->bulk.bytes, step = bytes < VERIFY_BYTES ? bytes : VERIFY_BYTES;
-    loom_view window;
-    LOOM_TRY(map_private(store, step, &window, err));
-    loom_status status = LOOM_OK;
-    for (uint64_t at = 0; at < bytes && status == LOOM_OK; at += step) {
-        uint64_t length = bytes - at < step ? bytes - at : step;
-        status =
-            loom_bulk_decode(store->stored, result, store->cipher, at, length, decode_threads(length), window.map, err);
-    }
-    loom_extent_release(&window);
-    return status;
-}
-
 loom_status loom_store_verify(loom_store *store, const loom_result *result, loom_error *err) {
     LOOM_TRY(loom_store_check_process(store, err));
     if (result->bulk.bytes == 0) return LOOM_OK;
     if (result->block_hashes == NULL) return loom_fail(err, LOOM_BAD_ARGUMENT, "a result without block hashes");
-    if (result->codec != LOOM_CODEC_RAW) return verify_coded(store, result, err);
+    if (result->codec != LOOM_CODEC_RAW)
+        return loom_bulk_check(store->stored, result, store->cipher, loom_bulk_threads(result->bulk.bytes), NULL, err);
     loom_view view;
     LOOM_TRY(loom_extent_view(store->extents, &result->bulk, true, &view, err));
     loom_status status = loom_extent_verify(&view, &result->bulk, result->block_hashes, result->root, err);
