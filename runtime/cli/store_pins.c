@@ -94,7 +94,7 @@ static bool print_pin(const loom_pin_record *record, void *context) {
         loom_json_line line = {.failed = false};
         loom_line_text(&line, "id", hex);
         loom_line_text(&line, "owner", record->owner);
-        loom_line_number(&line, "created", (double)record->created_ns * 1e-9);
+        loom_line_number(&line, "created", (double)record->created_ns / 1e9);
         list->status = loom_line_print(&line, stdout, list->err);
     } else {
         if (list->shown == 0) printf("%-12s  %-16s  %s\n", "ID", "SINCE", "PINNED BY");
@@ -114,7 +114,7 @@ static bool print_goal(const loom_goal_record *record, void *context) {
         loom_line_text(&line, "goal", record->label);
         loom_line_count(&line, "run", record->run);
         loom_line_text(&line, "id", hex);
-        loom_line_number(&line, "created", (double)record->created_ns * 1e-9);
+        loom_line_number(&line, "created", (double)record->created_ns / 1e9);
         list->status = loom_line_print(&line, stdout, list->err);
     } else {
         if (list->shown == 0) printf("%-12s  %-16s  %5s  %s\n", "ID", "MET", "RUN", "GOAL");

@@ -71,7 +71,7 @@ static void describe_value(const loom_result *result, loom_arena *arena, char *l
 static const char *age_of(uint64_t created_ns, char text[LOOM_HUMAN_BYTES]) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    double seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - (double)created_ns * 1e-9;
+    double seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - (double)created_ns / 1e9;
     if (seconds < 1) return "now"; /* also a clock that was set back */
     if (seconds >= 10) return loom_human_seconds(seconds, text);
     snprintf(text, LOOM_HUMAN_BYTES, "%d s", (int)seconds);
@@ -176,7 +176,7 @@ loom_status loom_store_print_json(const loom_result *result, loom_arena *arena, 
     loom_line_text(&line, "codec", loom_codec_name(result->codec));
     loom_line_text(&line, "operator", strcmp(op, "-") == 0 ? NULL : op);
     add_time(&line, "created", result->created_ns);
-    loom_line_number(&line, "cost_seconds", (double)result->cost_ns * 1e-9);
+    loom_line_number(&line, "cost_seconds", (double)result->cost_ns / 1e9);
     add_time(&line, "expires", result->expires_ns);
     loom_line_count(&line, "row", result->row);
     return loom_line_print(&line, out, err);

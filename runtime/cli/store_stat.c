@@ -135,7 +135,7 @@ static void print_space(const loom_store_stats *stats, const store_totals *total
 static void print_use(const loom_store_stats *stats, const store_totals *totals, FILE *out) {
     char text[LOOM_HUMAN_BYTES], count[32], more[32];
     uint64_t lookups = stats->hits + stats->misses;
-    fprintf(out, "  time saved  %s of computing\n", loom_human_seconds((double)totals->all.cost_ns * 1e-9, text));
+    fprintf(out, "  time saved  %s of computing\n", loom_human_seconds((double)totals->all.cost_ns / 1e9, text));
     if (lookups > 0)
         fprintf(out, "  look-ups    %.1f%% found (%s of %s)\n", percent(stats->hits, lookups),
                 grouped(stats->hits, count), grouped(lookups, more));
@@ -153,7 +153,7 @@ static void print_total(const total *row, const char *name, uint64_t whole_bytes
     char count[32], bytes[LOOM_HUMAN_BYTES], seconds[LOOM_HUMAN_BYTES];
     fprintf(out, "  %-24s %11s  %9s  ", name, grouped(row->results, count), loom_human_bytes(row->bytes, bytes));
     print_bar(whole_bytes > 0 ? (double)row->bytes / (double)whole_bytes : 0, out);
-    fprintf(out, "  %s\n", loom_human_seconds((double)row->cost_ns * 1e-9, seconds));
+    fprintf(out, "  %s\n", loom_human_seconds((double)row->cost_ns / 1e9, seconds));
 }
 
 static void print_tables(store_totals *totals, FILE *out) {
@@ -188,7 +188,7 @@ static void add_total(loom_json_line *line, const char *name, const total *sum) 
     loom_line_count(line, "results", sum->results);
     loom_line_count(line, "bytes", sum->bytes);
     loom_line_count(line, "stored_bytes", sum->stored_bytes);
-    loom_line_number(line, "cost_seconds", (double)sum->cost_ns * 1e-9);
+    loom_line_number(line, "cost_seconds", (double)sum->cost_ns / 1e9);
     loom_line_end_object(line);
 }
 
@@ -228,7 +228,7 @@ static loom_status print_json(loom_store *store, const loom_store_stats *stats, 
     loom_line_text(&line, "path", loom_store_path(store));
     add_stats(&line, stats);
     loom_line_number(&line, "fragmentation_percent", fragmentation(stats, totals));
-    loom_line_number(&line, "cost_seconds", (double)totals->all.cost_ns * 1e-9);
+    loom_line_number(&line, "cost_seconds", (double)totals->all.cost_ns / 1e9);
     loom_line_array(&line, "types");
     for (size_t i = 0; i < TYPES; i++)
         if (totals->types[i].results > 0) add_total(&line, loom_type_name((loom_type)i), &totals->types[i]);
