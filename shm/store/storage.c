@@ -305,6 +305,8 @@ loom_status loom_batch_delete(loom_batch *batch, const loom_id *rkey, loom_error
 
 loom_status loom_batch_forget(loom_batch *batch, const loom_id *rkey, loom_error *err) {
     LOOM_TRY(loom_store_check_process(batch->store, err));
+    if (batch->store->ops->forget == NULL)
+        return loom_fail(err, LOOM_UNSUPPORTED, "the store %s cannot forget what it stored", batch->store->path);
     return batch->store->ops->forget(batch, rkey, err);
 }
 
