@@ -181,7 +181,7 @@ static loom_status check_uuid(loom_index *index, MDB_txn *txn, const uint8_t uui
     MDB_val key = uuid_key(), value;
     int code = mdb_get(txn, index->meta, &key, &value);
     if (code != MDB_SUCCESS) return loom_index_fail(index, code, "cannot read", err);
-    if (value.mv_size == 16 && memcmp(value.mv_data, uuid, 16) == 0) return LOOM_OK;
+    if (loom_index_is_of(index, uuid, value.mv_data, value.mv_size)) return LOOM_OK;
     return loom_fail(err, LOOM_BAD_STORE,
                      "FORMAT and index of %s belong to different stores; restore both from one copy", index->path);
 }
@@ -212,10 +212,13 @@ static int put_format(loom_index *index, MDB_txn *txn) {
 }
 
 static loom_status create_tables(loom_index *index, const uint8_t uuid[16], loom_error *err) {
+    uint8_t identity[LOOM_IDENTITY_MAX];
+    size_t length;
+    LOOM_TRY(loom_index_identity(index, uuid, identity, &length, err));
     MDB_txn *txn;
     int code = mdb_txn_begin(index->env, NULL, 0, &txn);
     if (code != MDB_SUCCESS) return loom_index_fail(index, code, "cannot create the tables", err);
-    MDB_val key = uuid_key(), value = {16, (void *)(uintptr_t)uuid};
+    MDB_val key = uuid_key(), value = {length, identity};
     code = open_tables(index, txn, MDB_CREATE);
     if (code == MDB_SUCCESS) code = mdb_put(txn, index->meta, &key, &value, MDB_NOOVERWRITE);
     if (code == MDB_SUCCESS) code = put_format(index, txn);

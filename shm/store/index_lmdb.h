@@ -67,8 +67,8 @@ typedef struct loom_index {
     pthread_t writer;       /* ... by this thread */
     loom_tail tails[2];     /* by rkey, by vid: rows in (indexed_upto, seen] */
     uint64_t seen;
-    size_t tail_txn; /* id of the newest snapshot that the tails include */
-    bool wrote;      /* this process committed rows: index and sync them at close */
+    size_t tail_txn;                       /* id of the newest snapshot that the tails include */
+    bool wrote;                            /* this process committed rows: index and sync them at close */
     uint64_t clock_ns, readers_checked_ns; /* when this process last did so (index_readers.c) */
     _Atomic uint64_t hits, misses;         /* look-ups that the state does not count yet */
 } loom_index;
@@ -181,6 +181,12 @@ size_t loom_index_small_key(const loom_index *index, const loom_id *id, const ch
 /* Any other key, as it stands in `table`; `out` holds max(key_bytes, 32). Returns its length. */
 size_t loom_index_hidden_key(const loom_index *index, const char *table, const void *key, size_t key_bytes,
                              uint8_t *out);
+/* Whose index it is, as meta says: the uuid, and in an encrypted store its seal, so that neither a FORMAT without its
+ * key nor that of another master key makes an index look like one of rows that are merely damaged. */
+#define LOOM_IDENTITY_MAX (16u + 16u + LOOM_SEAL_OVERHEAD)
+loom_status loom_index_identity(const loom_index *index, const uint8_t uuid[16], uint8_t identity[LOOM_IDENTITY_MAX],
+                                size_t *length, loom_error *err);
+bool loom_index_is_of(const loom_index *index, const uint8_t uuid[16], const void *identity, size_t length);
 /* The name of a table whose value under `key` is sealed; NULL: it stands there as it is. */
 const char *loom_index_sealed_table(const loom_index *index, MDB_dbi table, const void *key, size_t key_bytes);
 /* Makes a copy of a value the plain value, in place, if it is sealed. LOOM_CORRUPT. */

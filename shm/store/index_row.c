@@ -55,6 +55,24 @@ size_t loom_index_hidden_key(const loom_index *index, const char *table, const v
     return sizeof name.bytes;
 }
 
+loom_status loom_index_identity(const loom_index *index, const uint8_t uuid[16], uint8_t identity[LOOM_IDENTITY_MAX],
+                                size_t *length, loom_error *err) {
+    memcpy(identity, uuid, 16);
+    *length = index->cipher == NULL ? 16 : LOOM_IDENTITY_MAX;
+    if (index->cipher == NULL) return LOOM_OK;
+    return loom_seal_value(index->cipher, "identity", "", 0, uuid, 16, identity + 16, err);
+}
+
+bool loom_index_is_of(const loom_index *index, const uint8_t uuid[16], const void *identity, size_t length) {
+    uint8_t copy[LOOM_IDENTITY_MAX];
+    if (length != (index->cipher == NULL ? 16 : sizeof copy) || memcmp(identity, uuid, 16) != 0) return false;
+    if (index->cipher == NULL) return true;
+    memcpy(copy, identity, sizeof copy);
+    size_t sealed = sizeof copy - 16;
+    return loom_seal_open_value(index->cipher, "identity", "", 0, copy + 16, &sealed, NULL) == LOOM_OK &&
+           memcmp(copy + 16, uuid, 16) == 0;
+}
+
 const char *loom_index_sealed_table(const loom_index *index, MDB_dbi table, const void *key, size_t key_bytes) {
     if (index->cipher == NULL) return NULL;
     if (table == index->files) return "files";
