@@ -1,5 +1,5 @@
 /* Result keys. The byte format is fixed for ever by tests/planner/test_key.c: a change would orphan every store. */
-#include "planner/key.h"
+#include "shm/result_key.h"
 
 #include <string.h>
 
