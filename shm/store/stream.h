@@ -42,45 +42,49 @@ typedef struct loom_stream_options {
 /* Begins a stream. LOOM_BUSY: this key is being written by another writer. A stream of this key that was suspended is
  * dropped. The result may exist already: commit then compares, as loom_batch_put does. Needs a store that is open for
  * writing (LOOM_DENIED). */
-loom_status loom_stream_create(loom_store *store, const loom_stream_options *options, loom_stream_writer **writer,
-                               loom_error *err);
+loom_status loom_stream_writer_create(loom_store *store, const loom_stream_options *options,
+                                      loom_stream_writer **writer, loom_error *err);
 /* Takes up a suspended one: every byte so far is read and compared with its hash (LOOM_CORRUPT: abandon it with
  * loom_stream_drop). It goes on in place where nothing came behind it meanwhile, else (and always in an encrypted
- * store) what is there is copied on the way. Go on writing at loom_stream_position. LOOM_NOT_FOUND: none, or it was
- * dropped; LOOM_BUSY: it has a writer. */
-loom_status loom_stream_resume(loom_store *store, const loom_id *rkey, loom_stream_writer **writer, loom_error *err);
+ * store) what is there is copied on the way. Go on writing at loom_stream_writer_position. LOOM_NOT_FOUND: none, or it
+ * was dropped; LOOM_BUSY: it has a writer. */
+loom_status loom_stream_writer_resume(loom_store *store, const loom_id *rkey, loom_stream_writer **writer,
+                                      loom_error *err);
 /* Drops a suspended stream. LOOM_NOT_FOUND, LOOM_BUSY. */
 loom_status loom_stream_drop(loom_store *store, const loom_id *rkey, loom_error *err);
 
 /* LOOM_NO_SPACE, LOOM_TOO_LARGE (more than was announced, or than fits), LOOM_IO. After an error the writer can only be
  * aborted or suspended; `position` says what was taken. */
-loom_status loom_stream_write(loom_stream_writer *writer, const void *bytes, size_t length, loom_error *err);
-uint64_t loom_stream_position(const loom_stream_writer *writer);
+loom_status loom_stream_writer_write(loom_stream_writer *writer, const void *bytes, size_t length, loom_error *err);
+uint64_t loom_stream_writer_position(const loom_stream_writer *writer);
 /* Ends the stream with its result: *vid (may be NULL) is the hash of the encoding where that lies in the index, else
  * the rkey. LOOM_BAD_ARGUMENT: fewer bytes came than were announced; LOOM_IRREPRODUCIBLE: another value has the key.
  * The writer is freed in any case; after an error nothing is left (a stream that was resumed is still suspended). */
-loom_status loom_stream_commit(loom_stream_writer *writer, loom_id *vid, loom_error *err);
-/* Ends the writer and keeps what it has written, under the stream's key, for loom_stream_resume. On a full disk up to
- * 1 MiB at the end is not kept: go on where resume says. Freed in any case; after an error only what was suspended
- * earlier is kept. */
-loom_status loom_stream_suspend(loom_stream_writer *writer, loom_error *err);
+loom_status loom_stream_writer_commit(loom_stream_writer *writer, loom_id *vid, loom_error *err);
+/* Ends the writer and keeps what it has written, under the stream's key, for loom_stream_writer_resume. On a full disk
+ * up to 1 MiB at the end is not kept: go on where resume says. Freed in any case; after an error only what was
+ * suspended earlier is kept. */
+loom_status loom_stream_writer_suspend(loom_stream_writer *writer, loom_error *err);
 /* Ends the writer and leaves nothing behind, not even what was suspended earlier. NULL is accepted. */
-void loom_stream_abort(loom_stream_writer *writer);
+void loom_stream_writer_abort(loom_stream_writer *writer);
 
 /* Opens a result for reading, by rkey or by vid, and holds it: neither eviction nor gc takes its bytes. LOOM_NOT_FOUND;
  * LOOM_BUSY: "is being written". Content: voxels, text, bytes; of other types the encoding (shm/value.h). */
-loom_status loom_stream_open(loom_store *store, const loom_id *rkey, loom_stream_reader **reader, loom_error *err);
-loom_status loom_stream_open_value(loom_store *store, const loom_id *vid, loom_stream_reader **reader, loom_error *err);
+loom_status loom_stream_reader_open(loom_store *store, const loom_id *rkey, loom_stream_reader **reader,
+                                    loom_error *err);
+loom_status loom_stream_reader_open_value(loom_store *store, const loom_id *vid, loom_stream_reader **reader,
+                                          loom_error *err);
 /* Reads on from the position; *got < capacity only at the end, 0 there. LOOM_CORRUPT names the block; `bytes` then
  * holds nothing unverified. Reading again, or elsewhere, is allowed. */
-loom_status loom_stream_read(loom_stream_reader *reader, void *bytes, size_t capacity, size_t *got, loom_error *err);
+loom_status loom_stream_reader_read(loom_stream_reader *reader, void *bytes, size_t capacity, size_t *got,
+                                    loom_error *err);
 /* LOOM_BAD_ARGUMENT beyond the end. */
-loom_status loom_stream_seek(loom_stream_reader *reader, uint64_t position, loom_error *err);
-uint64_t loom_stream_tell(const loom_stream_reader *reader);
-uint64_t loom_stream_length(const loom_stream_reader *reader);
+loom_status loom_stream_reader_seek(loom_stream_reader *reader, uint64_t position, loom_error *err);
+uint64_t loom_stream_reader_tell(const loom_stream_reader *reader);
+uint64_t loom_stream_reader_length(const loom_stream_reader *reader);
 /* Type, ids, times: valid until close. Of an image also the header, else NULL. */
-const loom_result *loom_stream_result(const loom_stream_reader *reader);
-const loom_image_header *loom_stream_image(const loom_stream_reader *reader);
-void loom_stream_close(loom_stream_reader *reader); /* NULL is accepted */
+const loom_result *loom_stream_reader_result(const loom_stream_reader *reader);
+const loom_image_header *loom_stream_reader_image(const loom_stream_reader *reader);
+void loom_stream_reader_close(loom_stream_reader *reader); /* NULL is accepted */
 
 #endif

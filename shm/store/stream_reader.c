@@ -59,24 +59,26 @@ static loom_status open_reader(loom_store *store, loom_source_find find, const l
     loom_status status = loom_source_open(&made->source, store, find, id, err);
     if (status == LOOM_OK) status = find_content(made, err);
     if (status != LOOM_OK) {
-        loom_stream_close(made);
+        loom_stream_reader_close(made);
         return status;
     }
     *reader = made;
     return LOOM_OK;
 }
 
-loom_status loom_stream_open(loom_store *store, const loom_id *rkey, loom_stream_reader **reader, loom_error *err) {
+loom_status loom_stream_reader_open(loom_store *store, const loom_id *rkey, loom_stream_reader **reader,
+                                    loom_error *err) {
     loom_status status = open_reader(store, loom_store_hold, rkey, reader, err);
     return status == LOOM_NOT_FOUND ? loom_stream_why_missing(store, rkey, err) : status;
 }
 
-loom_status loom_stream_open_value(loom_store *store, const loom_id *vid, loom_stream_reader **reader,
-                                   loom_error *err) {
+loom_status loom_stream_reader_open_value(loom_store *store, const loom_id *vid, loom_stream_reader **reader,
+                                          loom_error *err) {
     return open_reader(store, loom_store_hold_value, vid, reader, err);
 }
 
-loom_status loom_stream_read(loom_stream_reader *reader, void *bytes, size_t capacity, size_t *got, loom_error *err) {
+loom_status loom_stream_reader_read(loom_stream_reader *reader, void *bytes, size_t capacity, size_t *got,
+                                    loom_error *err) {
     *got = 0;
     LOOM_TRY(loom_store_check_process(reader->source.store, err));
     uint64_t left = reader->length - reader->position;
@@ -91,7 +93,7 @@ loom_status loom_stream_read(loom_stream_reader *reader, void *bytes, size_t cap
     return LOOM_OK;
 }
 
-loom_status loom_stream_seek(loom_stream_reader *reader, uint64_t position, loom_error *err) {
+loom_status loom_stream_reader_seek(loom_stream_reader *reader, uint64_t position, loom_error *err) {
     if (position > reader->length)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "position %llu is beyond the end (%llu) of a stored object",
                          (unsigned long long)position, (unsigned long long)reader->length);
@@ -99,23 +101,23 @@ loom_status loom_stream_seek(loom_stream_reader *reader, uint64_t position, loom
     return LOOM_OK;
 }
 
-uint64_t loom_stream_tell(const loom_stream_reader *reader) {
+uint64_t loom_stream_reader_tell(const loom_stream_reader *reader) {
     return reader->position;
 }
 
-uint64_t loom_stream_length(const loom_stream_reader *reader) {
+uint64_t loom_stream_reader_length(const loom_stream_reader *reader) {
     return reader->length;
 }
 
-const loom_result *loom_stream_result(const loom_stream_reader *reader) {
+const loom_result *loom_stream_reader_result(const loom_stream_reader *reader) {
     return &reader->source.result;
 }
 
-const loom_image_header *loom_stream_image(const loom_stream_reader *reader) {
+const loom_image_header *loom_stream_reader_image(const loom_stream_reader *reader) {
     return reader->image;
 }
 
-void loom_stream_close(loom_stream_reader *reader) {
+void loom_stream_reader_close(loom_stream_reader *reader) {
     if (reader == NULL) return;
     loom_source_close(&reader->source);
     free(reader);

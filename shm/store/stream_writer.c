@@ -169,8 +169,8 @@ static loom_status forget_earlier(loom_stream_writer *writer, loom_error *err) {
     return status == LOOM_NOT_FOUND ? LOOM_OK : status;
 }
 
-loom_status loom_stream_create(loom_store *store, const loom_stream_options *options, loom_stream_writer **writer,
-                               loom_error *err) {
+loom_status loom_stream_writer_create(loom_store *store, const loom_stream_options *options,
+                                      loom_stream_writer **writer, loom_error *err) {
     *writer = NULL;
     LOOM_TRY(check_store(store, err));
     LOOM_TRY(check_options(options, err));
@@ -244,7 +244,7 @@ static loom_status check_room(const loom_stream_writer *writer, size_t length, l
     return loom_fail(err, LOOM_TOO_LARGE, "a stream of at most %llu bytes was given more", (unsigned long long)most);
 }
 
-loom_status loom_stream_write(loom_stream_writer *writer, const void *bytes, size_t length, loom_error *err) {
+loom_status loom_stream_writer_write(loom_stream_writer *writer, const void *bytes, size_t length, loom_error *err) {
     LOOM_TRY(loom_store_check_process(writer->store, err));
     if (writer->failed)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "an earlier write to this stream failed; abort or suspend it");
@@ -263,12 +263,12 @@ loom_status loom_stream_write(loom_stream_writer *writer, const void *bytes, siz
     return LOOM_OK;
 }
 
-uint64_t loom_stream_position(const loom_stream_writer *writer) {
+uint64_t loom_stream_writer_position(const loom_stream_writer *writer) {
     return atomic_load(&writer->entry.done);
 }
 
 static uint64_t object_bytes(const loom_stream_writer *writer) {
-    return writer->state.head_bytes + loom_stream_position(writer);
+    return writer->state.head_bytes + loom_stream_writer_position(writer);
 }
 
 /* Everything that is still in memory goes to the extent, with the head as far as it is known. */
@@ -287,7 +287,7 @@ static loom_status flush(loom_stream_writer *writer, loom_error *err) {
 static void complete_head(loom_stream_writer *writer) {
     if (!writer->later) return;
     uint8_t head[LOOM_TEXT_HEAD_MAX];
-    size_t bytes = loom_text_head(writer->state.type, loom_stream_position(writer), head);
+    size_t bytes = loom_text_head(writer->state.type, loom_stream_writer_position(writer), head);
     if (writer->blocks > 0) {
         memcpy(writer->first, head, bytes); /* five: a block is longer than 2^16 */
         return;
@@ -355,9 +355,9 @@ static loom_status commit(loom_stream_writer *writer, loom_id *vid, loom_error *
     LOOM_TRY(loom_store_check_process(writer->store, err));
     const loom_stream_state *state = &writer->state;
     if (writer->failed) return loom_fail(err, LOOM_BAD_ARGUMENT, "an earlier write to this stream failed");
-    if (state->announced != 0 && loom_stream_position(writer) != state->announced)
+    if (state->announced != 0 && loom_stream_writer_position(writer) != state->announced)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "a stream of %llu bytes was committed with %llu",
-                         (unsigned long long)state->announced, (unsigned long long)loom_stream_position(writer));
+                         (unsigned long long)state->announced, (unsigned long long)loom_stream_writer_position(writer));
     loom_result result;
     loom_buffer header = {0};
     loom_status status = fill_in(writer, &result, &header, err);
@@ -368,7 +368,7 @@ static loom_status commit(loom_stream_writer *writer, loom_id *vid, loom_error *
     return status;
 }
 
-loom_status loom_stream_commit(loom_stream_writer *writer, loom_id *vid, loom_error *err) {
+loom_status loom_stream_writer_commit(loom_stream_writer *writer, loom_id *vid, loom_error *err) {
     loom_status status = commit(writer, vid, err);
     /* A record without bytes only told that this writer is at work. */
     if (status != LOOM_OK && status != LOOM_UNSUPPORTED && writer->recorded && !writer->resumed)
@@ -377,7 +377,7 @@ loom_status loom_stream_commit(loom_stream_writer *writer, loom_id *vid, loom_er
     return status;
 }
 
-void loom_stream_abort(loom_stream_writer *writer) {
+void loom_stream_writer_abort(loom_stream_writer *writer) {
     if (writer == NULL) return;
     if (loom_store_check_process(writer->store, NULL) == LOOM_OK) {
         loom_sink_close(&writer->sink); /* first: what a row owns is still owned */
@@ -400,7 +400,7 @@ static loom_status suspend(loom_stream_writer *writer, loom_error *err) {
     loom_result record = {.type = LOOM_RECORD};
     if (!writer->recorded)
         LOOM_TRY(announce(writer, err)); /* so that the record below is not compressed, as puts may be */
-    if (loom_stream_position(writer) > 0) {
+    if (loom_stream_writer_position(writer) > 0) {
         loom_status status = flush(writer, err);
         if (status == LOOM_NO_SPACE && writer->sink.blocks > 0 && writer->sink.blocks == writer->blocks) {
             forget_fill(writer);
@@ -414,7 +414,7 @@ static loom_status suspend(loom_stream_writer *writer, loom_error *err) {
     return LOOM_OK;
 }
 
-loom_status loom_stream_suspend(loom_stream_writer *writer, loom_error *err) {
+loom_status loom_stream_writer_suspend(loom_stream_writer *writer, loom_error *err) {
     loom_status status = suspend(writer, err);
     free_writer(writer);
     return status;
@@ -465,7 +465,8 @@ static loom_status resume(loom_stream_writer *writer, loom_source *source, loom_
     return LOOM_OK;
 }
 
-loom_status loom_stream_resume(loom_store *store, const loom_id *rkey, loom_stream_writer **writer, loom_error *err) {
+loom_status loom_stream_writer_resume(loom_store *store, const loom_id *rkey, loom_stream_writer **writer,
+                                      loom_error *err) {
     *writer = NULL;
     LOOM_TRY(check_store(store, err));
     loom_stream_writer *made;

@@ -1,8 +1,10 @@
-/* test_stream.c - streams in and out of both kinds of store: every size around a boundary and chunks of all lengths,
- * against bytes of an independent generator and against what an ordinary put would have stored; suspended, resumed,
- * aborted, damaged. */
+/* test_stream.c - streams in and out of stores in memory, on disk, encrypted and compressed: every size around a
+ * boundary and chunks of all lengths, against bytes of an independent generator and against what an ordinary put would
+ * have stored; suspended, resumed, aborted, damaged. */
 #include <pthread.h>
 
+#include "io/zstd_codec.h"
+#include "shm/store/key.h"
 #include "shm/store/stream.h"
 #include "store_support.h"
 
@@ -10,29 +12,26 @@
 
 static char folder[256], path[300];
 static loom_store *store;
+static enum { DISK, MEMORY, ENCRYPTED, COMPRESSED } kind;
 static bool memory_kind;
 
 static void open_store(void) {
     loom_error err = {0};
+    static const loom_key key = {{1, 2, 3}};
     loom_store_options options = {.path = memory_kind ? ":memory:" : path,
                                   .create = true,
                                   .step_bytes = 1 << 20,
-                                  .durability = LOOM_DURABLE_NONE};
+                                  .durability = LOOM_DURABLE_NONE,
+                                  .key = kind == ENCRYPTED ? &key : NULL,
+                                  .compression = kind == COMPRESSED ? LOOM_COMPRESS_ALWAYS : LOOM_COMPRESS_OFF};
     REQUIRE_OK(loom_store_open(&options, &store, &err));
 }
 
-static int disk_setup(void **state) {
-    (void)state;
-    memory_kind = false;
+static int setup(void **state) {
+    kind = *(const unsigned char *)*state - '0';
+    memory_kind = kind == MEMORY;
     make_temporary(folder);
     snprintf(path, sizeof path, "%s/store", folder);
-    open_store();
-    return 0;
-}
-
-static int memory_setup(void **state) {
-    (void)state;
-    memory_kind = true;
     open_store();
     return 0;
 }
@@ -40,7 +39,7 @@ static int memory_setup(void **state) {
 static int teardown(void **state) {
     (void)state;
     loom_store_close(store);
-    if (!memory_kind) remove_tree(folder);
+    remove_tree(folder);
     return 0;
 }
 
@@ -58,7 +57,7 @@ static uint8_t byte_at(uint64_t seed, uint64_t at) {
     x ^= x << 25;
     x ^= x >> 27;
     x *= UINT64_C(2685821657736338717);
-    return (uint8_t)(x >> (8 * (at % 8)));
+    return (uint8_t)(x >> (8 * (at % 8))) & (kind == COMPRESSED ? 3 : 255);
 }
 
 static uint8_t *content(uint64_t seed, uint64_t begin, uint64_t length) {
@@ -72,7 +71,7 @@ static loom_stream_writer *create(loom_type type, uint64_t seed, uint64_t announ
     loom_error err = {0};
     loom_stream_options options = {.rkey = id_of("stream", seed), .type = type, .bytes = announced};
     loom_stream_writer *writer;
-    REQUIRE_OK(loom_stream_create(store, &options, &writer, &err));
+    REQUIRE_OK(loom_stream_writer_create(store, &options, &writer, &err));
     return writer;
 }
 
@@ -81,21 +80,21 @@ static loom_stream_writer *create_image(uint64_t seed, uint64_t bytes) {
     loom_image_header header = loom_image_header_make(LOOM_U8, 2, (uint64_t[]){bytes, 1});
     loom_stream_options options = {.rkey = id_of("stream", seed), .type = LOOM_IMAGE, .image = &header};
     loom_stream_writer *writer;
-    REQUIRE_OK(loom_stream_create(store, &options, &writer, &err));
+    REQUIRE_OK(loom_stream_writer_create(store, &options, &writer, &err));
     return writer;
 }
 
 /* Writes [from, to) of the content in chunks of pseudo-random lengths up to `chunk`. */
 static void feed(loom_stream_writer *writer, uint64_t seed, uint64_t to, uint64_t chunk) {
     loom_error err = {0};
-    uint64_t state = seed + chunk, from = loom_stream_position(writer);
+    uint64_t state = seed + chunk, from = loom_stream_writer_position(writer);
     uint8_t *bytes = content(seed, from, to - from);
     for (uint64_t at = from; at < to;) {
         uint64_t length = chunk > 1 ? 1 + next_random(&state) % chunk : 1;
         if (length > to - at) length = to - at;
-        REQUIRE_OK(loom_stream_write(writer, bytes + (at - from), length, &err));
+        REQUIRE_OK(loom_stream_writer_write(writer, bytes + (at - from), length, &err));
         at += length;
-        assert_int_equal(loom_stream_position(writer), at);
+        assert_int_equal(loom_stream_writer_position(writer), at);
     }
     free(bytes);
 }
@@ -103,7 +102,7 @@ static void feed(loom_stream_writer *writer, uint64_t seed, uint64_t to, uint64_
 static loom_id finish(loom_stream_writer *writer) {
     loom_error err = {0};
     loom_id vid;
-    REQUIRE_OK(loom_stream_commit(writer, &vid, &err));
+    REQUIRE_OK(loom_stream_writer_commit(writer, &vid, &err));
     return vid;
 }
 
@@ -111,27 +110,27 @@ static void require_content(uint64_t seed, uint64_t length, uint64_t chunk) {
     loom_error err = {0};
     loom_id rkey = id_of("stream", seed);
     loom_stream_reader *reader;
-    REQUIRE_OK(loom_stream_open(store, &rkey, &reader, &err));
-    assert_int_equal(loom_stream_length(reader), length);
+    REQUIRE_OK(loom_stream_reader_open(store, &rkey, &reader, &err));
+    assert_int_equal(loom_stream_reader_length(reader), length);
     uint8_t *expected = content(seed, 0, length), *bytes = malloc(chunk);
     size_t got = 1;
     for (uint64_t at = 0; got > 0; at += got) {
-        assert_int_equal(loom_stream_tell(reader), at);
-        REQUIRE_OK(loom_stream_read(reader, bytes, chunk, &got, &err));
+        assert_int_equal(loom_stream_reader_tell(reader), at);
+        REQUIRE_OK(loom_stream_reader_read(reader, bytes, chunk, &got, &err));
         assert_int_equal(got, length - at < chunk ? length - at : chunk);
         assert_memory_equal(bytes, expected + at, got);
     }
     uint64_t state = seed;
     for (int i = 0; i < 20 && length > 0; i++) { /* anywhere */
         uint64_t at = next_random(&state) % (length + 1);
-        REQUIRE_OK(loom_stream_seek(reader, at, &err));
-        REQUIRE_OK(loom_stream_read(reader, bytes, chunk < 5000 ? chunk : 5000, &got, &err));
+        REQUIRE_OK(loom_stream_reader_seek(reader, at, &err));
+        REQUIRE_OK(loom_stream_reader_read(reader, bytes, chunk < 5000 ? chunk : 5000, &got, &err));
         assert_memory_equal(bytes, expected + at, got);
     }
-    REQUIRE_STATUS(loom_stream_seek(reader, length + 1, &err), LOOM_BAD_ARGUMENT);
+    REQUIRE_STATUS(loom_stream_reader_seek(reader, length + 1, &err), LOOM_BAD_ARGUMENT);
     free(expected);
     free(bytes);
-    loom_stream_close(reader);
+    loom_stream_reader_close(reader);
 }
 
 /* The stored bytes are those of the value's own encoding, and the value comes back. */
@@ -169,9 +168,9 @@ static void text_of_every_size(void **state) {
     static const uint64_t chunks[] = {70000, 4096, 3 * MIB};
     uint64_t seed = 1;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int kind = 0; kind < 4; kind++, seed++) {
-            loom_type type = kind % 2 ? LOOM_STRING : LOOM_BYTES;
-            loom_stream_writer *writer = create(type, seed, kind < 2 ? 0 : sizes[i]);
+        for (int form = 0; form < 4; form++, seed++) {
+            loom_type type = form % 2 ? LOOM_STRING : LOOM_BYTES;
+            loom_stream_writer *writer = create(type, seed, form < 2 ? 0 : sizes[i]);
             feed(writer, seed, sizes[i], chunks[seed % 3]);
             loom_id vid = finish(writer);
             require_as_put(seed, type, sizes[i], &vid);
@@ -192,10 +191,10 @@ static void images(void **state) {
         assert_true(loom_id_equal(&vid, &rkey));
         require_content(i, sizes[i], MIB);
         loom_stream_reader *reader;
-        REQUIRE_OK(loom_stream_open_value(store, &vid, &reader, &err));
-        assert_int_equal(loom_stream_image(reader)->size[0], sizes[i]);
-        assert_int_equal(loom_stream_result(reader)->type, LOOM_IMAGE);
-        loom_stream_close(reader);
+        REQUIRE_OK(loom_stream_reader_open_value(store, &vid, &reader, &err));
+        assert_int_equal(loom_stream_reader_image(reader)->size[0], sizes[i]);
+        assert_int_equal(loom_stream_reader_result(reader)->type, LOOM_IMAGE);
+        loom_stream_reader_close(reader);
     }
 }
 
@@ -218,13 +217,13 @@ static void abort_leaves_nothing(void **state) {
     for (uint64_t seed = 2; seed < 6; seed++) {
         writer = create(LOOM_BYTES, seed, seed % 2 ? 0 : 9 * MIB);
         feed(writer, seed, 5 * MIB + 77, MIB);
-        loom_stream_abort(writer);
+        loom_stream_writer_abort(writer);
         loom_stream_reader *reader;
         loom_id rkey = id_of("stream", seed);
-        REQUIRE_STATUS(loom_stream_open(store, &rkey, &reader, &err), LOOM_NOT_FOUND);
-        REQUIRE_STATUS(loom_stream_resume(store, &rkey, &writer, &err), LOOM_NOT_FOUND);
+        REQUIRE_STATUS(loom_stream_reader_open(store, &rkey, &reader, &err), LOOM_NOT_FOUND);
+        REQUIRE_STATUS(loom_stream_writer_resume(store, &rkey, &writer, &err), LOOM_NOT_FOUND);
     }
-    loom_stream_abort(NULL);
+    loom_stream_writer_abort(NULL);
     after = stats_now();
     assert_int_equal(after.rows, before.rows);
     assert_int_equal(after.bulk_bytes, before.bulk_bytes);
@@ -239,19 +238,19 @@ static void what_was_announced_must_come(void **state) {
     loom_error err = {0};
     loom_stream_writer *writer = create(LOOM_BYTES, 1, 1000);
     feed(writer, 1, 999, 100);
-    REQUIRE_STATUS(loom_stream_write(writer, "ab", 2, &err), LOOM_TOO_LARGE);
-    assert_int_equal(loom_stream_position(writer), 999);
-    REQUIRE_STATUS(loom_stream_commit(writer, NULL, &err), LOOM_BAD_ARGUMENT);
+    REQUIRE_STATUS(loom_stream_writer_write(writer, "ab", 2, &err), LOOM_TOO_LARGE);
+    assert_int_equal(loom_stream_writer_position(writer), 999);
+    REQUIRE_STATUS(loom_stream_writer_commit(writer, NULL, &err), LOOM_BAD_ARGUMENT);
     writer = create_image(2, 2 * MIB);
     feed(writer, 2, 2 * MIB - 1, MIB);
-    REQUIRE_STATUS(loom_stream_commit(writer, NULL, &err), LOOM_BAD_ARGUMENT);
+    REQUIRE_STATUS(loom_stream_writer_commit(writer, NULL, &err), LOOM_BAD_ARGUMENT);
     assert_int_equal(stats_now().rows, 0);
     loom_stream_options options = {.type = LOOM_RECORD};
-    REQUIRE_STATUS(loom_stream_create(store, &options, &writer, &err), LOOM_UNSUPPORTED);
+    REQUIRE_STATUS(loom_stream_writer_create(store, &options, &writer, &err), LOOM_UNSUPPORTED);
     options = (loom_stream_options){.type = LOOM_IMAGE};
-    REQUIRE_STATUS(loom_stream_create(store, &options, &writer, &err), LOOM_BAD_ARGUMENT);
+    REQUIRE_STATUS(loom_stream_writer_create(store, &options, &writer, &err), LOOM_BAD_ARGUMENT);
     options = (loom_stream_options){.type = LOOM_BYTES, .bytes = UINT64_C(1) << 32};
-    REQUIRE_STATUS(loom_stream_create(store, &options, &writer, &err), LOOM_TOO_LARGE);
+    REQUIRE_STATUS(loom_stream_writer_create(store, &options, &writer, &err), LOOM_TOO_LARGE);
 }
 
 static void the_same_key_twice(void **state) {
@@ -264,7 +263,7 @@ static void the_same_key_twice(void **state) {
     }
     loom_stream_writer *writer = create(LOOM_BYTES, 1, 0);
     feed(writer, 1, 2 * MIB + 1, MIB);
-    REQUIRE_STATUS(loom_stream_commit(writer, NULL, &err), LOOM_IRREPRODUCIBLE);
+    REQUIRE_STATUS(loom_stream_writer_commit(writer, NULL, &err), LOOM_IRREPRODUCIBLE);
     require_content(1, 2 * MIB, MIB);
     assert_int_equal(stats_now().rows, 1);
 }
@@ -275,17 +274,18 @@ static void read_meanwhile(void *context) {
     loom_error err = {0};
     (void)context;
     loom_store *own;
-    loom_store_options options = {.path = path};
+    static const loom_key key = {{1, 2, 3}};
+    loom_store_options options = {.path = path, .key = kind == ENCRYPTED ? &key : NULL};
     if (loom_store_open(&options, &own, &err) != LOOM_OK) _exit(10);
     loom_id rkey = id_of("stream", 1);
     loom_stream_reader *reader;
     loom_stream_writer *writer;
-    loom_status told = loom_stream_open(own, &rkey, &reader, &err);
+    loom_status told = loom_stream_reader_open(own, &rkey, &reader, &err);
     if (told != LOOM_BUSY) print_error("%s: %s\n", loom_status_name(told), err.message);
     if (told != LOOM_BUSY) _exit(11);
     if (strstr(err.message, "is being written by another process") == NULL) _exit(12);
     loom_stream_options again = {.rkey = rkey, .type = LOOM_BYTES};
-    if (loom_stream_create(own, &again, &writer, &err) != LOOM_BUSY) _exit(13);
+    if (loom_stream_writer_create(own, &again, &writer, &err) != LOOM_BUSY) _exit(13);
     loom_store_close(own);
 }
 
@@ -296,11 +296,11 @@ static void a_reader_is_told(void **state) {
     loom_stream_writer *writer = create(LOOM_BYTES, 1, 0), *second;
     feed(writer, 1, 2 * MIB + 5, MIB);
     loom_id rkey = id_of("stream", 1);
-    REQUIRE_STATUS(loom_stream_open(store, &rkey, &reader, &err), LOOM_BUSY);
+    REQUIRE_STATUS(loom_stream_reader_open(store, &rkey, &reader, &err), LOOM_BUSY);
     assert_non_null(strstr(err.message, "is being written, 2097157 bytes so far"));
     loom_stream_options options = {.rkey = rkey, .type = LOOM_BYTES};
-    REQUIRE_STATUS(loom_stream_create(store, &options, &second, &err), LOOM_BUSY);
-    REQUIRE_STATUS(loom_stream_resume(store, &rkey, &second, &err), LOOM_BUSY);
+    REQUIRE_STATUS(loom_stream_writer_create(store, &options, &second, &err), LOOM_BUSY);
+    REQUIRE_STATUS(loom_stream_writer_resume(store, &rkey, &second, &err), LOOM_BUSY);
     REQUIRE_STATUS(loom_stream_drop(store, &rkey, &err), LOOM_BUSY);
     if (!memory_kind) assert_int_equal(in_child(read_meanwhile, NULL), 0);
     finish(writer);
@@ -324,8 +324,8 @@ static loom_stream_writer *resume(uint64_t seed, uint64_t position) {
     loom_error err = {0};
     loom_id rkey = id_of("stream", seed);
     loom_stream_writer *writer;
-    REQUIRE_OK(loom_stream_resume(store, &rkey, &writer, &err));
-    assert_int_equal(loom_stream_position(writer), position);
+    REQUIRE_OK(loom_stream_writer_resume(store, &rkey, &writer, &err));
+    assert_int_equal(loom_stream_writer_position(writer), position);
     return writer;
 }
 
@@ -334,25 +334,26 @@ static void suspended_at_every_place(void **state) {
     static const uint64_t places[] = {0,       1,       4091,        4096,    16384,       MIB - 6,
                                       MIB - 5, MIB - 4, MIB + 12345, 2 * MIB, 3 * MIB + 1, 4 * MIB};
     loom_error err = {0};
-    for (int kind = 0; kind < 3; kind++)
+    for (int form = 0; form < 3; form++)
         for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-            uint64_t seed = 100 * (uint64_t)kind + i, length = 4 * MIB + 99;
+            uint64_t seed = 100 * (uint64_t)form + i, length = 4 * MIB + 99;
             loom_stream_writer *writer =
-                kind == 2 ? create_image(seed, length) : create(LOOM_BYTES, seed, kind == 1 ? length : 0);
+                form == 2 ? create_image(seed, length) : create(LOOM_BYTES, seed, form == 1 ? length : 0);
             feed(writer, seed, places[i], MIB);
-            REQUIRE_OK(loom_stream_suspend(writer, &err));
+            REQUIRE_OK(loom_stream_writer_suspend(writer, &err));
             if (!memory_kind && i % 3 == 0) reopen();
             loom_stream_reader *reader;
             loom_id rkey = id_of("stream", seed);
-            REQUIRE_STATUS(loom_stream_open(store, &rkey, &reader, &err), places[i] ? LOOM_BUSY : LOOM_NOT_FOUND);
+            REQUIRE_STATUS(loom_stream_reader_open(store, &rkey, &reader, &err),
+                           places[i] ? LOOM_BUSY : LOOM_NOT_FOUND);
             writer = resume(seed, places[i]);
             feed(writer, seed, (places[i] + length) / 2, MIB);
-            REQUIRE_OK(loom_stream_suspend(writer, &err)); /* twice */
+            REQUIRE_OK(loom_stream_writer_suspend(writer, &err)); /* twice */
             writer = resume(seed, (places[i] + length) / 2);
             feed(writer, seed, length, MIB);
             finish(writer);
             require_content(seed, length, MIB);
-            assert_int_equal(stats_now().rows, 100 * 0 + (uint64_t)kind * (sizeof places / sizeof *places) + i + 1);
+            assert_int_equal(stats_now().rows, (uint64_t)form * (sizeof places / sizeof *places) + i + 1);
         }
 }
 
@@ -364,7 +365,7 @@ static void in_place_or_copied(void **state) {
         uint64_t seed = 10 + between;
         loom_stream_writer *writer = create(LOOM_BYTES, seed, 0);
         feed(writer, seed, 3 * MIB, MIB);
-        REQUIRE_OK(loom_stream_suspend(writer, &err));
+        REQUIRE_OK(loom_stream_writer_suspend(writer, &err));
         if (between) {
             writer = create(LOOM_BYTES, 20, 0);
             feed(writer, 20, 2 * MIB, MIB);
@@ -388,7 +389,7 @@ static void resumed_then_dropped_or_aborted(void **state) {
     for (int how = 0; how < 3; how++) {
         loom_stream_writer *writer = create(LOOM_BYTES, 1, 0);
         feed(writer, 1, 3 * MIB, MIB);
-        REQUIRE_OK(loom_stream_suspend(writer, &err));
+        REQUIRE_OK(loom_stream_writer_suspend(writer, &err));
         assert_int_equal(stats_now().rows, 1);
         assert_int_equal(stats_now().bulk_bytes, 3 * MIB + 5);
         if (how == 0) {
@@ -396,14 +397,14 @@ static void resumed_then_dropped_or_aborted(void **state) {
         } else if (how == 1) {
             writer = resume(1, 3 * MIB);
             feed(writer, 1, 9 * MIB, MIB);
-            loom_stream_abort(writer);
+            loom_stream_writer_abort(writer);
         } else { /* begun anew */
             writer = create(LOOM_BYTES, 1, 0);
-            loom_stream_abort(writer);
+            loom_stream_writer_abort(writer);
         }
         assert_int_equal(stats_now().rows, 0);
         assert_int_equal(stats_now().bulk_bytes, 0);
-        REQUIRE_STATUS(loom_stream_resume(store, &rkey, &writer, &err), LOOM_NOT_FOUND);
+        REQUIRE_STATUS(loom_stream_writer_resume(store, &rkey, &writer, &err), LOOM_NOT_FOUND);
         REQUIRE_STATUS(loom_stream_drop(store, &rkey, &err), LOOM_NOT_FOUND);
     }
 }
@@ -414,7 +415,7 @@ static void begin_and_end_without_care(void *context) {
     loom_error err = {0};
     loom_stream_writer *writer = create(LOOM_BYTES, 1, 0);
     feed(writer, 1, 3 * MIB, MIB);
-    REQUIRE_OK(loom_stream_suspend(writer, &err));
+    REQUIRE_OK(loom_stream_writer_suspend(writer, &err));
     writer = create(LOOM_BYTES, 2, 0);
     feed(writer, 2, 3 * MIB, MIB);
     writer = resume(1, 3 * MIB);
@@ -431,8 +432,8 @@ static void a_process_that_just_ends(void **state) {
     loom_id lost = id_of("stream", 2);
     loom_stream_writer *writer;
     loom_stream_reader *reader;
-    REQUIRE_STATUS(loom_stream_open(store, &lost, &reader, &err), LOOM_NOT_FOUND);
-    REQUIRE_STATUS(loom_stream_resume(store, &lost, &writer, &err), LOOM_NOT_FOUND);
+    REQUIRE_STATUS(loom_stream_reader_open(store, &lost, &reader, &err), LOOM_NOT_FOUND);
+    REQUIRE_STATUS(loom_stream_writer_resume(store, &lost, &writer, &err), LOOM_NOT_FOUND);
     writer = resume(1, 3 * MIB); /* where it was suspended */
     feed(writer, 1, 7 * MIB, MIB);
     finish(writer);
@@ -468,23 +469,23 @@ static void damaged_blocks_are_not_handed_out(void **state) {
     flip_bulk(&place, 2 * MIB + 17);
     loom_id rkey = id_of("stream", 1);
     loom_stream_reader *reader;
-    REQUIRE_OK(loom_stream_open(store, &rkey, &reader, &err));
+    REQUIRE_OK(loom_stream_reader_open(store, &rkey, &reader, &err));
     uint8_t *bytes = malloc(4 * MIB), *expected = content(1, 0, 4 * MIB);
     size_t got;
-    REQUIRE_OK(loom_stream_read(reader, bytes, 2 * MIB, &got, &err));
+    REQUIRE_OK(loom_stream_reader_read(reader, bytes, 2 * MIB, &got, &err));
     assert_memory_equal(bytes, expected, 2 * MIB);
     memset(bytes, 7, 4 * MIB);
-    REQUIRE_STATUS(loom_stream_read(reader, bytes, 2 * MIB, &got, &err), LOOM_CORRUPT);
+    REQUIRE_STATUS(loom_stream_reader_read(reader, bytes, 2 * MIB, &got, &err), LOOM_CORRUPT);
     assert_non_null(strstr(err.message, "block 2"));
     assert_int_equal(got, 0);
     for (uint64_t i = 0; i < 2 * MIB; i++)
         assert_int_equal(bytes[i], 0);
-    REQUIRE_STATUS(loom_stream_read(reader, bytes, 10, &got, &err), LOOM_CORRUPT);
-    REQUIRE_OK(loom_stream_seek(reader, 3 * MIB, &err));
-    REQUIRE_OK(loom_stream_read(reader, bytes, 2 * MIB, &got, &err));
+    REQUIRE_STATUS(loom_stream_reader_read(reader, bytes, 10, &got, &err), LOOM_CORRUPT);
+    REQUIRE_OK(loom_stream_reader_seek(reader, 3 * MIB, &err));
+    REQUIRE_OK(loom_stream_reader_read(reader, bytes, 2 * MIB, &got, &err));
     assert_int_equal(got, MIB);
     assert_memory_equal(bytes, expected + 3 * MIB, MIB);
-    loom_stream_close(reader);
+    loom_stream_reader_close(reader);
     free(bytes);
     free(expected);
 }
@@ -499,13 +500,13 @@ static void a_damaged_beginning_is_not_continued(void **state) {
     loom_error err = {0};
     loom_stream_writer *writer = create(LOOM_BYTES, 1, 0);
     feed(writer, 1, 3 * MIB, MIB);
-    REQUIRE_OK(loom_stream_suspend(writer, &err));
+    REQUIRE_OK(loom_stream_writer_suspend(writer, &err));
     loom_placement place = {0};
     REQUIRE_OK(loom_store_each(store, take_row, &place, &err));
     assert_int_equal(place.bytes, 3 * MIB + 5);
     flip_bulk(&place, MIB + 1);
     loom_id rkey = id_of("stream", 1);
-    REQUIRE_STATUS(loom_stream_resume(store, &rkey, &writer, &err), LOOM_CORRUPT);
+    REQUIRE_STATUS(loom_stream_writer_resume(store, &rkey, &writer, &err), LOOM_CORRUPT);
     REQUIRE_OK(loom_stream_drop(store, &rkey, &err));
     assert_int_equal(stats_now().rows, 0);
 }
@@ -538,28 +539,31 @@ static void several_at_once(void **state) {
             require_content(i + 10 * round, 3 * MIB + i, MIB);
 }
 
-#define DISK(test)                                                                                                     \
-    { "disk: " #test, test, disk_setup, teardown, NULL }
-#define BOTH(test)                                                                                                     \
-    DISK(test), {                                                                                                      \
-        "memory: " #test, test, memory_setup, teardown, NULL                                                           \
-    }
+static char kinds[4][2] = {"0", "1", "2", "3"};
+#define ON(test, where)                                                                                                \
+    { #where ": " #test, test, setup, teardown, kinds[where] }
+#define BOTH(test) ON(test, DISK), ON(test, MEMORY)
+#define ALL(test) BOTH(test), ON(test, ENCRYPTED), ON(test, COMPRESSED)
 
 int main(void) {
+    loom_zstd_register();
     const struct CMUnitTest tests[] = {
-        BOTH(text_of_every_size),
-        BOTH(images),
-        BOTH(abort_leaves_nothing),
+        ALL(text_of_every_size),
+        ALL(images),
+        ALL(abort_leaves_nothing),
         BOTH(what_was_announced_must_come),
-        BOTH(the_same_key_twice),
-        BOTH(a_reader_is_told),
-        BOTH(suspended_at_every_place),
-        BOTH(in_place_or_copied),
-        BOTH(resumed_then_dropped_or_aborted),
-        DISK(a_process_that_just_ends),
-        DISK(damaged_blocks_are_not_handed_out),
-        DISK(a_damaged_beginning_is_not_continued),
-        BOTH(several_at_once),
+        ALL(the_same_key_twice),
+        ALL(a_reader_is_told),
+        ALL(suspended_at_every_place),
+        ALL(in_place_or_copied),
+        ALL(resumed_then_dropped_or_aborted),
+        ON(a_process_that_just_ends, DISK),
+        ON(a_process_that_just_ends, ENCRYPTED),
+        ON(damaged_blocks_are_not_handed_out, DISK),
+        ON(damaged_blocks_are_not_handed_out, ENCRYPTED),
+        ON(a_damaged_beginning_is_not_continued, DISK),
+        ON(a_damaged_beginning_is_not_continued, ENCRYPTED),
+        ALL(several_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,9 +342,9 @@ static void images_of_every_kind(void **state) {
                 fill_image(voxels, bytes, number); /* NaN payloads among them */
                 loom_stream_options options = {.rkey = id_of("picture", number), .type = LOOM_IMAGE, .image = &header};
                 loom_stream_writer *writer;
-                REQUIRE_OK(loom_stream_create(store, &options, &writer, &err));
-                REQUIRE_OK(loom_stream_write(writer, voxels, bytes, &err));
-                REQUIRE_OK(loom_stream_commit(writer, NULL, &err));
+                REQUIRE_OK(loom_stream_writer_create(store, &options, &writer, &err));
+                REQUIRE_OK(loom_stream_writer_write(writer, voxels, bytes, &err));
+                REQUIRE_OK(loom_stream_writer_commit(writer, NULL, &err));
                 loom_result found;
                 loom_value value, expected = loom_image(&header, voxels);
                 loom_view view;
@@ -353,11 +353,11 @@ static void images_of_every_kind(void **state) {
                 assert_true(loom_value_equal(&value, &expected));
                 loom_extent_release(&view);
                 loom_stream_reader *reader;
-                REQUIRE_OK(loom_stream_open(store, &options.rkey, &reader, &err));
-                assert_memory_equal(loom_stream_image(reader), &header, sizeof header);
-                REQUIRE_OK(loom_stream_read(reader, back, bytes, &got, &err));
+                REQUIRE_OK(loom_stream_reader_open(store, &options.rkey, &reader, &err));
+                assert_memory_equal(loom_stream_reader_image(reader), &header, sizeof header);
+                REQUIRE_OK(loom_stream_reader_read(reader, back, bytes, &got, &err));
                 assert_memory_equal(back, voxels, bytes);
-                loom_stream_close(reader);
+                loom_stream_reader_close(reader);
                 free(voxels);
                 free(back);
             }
