@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "shm/store/secret.h"
+
 /* Storage for the flags written as assignments. */
 typedef struct assignments {
     loom_words words;
@@ -42,6 +44,7 @@ loom_status loom_settings_load(const loom_settings *settings, loom_config *confi
         loom_config_sources sources = sources_of(settings, &all);
         status = loom_config_load(&sources, config, err);
     }
+    if (status == LOOM_OK && config->store.key[0] != '\0') loom_process_hide(); /* workers inherit it */
     loom_words_free(&all.words);
     return status;
 }

@@ -111,7 +111,8 @@ void loom_store_close(loom_store *store);
 loom_status loom_store_token(const loom_store *store, char *text, size_t capacity);
 size_t loom_store_inherit(const loom_store *store, int *fds, size_t capacity);
 /* Attaches a worker: reads the index (disk; a worker of a store in memory has none and finds nothing), maps and appends
- * extents. `writer_index` (below memory_writers) selects its memfd (memory). */
+ * extents. `writer_index` (below memory_writers) selects its memfd (memory, encrypted). A worker of an encrypted store
+ * leaves no core dump from then on. */
 loom_status loom_store_attach(const char *token, uint32_t writer_index, loom_store **store, loom_error *err);
 
 /* Where the workers of a run write and map bulk bytes. For an encrypted store: memory (memfd), never the disk. */

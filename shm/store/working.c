@@ -72,6 +72,7 @@ loom_status loom_working_take(const char *token, uint32_t writer_index, loom_wor
     if (failed)
         return loom_fail_errno(err, failed, "the key of the store %s was not handed on by descriptor %d", *path,
                                key_fd);
+    loom_process_hide(); /* only voxloom's own workers attach so */
     loom_status status = loom_memory_files_take(numbers, &working->files, err);
     if (status == LOOM_OK) status = loom_memory_files_own(&working->files, writer_index, &own, err);
     if (status == LOOM_OK) status = loom_memory_files_open(&working->files, own, true, *path, &working->extents, err);
