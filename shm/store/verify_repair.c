@@ -9,7 +9,7 @@
 
 #include "shm/store/control.h"
 #include "shm/store/extent_file.h"
-#include "shm/store/store_disk.h"
+#include "shm/store/space_parts.h"
 #include "shm/store/verify_parts.h"
 
 static const verify_note *notes_of(const verify *of) {
@@ -116,6 +116,7 @@ static loom_status repair_all(verify *of, loom_index_batch *batch, loom_error *e
     LOOM_TRY(end_rows(of, batch, &any, err));
     if (of->dirty || any) LOOM_TRY(loom_index_rebuild_fields(batch, err));
     uint64_t found;
+    LOOM_TRY(loom_space_return_lent(of->parts.space, batch, err)); /* else they would be given out twice */
     return loom_index_rebuild_space(batch, LOOM_PAGE_BYTES, punch, of->store->stored, &found, err);
 }
 
@@ -161,8 +162,13 @@ static loom_status repair_alone(verify *of, loom_error *err) {
 
 loom_status loom_verify_repair(verify *of, loom_error *err) {
     bool alone = false;
-    LOOM_TRY(loom_control_retake_gate(of->parts.control, err));
-    loom_status status = loom_control_alone(of->parts.control, &alone, err);
+    LOOM_TRY(loom_space_enter(of->parts.space, err));
+    loom_status status = loom_control_retake_gate(of->parts.control, err);
+    if (status != LOOM_OK) {
+        loom_space_leave(of->parts.space);
+        return status;
+    }
+    status = loom_control_alone(of->parts.control, &alone, err);
     if (status == LOOM_OK && (!alone || loom_extents_have_writers(of->store->stored)))
         status = loom_fail(err, LOOM_BUSY, "others use the store %s; repair it when they have ended", of->store->path);
     for (size_t i = 0; i < of->notes.count && status == LOOM_OK; i++)
@@ -173,5 +179,10 @@ loom_status loom_verify_repair(verify *of, loom_error *err) {
                                of->store->path);
     if (status == LOOM_OK) status = repair_alone(of, err);
     loom_control_leave_gate(of->parts.control);
-    return status == LOOM_OK ? loom_space_recount(loom_disk_of(of->store)->space, err) : status;
+    if (status == LOOM_OK) {
+        loom_space_refresh(of->parts.space);
+        status = loom_space_recount(of->parts.space, err);
+    }
+    loom_space_leave(of->parts.space);
+    return status;
 }
