@@ -156,7 +156,7 @@ static int open_tables(loom_index *index, MDB_txn *txn, unsigned create) {
         {"vids", 0, &index->vids},
         {"extents", MDB_INTEGERKEY, &index->extents},
         {"deleted", MDB_INTEGERKEY, &index->deleted},
-        {"free", MDB_INTEGERKEY, &index->free},
+        {"free", 0, &index->free},
         {"files", 0, &index->files},
         {"meta", 0, &index->meta},
         {"pins", 0, &index->pins},
