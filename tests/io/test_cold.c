@@ -6,6 +6,7 @@
 #include "shm/platform_file.h"
 #include "shm/store/cold.h"
 #include "shm/store/control.h"
+#include "shm/store/key.h"
 #include "shm/store/store.h"
 
 static char folder[256], path[300];
@@ -313,6 +314,34 @@ static void test_piece_by_piece(void **state) {
     free_image(late);
 }
 
+/* A budget without room for the copy: nothing is evicted for the sake of what nobody uses. */
+static void test_no_room(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_store_stats before, after;
+    open_with((loom_store_options){.compression = LOOM_COMPRESS_COLD,
+                                   .budget_bytes = UINT64_C(40) << 20,
+                                   .ballast_bytes = 1 << 20,
+                                   .step_bytes = 1 << 20});
+    made_image *images[3];
+    for (unsigned i = 0; i < 3; i++)
+        images[i] = put_new(i, 10 * LOOM_BLOCK_BYTES, PATTERN_ZERO);
+    REQUIRE_OK(loom_store_stat(store, &before, &err));
+    loom_cold_report report = compress_cold(0);
+    assert_true(report.no_space && report.compressed == 0);
+    REQUIRE_OK(loom_store_stat(store, &after, &err));
+    assert_int_equal(after.rows, 3);
+    assert_int_equal(after.evicted_rows, 0);
+    assert_int_equal(after.used_bytes, before.used_bytes);
+    loom_store_close(store);
+    open_with((loom_store_options){.compression = LOOM_COMPRESS_COLD, .budget_bytes = UINT64_C(80) << 20});
+    assert_int_equal(compress_cold(0).compressed, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        require_value(images[i], LOOM_CODEC_ZSTD);
+        free_image(images[i]);
+    }
+}
+
 static bool cancel_second(const char *phase, uint64_t done, uint64_t total, void *context) {
     unsigned *calls = context;
     assert_string_equal(phase, "compress");
@@ -407,6 +436,35 @@ static void test_damage_of_compressed_bytes(void **state) {
     free_image(scan);
 }
 
+/* ---- encrypted: what a run works on is memory, what the row names is ciphertext ---- */
+
+static void test_encrypted(void **state) {
+    (void)state;
+    static const loom_key key = {.bytes = {1, 2, 3, 4, 5}};
+    open_with((loom_store_options){.key = &key, .compression = LOOM_COMPRESS_ALWAYS});
+    made_image *scan = put_new(1, 3 * LOOM_BLOCK_BYTES + 7, PATTERN_SCAN);
+    made_image *noise = put_new(2, LOOM_BLOCK_BYTES + 1, PATTERN_NOISE);
+    require_value(scan, LOOM_CODEC_ZSTD_AES);
+    require_value(noise, LOOM_CODEC_AES);
+    put(scan, true); /* the same once more */
+    put(noise, false);
+    loom_store_close(store);
+    open_with((loom_store_options){.key = &key, .compression = LOOM_COMPRESS_COLD});
+    made_image *labels = put_new(3, 2 * LOOM_BLOCK_BYTES, PATTERN_LABELS);
+    require_value(labels, LOOM_CODEC_AES);
+    loom_cold_report report = compress_cold(0);
+    assert_true(report.compressed == 1 && report.vain == 1);
+    require_value(labels, LOOM_CODEC_ZSTD_AES);
+    materialise(labels, true); /* into memory: the row stays */
+    require_value(labels, LOOM_CODEC_ZSTD_AES);
+    materialise(noise, true);
+    require_value(noise, LOOM_CODEC_AES);
+    assert_int_equal(compress_cold(0).read_bytes, 0);
+    free_image(scan);
+    free_image(noise);
+    free_image(labels);
+}
+
 /* ---- when nothing is to be done ---- */
 
 static void test_nothing_to_do(void **state) {
@@ -465,10 +523,12 @@ int main(void) {
         COLD_TEST(test_what_is_used_is_not_cold),
         COLD_TEST(test_a_view_keeps_its_bytes),
         COLD_TEST(test_piece_by_piece),
+        COLD_TEST(test_no_room),
         COLD_TEST(test_cancelled),
         COLD_TEST(test_in_vain_only_once),
         COLD_TEST(test_damage_is_not_sealed_anew),
         COLD_TEST(test_damage_of_compressed_bytes),
+        COLD_TEST(test_encrypted),
         COLD_TEST(test_nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
