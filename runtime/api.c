@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/zstd_codec.h"
 #include "runtime/config/config.h"
 #include "runtime/coordinator/run.h"
 #include "runtime/program.h"
@@ -71,7 +70,6 @@ loom_status loom_runtime_open(const loom_runtime_options *options, loom_runtime 
     if (options->size != sizeof none)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "options.size is %zu; set it to sizeof(loom_runtime_options), %zu",
                          options->size, sizeof none);
-    loom_zstd_register();
     loom_runtime *opened = calloc(1, sizeof *opened);
     if (opened == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory");
     loom_status status = configure(options, &opened->config, err);

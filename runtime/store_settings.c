@@ -1,6 +1,8 @@
 /* store_settings.c - settings as loom_store_options, and the user's key. */
 #include "runtime/store_settings.h"
 
+#include "io/zstd_codec.h"
+
 loom_status loom_store_settings_read(const loom_config *config, const loom_store_access *access,
                                      loom_store_settings *settings, loom_error *err) {
     *settings = (loom_store_settings){.options = {.path = config->store.path,
@@ -33,6 +35,7 @@ loom_status loom_store_open_configured(const loom_config *config, const loom_sto
                                        loom_error *err) {
     loom_store_settings settings;
     *store = NULL;
+    loom_zstd_register(); /* what is compressed can be read whatever the settings say */
     loom_status status = loom_store_settings_read(config, access, &settings, err);
     if (status == LOOM_OK) status = loom_store_open(&settings.options, store, err);
     loom_store_settings_wipe(&settings);
