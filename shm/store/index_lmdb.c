@@ -162,18 +162,24 @@ uint64_t loom_candidates_next(loom_candidates *candidates, const loom_id *id, in
     return next_in_table(candidates, id, code);
 }
 
+/* Without a copy of the header: most look-ups end here or with one of the whole row. */
+static bool may_be(const MDB_val *value, loom_find_by by, const loom_id *id) {
+    const uint8_t *bytes = value->mv_data;
+    if (value->mv_size < sizeof(loom_row_header)) return false;
+    if (by == LOOM_BY_RKEY) return memcmp(bytes + offsetof(loom_row_header, rkey), id->bytes, sizeof id->bytes) == 0;
+    return bytes[offsetof(loom_row_header, kind)] == LOOM_ROW_LIVE &&
+           memcmp(bytes + offsetof(loom_row_header, vid), id->bytes, sizeof id->bytes) == 0;
+}
+
 /* Copies a row out, aligned, if it is the one that `id` names and sound. LOOM_NOT_FOUND: try the next candidate. */
 static loom_status take_row(loom_index *index, uint64_t number, loom_find_by by, const loom_id *id, loom_arena *arena,
                             loom_result *result, loom_row_kind *kind, loom_error *err) {
     size_t row = (size_t)number;
     MDB_val key = {sizeof row, &row}, value;
-    loom_row_header header;
     int code = mdb_get(index->reader, index->rows, &key, &value);
     if (code == MDB_NOTFOUND) return LOOM_NOT_FOUND;
     if (code != MDB_SUCCESS) return loom_index_fail(index, code, "cannot read a row", err);
-    if (!loom_row_peek(value.mv_data, value.mv_size, &header)) return LOOM_NOT_FOUND;
-    if (!loom_id_equal(by == LOOM_BY_RKEY ? &header.rkey : &header.vid, id)) return LOOM_NOT_FOUND;
-    if (by == LOOM_BY_VID && header.kind != LOOM_ROW_LIVE) return LOOM_NOT_FOUND;
+    if (!may_be(&value, by, id)) return LOOM_NOT_FOUND;
     size_t length = value.mv_size;
     uint8_t *copy = loom_arena_copy(arena, value.mv_data, length);
     if (copy == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while reading the index of %s", index->path);
