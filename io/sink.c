@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "shm/store/secret.h"
+
 #define TILE_BYTES_DEFAULT ((size_t)256 << 10)
 #define TILES 4u
 
@@ -68,6 +70,7 @@ loom_status loom_sink_window_open(const loom_volume_sink *target, uint64_t bytes
         window->map = NULL;
         return loom_fail_errno(err, errno, "%llu bytes of voxels cannot be mapped", (unsigned long long)bytes);
     }
+    loom_memory_hide(window->map, window->map_bytes); /* voxels have no place in a core dump, whoever's they are */
     window->bytes = (unsigned char *)window->map + (target->offset - start);
     return LOOM_OK;
 }

@@ -229,6 +229,7 @@ static loom_status map_reserved(loom_extent_writer *writer, uint64_t bytes, int 
         return loom_fail_errno(err, errno, "cannot map %llu bytes of extent file %08x of %s", (unsigned long long)bytes,
                                range_number(writer), writer->extents->options.path);
     }
+    if (writer->extents->options.memory_hidden) loom_memory_hide(map, writer->map_bytes);
     writer->map = map;
     *window = map + before;
     return LOOM_OK;
