@@ -83,12 +83,10 @@ static void check_raw(worker *of, const loom_result *result, damage *found) {
 
 static void check_encoded(worker *of, const loom_result *result, damage *found) {
     const loom_store *store = of->all->of->store;
-    for (uint64_t from = 0; from < result->bulk.bytes; from += LOOM_BLOCK_BYTES) {
-        uint64_t left = result->bulk.bytes - from;
-        uint64_t length = left < LOOM_BLOCK_BYTES ? left : LOOM_BLOCK_BYTES;
-        if (loom_bulk_decode(store->stored, result, store->cipher, from, length, 1, of->buffer, NULL) != LOOM_OK)
-            note_bad(found, from / LOOM_BLOCK_BYTES);
-    }
+    loom_bulk_damage bad;
+    if (loom_bulk_check(store->stored, result, store->cipher, 1, &bad, NULL) == LOOM_OK) return;
+    *found = (damage){.blocks = bad.bad_blocks, .first = bad.first_bad};
+    if (found->blocks == 0) found->blocks = loom_extent_block_count(result->bulk.bytes); /* its frame table, or key */
 }
 
 static bool has_root(const loom_result *result) {
