@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "shm/store/extent_file.h"
+#include "shm/store/storage.h"
 #include "shm/store/secret.h"
 
 size_t loom_extent_block_count(uint64_t bytes) {
@@ -111,6 +112,7 @@ loom_status loom_extent_view(loom_extents *extents, const loom_placement *placem
 void loom_extent_release(loom_view *view) {
     if (view == NULL || view->map == NULL) return;
     munmap(view->map, view->map_bytes);
+    if (view->held_by != NULL) loom_store_unhold(view->held_by, &(loom_hold){.pin = view->pin});
     *view = (loom_view){0};
 }
 

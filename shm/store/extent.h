@@ -103,6 +103,7 @@ size_t loom_extent_block_count(uint64_t bytes);
  * so bad bytes from disk are LOOM_CORRUPT, not SIGBUS. */
 loom_status loom_extent_view(loom_extents *extents, const loom_placement *placement, bool populate, loom_view *view,
                              loom_error *err);
+/* Also lets go of the bytes, for which the store (held_by) must still be open. */
 void loom_extent_release(loom_view *view);
 
 /* Compares every block with its hash, and the hashes with the root. LOOM_CORRUPT names extent, offset and block. */

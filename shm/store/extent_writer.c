@@ -73,8 +73,11 @@ static bool in_memory(const loom_extents *extents) {
 /* Opens file `number`, whose lock is held. */
 static loom_status open_locked(loom_extent_writer *writer, uint32_t number, loom_error *err) {
     LOOM_TRY(loom_extents_open_file(writer->extents, number, &writer->fd, err));
-    loom_status status = loom_extents_tail(writer->extents, number, writer->fd, &writer->tail, err);
     struct stat now = {0};
+    bool is_new = fstat(writer->fd, &now) == 0 && now.st_size == 0;
+    loom_status status = loom_extents_tail(writer->extents, number, writer->fd, &writer->tail, err);
+    if (status == LOOM_OK && is_new && writer->extents->space != NULL)
+        loom_space_count(writer->extents->space, LOOM_PAGE_BYTES); /* the header */
     if (status == LOOM_OK && fstat(writer->fd, &now) != 0)
         status =
             loom_fail_errno(err, errno, "cannot stat extent file %08x of %s", number, writer->extents->options.path);
@@ -277,6 +280,7 @@ static loom_status take_up_to(loom_extent_writer *writer, uint64_t end, loom_err
         LOOM_TRY(make_room(writer, end - writer->tail, true, status, err));
         status = take_up_to_once(writer, end, err);
     }
+    if (status == LOOM_OK && err != NULL) loom_error_clear(err); /* what was refused at first is of no interest */
     return status;
 }
 
@@ -367,6 +371,7 @@ loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, unsi
     *reservation = (loom_reservation){.fd = -1};
     LOOM_TRY(check_reservation(writer, bytes, err));
     LOOM_TRY(take_any(writer, bytes, &clean, err));
+    if (err != NULL) loom_error_clear(err); /* what was refused at first is of no interest */
     begin_reservation(writer, bytes, reservation);
     loom_status status = LOOM_OK;
     if (how & LOOM_RESERVE_WINDOW)

@@ -137,6 +137,10 @@ loom_status loom_space_recount(loom_space *space, loom_error *err) {
     return LOOM_OK;
 }
 
+void loom_space_count(loom_space *space, uint64_t bytes) {
+    atomic_fetch_add(&space->shared->extent_bytes, bytes);
+}
+
 bool loom_space_charge(loom_space *space, uint64_t bytes) {
     _Atomic uint64_t *counted = &space->shared->extent_bytes;
     uint64_t budget = atomic_load(&space->shared->budget_bytes);
@@ -184,46 +188,58 @@ static void return_some(loom_space *space, const loom_lent *ranges, size_t count
         loom_index_abort(batch);
 }
 
-/* Takes ranges out of the index: the first for the caller, the others for the list. */
+/* Takes ranges out of the table. When none is long enough, what is listed goes back first: there it is joined. */
+static loom_status take_free(loom_space *space, loom_index_batch *batch, uint64_t pages, loom_lent *ranges,
+                             size_t *count) {
+    const uint64_t most = LEND_BYTES / LOOM_PAGE_BYTES;
+    LOOM_TRY(loom_index_take_free(batch, pages, most, ranges, LEND_RANGES, count, NULL));
+    if (*count > 0 || atomic_load(&space->shared->lent_bytes) == 0) return LOOM_OK;
+    LOOM_TRY(loom_space_return_lent(space, batch, NULL));
+    return loom_index_take_free(batch, pages, most, ranges, LEND_RANGES, count, NULL);
+}
+
+/* The first range is the caller's, the others are listed. */
 static bool lend(loom_space *space, uint64_t pages, loom_lent *range) {
     loom_lent ranges[LEND_RANGES];
     size_t count = 0, listed = 1;
     loom_index_batch *batch;
     if (loom_index_begin(space->options.index, LOOM_DURABLE_VERIFIED, &batch, NULL) != LOOM_OK) return false;
-    loom_status status =
-        loom_index_take_free(batch, pages, LEND_BYTES / LOOM_PAGE_BYTES, ranges, LEND_RANGES, &count, NULL);
-    if (status != LOOM_OK || count == 0) {
-        loom_index_abort(batch);
-        return false;
-    }
+    loom_status status = take_free(space, batch, pages, ranges, &count);
     LOOM_PROBE("recycle:chosen");
-    if (loom_index_commit(batch, NULL, NULL) != LOOM_OK) return false;
+    /* Also when nothing was found: what was listed is in the table now. */
+    if (status == LOOM_OK)
+        status = loom_index_commit(batch, NULL, NULL);
+    else
+        loom_index_abort(batch);
     LOOM_PROBE("recycle:lent");
+    if (status != LOOM_OK) return false;
     while (listed < count && loom_control_lend(space->options.control, &ranges[listed]))
         listed++;
-    return_some(space, ranges + listed, count - listed);
+    if (listed < count) return_some(space, ranges + listed, count - listed);
     loom_space_refresh(space);
-    *range = ranges[0];
-    return true;
+    if (count > 0) *range = ranges[0];
+    return count > 0;
 }
 
-/* Whether the table has changed since a request no larger than this one was not met. */
+/* Whether there is as much at all, and what is free has changed since a request no larger than this was not met. */
 static bool may_have(const loom_space *space, uint64_t pages) {
-    return space->vain_pages == 0 || pages < space->vain_pages ||
-           space->vain_changes != atomic_load(&space->shared->free_changes);
+    uint64_t most = atomic_load(&space->shared->free_bytes) + atomic_load(&space->shared->lent_bytes);
+    if (most / LOOM_PAGE_BYTES < pages) return false;
+    uint64_t vain = atomic_load(&space->vain_pages);
+    return vain == 0 || pages < vain || atomic_load(&space->vain_changes) != atomic_load(&space->shared->free_changes);
 }
 
 static bool take_lent(loom_space *space, uint64_t pages, loom_lent *range) {
     if (loom_control_borrow(space->options.control, pages, range)) return true;
-    if (atomic_load(&space->shared->free_bytes) < pages * LOOM_PAGE_BYTES) return false;
+    if (!may_have(space, pages)) return false;
     if (loom_space_enter(space, NULL) != LOOM_OK) return false;
     /* Another thread may have lent meanwhile. */
     bool got = loom_control_borrow(space->options.control, pages, range);
     if (!got && may_have(space, pages)) {
         uint64_t changes = atomic_load(&space->shared->free_changes);
         got = lend(space, pages, range);
-        space->vain_pages = got ? 0 : pages;
-        space->vain_changes = changes;
+        atomic_store(&space->vain_pages, got ? 0 : pages);
+        atomic_store(&space->vain_changes, changes);
     }
     loom_space_leave(space);
     return got;
@@ -236,13 +252,14 @@ bool loom_space_borrow(loom_space *space, uint64_t pages, loom_lent *range) {
         loom_lent rest = *range;
         rest.page += pages;
         rest.pages -= pages;
-        loom_space_give_back(space, &rest);
+        if (!loom_control_lend(space->options.control, &rest)) loom_space_give_back(space, &rest);
         range->pages = pages;
     }
     return true;
 }
 
 void loom_space_give_back(loom_space *space, const loom_lent *range) {
+    atomic_fetch_add(&space->shared->free_changes, 1);
     if (loom_control_lend(space->options.control, range)) return;
     /* The list is full. */
     if (loom_space_enter(space, NULL) != LOOM_OK) return;
@@ -275,7 +292,7 @@ static bool may_borrow(loom_space *space, const request *wanted) {
     uint64_t pages = wanted->bytes / LOOM_PAGE_BYTES;
     if (wanted->at_tail) return false;
     if (!loom_control_borrow(space->options.control, pages, &range) &&
-        (atomic_load(&space->shared->free_bytes) < wanted->bytes || !lend(space, pages, &range)))
+        (!may_have(space, pages) || !lend(space, pages, &range)))
         return false;
     /* What is punched helps only if it can be allocated again. */
     return loom_control_lend(space->options.control, &range) && (!range.punched || fits(space, wanted));

@@ -95,6 +95,8 @@ bool loom_space_borrow(loom_space *space, uint64_t pages, loom_lent *range);
 void loom_space_give_back(loom_space *space, const loom_lent *range);
 /* Counts what is about to be allocated; false when the budget does not allow it. */
 bool loom_space_charge(loom_space *space, uint64_t bytes);
+/* Counts what is allocated already, a header page. */
+void loom_space_count(loom_space *space, uint64_t bytes);
 void loom_space_uncharge(loom_space *space, uint64_t bytes);
 /* Reclaims, punches, evicts, until `bytes` more may be charged (or borrowed, unless `at_tail`). `disk_full`: the disk
  * refused, not the budget. LOOM_NO_SPACE says what is in the way. */

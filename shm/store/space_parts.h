@@ -14,7 +14,8 @@ struct loom_space {
     /* Held while a transaction for space is begun and run. Never taken by a thread that has a batch open: it would wait
      * for a thread that waits for it. */
     pthread_mutex_t lock;
-    uint64_t vain_pages, vain_changes; /* the last request that `free` could not meet, and what the table was then */
+    /* The last request that what is free could not meet, and loom_control_space.free_changes then. */
+    _Atomic uint64_t vain_pages, vain_changes;
 };
 
 /* Takes the lock. LOOM_BUSY when this thread has a batch open; LOOM_DENIED when the store may not be written. */
