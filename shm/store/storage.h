@@ -173,8 +173,9 @@ loom_status loom_store_materialise(loom_store *store, loom_extent_writer *writer
 loom_status loom_store_verify(loom_store *store, const loom_result *result, loom_error *err);
 
 /* The value of a found result: decodes the payload or the blob; an image is mapped read-only into *view (release it
- * after use; for other values the view may hold the blob that the value points into). The view holds its bytes; those
- * of another codec are decoded into private memory and verified. LOOM_NOT_FOUND: evicted since it was found. */
+ * after use and before the store is closed; for other values the view may hold the blob that the value points into).
+ * The view holds its bytes; those of another codec are decoded into private memory and verified. A result that was
+ * replaced since it was found is read where it lies now; LOOM_NOT_FOUND: it was deleted or evicted. */
 loom_status loom_store_value(loom_store *store, const loom_result *result, loom_arena *arena, loom_value *value,
                              loom_view *view, loom_error *err);
 
