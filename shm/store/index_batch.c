@@ -235,6 +235,7 @@ static loom_status remove_row(loom_index_batch *batch, const loom_result *stored
     MDB_val key = {sizeof number, &number};
     int code = mdb_del(batch->txn, batch->index->rows, &key, NULL);
     if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot write", err);
+    batch->changed = true;
     if (stored->row > batch->state.indexed_upto) batch->state.tail_gone++;
     return delete_entry(batch, batch->index->keys, &stored->rkey, stored->row, err);
 }
