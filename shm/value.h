@@ -150,7 +150,8 @@ loom_status loom_value_encode_into(const loom_value *value, uint8_t *bytes, size
 /* Decodes one value that fills `length` bytes exactly. Text points into `bytes`; items, fields and image headers are
  * allocated in the arena (scalars and text allocate nothing). Safe on hostile bytes: bounded nesting, counts checked
  * against what is left. Refuses everything loom_value_encode would not have written, so bytes and values correspond
- * one to one. After an error *value is null. Errors: LOOM_CORRUPT, LOOM_NO_MEMORY. */
+ * one to one (except that a long sequence may also be a plain array, as stores of format 1 have it). After an error
+ * *value is null. Errors: LOOM_CORRUPT, LOOM_NO_MEMORY. */
 loom_status loom_value_decode(const uint8_t *bytes, size_t length, loom_arena *arena, loom_value *value,
                               loom_error *err);
 

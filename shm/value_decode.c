@@ -3,7 +3,8 @@
  * msgpack-c's unpacker does not fit hostile bytes under a canonical encoding: it accepts every form of a number or
  * length without telling which one it saw, so two encodings of one value would have two vids, and it builds its own
  * object tree first. This reader accepts exactly what value_encode.c writes: shortest forms only, names unique, headers
- * valid, nothing left over. Every count is checked against the bytes that remain before anything is allocated. */
+ * valid, nothing left over; and long sequences as plain arrays, as format 1 of the store had them. Every count is
+ * checked against the bytes that remain before anything is allocated. */
 #include "shm/value.h"
 
 #include <stdlib.h>
@@ -133,7 +134,6 @@ static loom_status read_text(reader *in, loom_type type, size_t length, loom_val
 static loom_status read_value(reader *in, unsigned depth, loom_value *value);
 
 static loom_status read_items(reader *in, size_t count, unsigned depth, loom_value *value) {
-    if (count > LOOM_SEQUENCE_PLAIN_MAX) return corrupt(in, "a long sequence is not in pages");
     if (count > left(in)) return corrupt(in, "a sequence claims more items than there are bytes");
     loom_value *items = loom_arena_array(in->arena, count, sizeof *items);
     if (!items) return no_memory(in);

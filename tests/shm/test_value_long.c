@@ -147,12 +147,16 @@ static void damaged_pages_are_refused(void **state) {
             if (!item_or_tuple) assert_int_equal(status, LOOM_CORRUPT);
             bytes.bytes[at] ^= (uint8_t)(1u << bit);
         }
-    /* The same items in the old form, and a short sequence in pages. */
+    /* The same items in the old form are read; a short sequence in pages is not. */
     loom_buffer plain = {0};
     add(&plain, "\xDC\x13\x88", 3);
     for (size_t i = 0; i < COUNT; i++)
         add(&plain, &(uint8_t){(uint8_t)(i % 100)}, 1);
-    assert_int_equal(decode(plain.bytes, plain.length), LOOM_CORRUPT);
+    loom_arena *arena = loom_arena_new();
+    loom_value old;
+    assert_int_equal(loom_value_decode(plain.bytes, plain.length, arena, &old, NULL), LOOM_OK);
+    assert_true(loom_value_equal(&old, &value));
+    loom_arena_free(arena);
     static const uint8_t short_pages[] = {0xC7, 11, 5, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0x91, 7};
     assert_int_equal(decode(short_pages, sizeof short_pages), LOOM_CORRUPT);
     static const uint8_t huge[] = {0xC7, 9, 5, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0};
