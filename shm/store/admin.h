@@ -45,11 +45,19 @@ typedef struct loom_verify_options {
     void *context; /* of both */
 } loom_verify_options;
 
-/* Checks every row, checksum, block, reference, table entry and page. The index is walked in a child process first,
- * because LMDB ends a process that meets some damaged pages. Repair isolates what is broken and loses nothing that is
- * good; it needs the store to itself (LOOM_BUSY). LOOM_OK with findings is not an error: look at the report. */
+/* Checks every row, checksum, block, reference, table entry and page. The index's pages are read without LMDB, which
+ * ends a process that meets some damaged ones; those are repaired by loom_store_salvage. Repair isolates what is broken
+ * and loses nothing that is good; it needs the store to itself (LOOM_BUSY). LOOM_OK with findings is not an error: look
+ * at the report. */
 loom_status loom_store_verify_all(loom_store *store, const loom_verify_options *options, loom_verify_report *report,
                                   loom_error *err);
+
+/* Before a store is opened: walks the pages of its index, where damage could end the process that opens it. With
+ * `repair` a damaged index is written anew from every row that can be read, also from pages that a damaged branch cuts
+ * off, and from the other tables; the damaged file stays as index/damaged.mdb. Then open the store and verify it with
+ * repair. *damages: findings (LOOM_FINDING_TREE). LOOM_BUSY unless nobody has the store open, this process included. */
+loom_status loom_store_salvage(const char *path, bool repair, loom_finding_visit found, void *context,
+                               uint64_t *damages, bool *rebuilt, loom_error *err);
 
 /* ---- gc ---- */
 
@@ -63,13 +71,13 @@ typedef struct loom_gc_options {
 
 typedef struct loom_gc_report {
     uint64_t expired_rows, expired_bytes;
-    uint64_t old_rows, old_bytes;         /* by older_than_s or keep_goals */
-    uint64_t evicted_rows, evicted_bytes; /* to get below the budget */
-    uint64_t pinned_rows, held_rows;      /* that would have gone */
-    uint64_t unowned_bytes;               /* left by dead processes; returned if nobody else is attached */
-    bool unowned_kept;                    /* others are attached: run gc again when they have ended */
-    uint64_t compressed_rows, compressed_saved_bytes;
-    uint64_t freed_bytes; /* of disk space, as the file system counts it */
+    uint64_t old_rows, old_bytes;                     /* by older_than_s or keep_goals */
+    uint64_t evicted_rows, evicted_bytes;             /* to get below the budget */
+    uint64_t pinned_rows, held_rows;                  /* that would have gone */
+    uint64_t unowned_bytes;                           /* left by dead processes; returned if nobody else is attached */
+    bool unowned_kept;                                /* others are attached: run gc again when they have ended */
+    uint64_t compressed_rows, compressed_saved_bytes; /* 0 in a dry run: only compressing tells */
+    uint64_t freed_bytes;                             /* of disk space, as the file system counts it */
 } loom_gc_report;
 
 loom_status loom_store_gc(loom_store *store, const loom_gc_options *options, loom_gc_report *report, loom_error *err);

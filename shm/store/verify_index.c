@@ -309,7 +309,7 @@ static bool note_field(uint64_t row, bool missing, void *context) {
     return note != NULL;
 }
 
-static bool has_tree_damage(const verify *of) {
+bool loom_verify_has_tree_damage(const verify *of) {
     const verify_note *notes = (const verify_note *)(const void *)of->notes.items;
     for (size_t i = 0; i < of->notes.count; i++)
         if (notes[i].kind == LOOM_FINDING_TREE) return true;
@@ -319,6 +319,6 @@ static bool has_tree_damage(const verify *of) {
 loom_status loom_verify_index(verify *of, loom_error *err) {
     LOOM_TRY(with_snapshot(of, err));
     compare_sums(of);
-    if (has_tree_damage(of)) return LOOM_OK; /* the next goes through LMDB */
+    if (loom_verify_has_tree_damage(of)) return LOOM_OK; /* the next goes through LMDB */
     return loom_index_check_fields(of->parts.index, note_field, of, err);
 }

@@ -82,7 +82,8 @@ loom_status loom_verify_tell(const verify *of, const char *phase, uint64_t done,
 loom_status loom_verify_decode(verify *of, uint64_t row, const void *bytes, size_t length, loom_result *result,
                                loom_row_kind *kind, loom_error *err);
 
-loom_status loom_verify_index(verify *of, loom_error *err);   /* verify_index.c */
+loom_status loom_verify_index(verify *of, loom_error *err); /* verify_index.c */
+bool loom_verify_has_tree_damage(const verify *of);
 void loom_verify_compare_rest(verify *of);                    /* verify_entries.c: behind the tables' last entries */
 bool loom_verify_key(const loom_tree_entry *entry, void *of); /* verify_entries.c: an entry of `keys` */
 bool loom_verify_vid(const loom_tree_entry *entry, void *of);
