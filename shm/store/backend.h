@@ -83,7 +83,8 @@ typedef struct loom_store_ops {
     /* As erase, without a tombstone, and also of a key that has only a tombstone. */
     loom_status (*forget)(loom_batch *batch, const loom_id *rkey, loom_error *err);
     /* Live with the same value: a new row, with `result`'s place and codec, takes over everything else from the old
-     * one. Another value: loom_store_irreproducible. Not live: absent, and the range of `result` is given up. */
+     * one. Another value: loom_store_irreproducible. Not live: absent, and the range of `result` is given up. An
+     * implementation that encodes may keep the place that it has, give `result`'s up and not look at it. */
     loom_status (*replace)(loom_batch *batch, const loom_result *result, loom_error *err);
     /* The row of `from` goes, without a tombstone; `result` (may be NULL: none) is put. Where it begins where the old
      * row's bytes do, it takes these over and is at least as long; else they are given up. LOOM_NOT_FOUND: `from` is
