@@ -3,6 +3,7 @@
  * raised before the transaction begins, keeps every range of the snapshot from being reused until the last byte is
  * read. */
 #include "shm/pack/backup.h"
+#include "shm/store/block_hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "shm/pack/backup_folder.h"
 #include "shm/pack/entry.h"
@@ -197,7 +197,7 @@ static loom_status add_object(backup *of, const pending *item, int fd, uint8_t *
         size_t length = left < LOOM_PACK_BLOCK_BYTES ? (size_t)left : LOOM_PACK_BLOCK_BYTES;
         read_piece(fd, object->offset + from, buffer, length, &whole);
         if (item->hashes != SIZE_MAX &&
-            XXH3_64bits(buffer, length) != of->hashes[item->hashes + (size_t)(from / LOOM_BLOCK_BYTES)])
+            loom_block_hash(buffer, length) != of->hashes[item->hashes + (size_t)(from / LOOM_BLOCK_BYTES)])
             whole = false;
         LOOM_TRY(loom_pack_add(of->pack, LOOM_PACK_BLOCK, buffer, length, NULL, 0, err));
         *done += length;

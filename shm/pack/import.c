@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "shm/pack/backup.h"
 #include "shm/pack/pack.h"
+#include "shm/store/block_hash.h"
 #include "shm/store/store.h"
 
 #define BATCH_ROWS 1000u
@@ -99,7 +99,7 @@ static loom_status copy_blocks(importing *of, const loom_result *result, const l
         if (status == LOOM_NOT_FOUND || (status == LOOM_OK && (record.type != LOOM_PACK_BLOCK || record.length != due)))
             return damaged("an object without all its bytes", err);
         if (status != LOOM_OK) return status;
-        if (XXH3_64bits(record.bytes, due) != result->block_hashes[at / LOOM_BLOCK_BYTES])
+        if (loom_block_hash(record.bytes, due) != result->block_hashes[at / LOOM_BLOCK_BYTES])
             return damaged("bytes that do not match their hash", err);
         LOOM_TRY(write_at(into->fd, into->placement.offset + at, record.bytes, due, err));
         at += due;

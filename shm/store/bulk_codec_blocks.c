@@ -1,10 +1,10 @@
 /* bulk_codec_blocks.c - see bulk_codec_blocks.h. The hash is taken of what the caller gets, after decoding: bytes that
  * change in the file meanwhile, or a decoder's mistake, are caught too. */
 #include "shm/store/bulk_codec_blocks.h"
+#include "shm/store/block_hash.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "shm/store/row.h"
 
@@ -84,7 +84,7 @@ loom_status loom_blocks_read(const loom_blocks *blocks, size_t block, uint8_t *s
     const loom_result *result = blocks->result;
     size_t length = loom_block_length(result->bulk.bytes, block);
     loom_status status = decode_frame(blocks, block, scratch, out);
-    if (status == LOOM_OK && XXH3_64bits(out, length) != result->block_hashes[block]) status = LOOM_CORRUPT;
+    if (status == LOOM_OK && loom_block_hash(out, length) != result->block_hashes[block]) status = LOOM_CORRUPT;
     if (status == LOOM_OK) return LOOM_OK;
     memset(out, 0, length);
     if (status != LOOM_CORRUPT) return loom_fail(err, status, "cannot decode block %zu of a stored object", block);

@@ -7,9 +7,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "shm/store/block_hash.h"
 #include "shm/store/extent_file.h"
-#include "shm/store/storage.h"
 #include "shm/store/secret.h"
+#include "shm/store/storage.h"
 
 size_t loom_extent_block_count(uint64_t bytes) {
     return (size_t)(bytes / LOOM_BLOCK_BYTES + (bytes % LOOM_BLOCK_BYTES != 0));
@@ -21,7 +22,8 @@ static uint64_t block_bytes(uint64_t length, size_t block) {
 }
 
 static uint64_t block_hash(const void *bytes, uint64_t length, size_t block) {
-    return XXH3_64bits((const uint8_t *)bytes + (uint64_t)block * LOOM_BLOCK_BYTES, (size_t)block_bytes(length, block));
+    return loom_block_hash((const uint8_t *)bytes + (uint64_t)block * LOOM_BLOCK_BYTES,
+                           (size_t)block_bytes(length, block));
 }
 
 /* The length is the seed: objects whose last blocks hash alike but differ in length have different roots. */

@@ -9,6 +9,7 @@
 
 #include "shm/platform_file.h"
 #include "shm/probe.h"
+#include "shm/store/block_hash.h"
 #include "shm/store/stream_parts.h"
 
 #define GROWTH_MIN (UINT64_C(32) << 20)
@@ -100,7 +101,7 @@ loom_status loom_sink_write(loom_stream_sink *sink, size_t number, const void *b
     }
     LOOM_TRY(write_at(sink, begin, stored, length, err));
     LOOM_PROBE("write:stream");
-    sink->hashes[number] = XXH3_64bits(bytes, length);
+    sink->hashes[number] = loom_block_hash(bytes, length);
     if (number >= sink->blocks) sink->blocks = number + 1;
     return LOOM_OK;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "shm/store/block_hash.h"
 #include "shm/store/bulk_codec.h"
 #include "shm/store/control.h"
 #include "shm/store/extent_file.h"
@@ -76,7 +77,7 @@ static void check_raw(worker *of, const loom_result *result, damage *found) {
             uint64_t block = (from + at) / LOOM_BLOCK_BYTES;
             bool good =
                 whole || (of->fd >= 0 && read_fully(of->fd, result->bulk.offset + from + at, of->buffer + at, part));
-            if (!good || XXH3_64bits(of->buffer + at, part) != result->block_hashes[block]) note_bad(found, block);
+            if (!good || loom_block_hash(of->buffer + at, part) != result->block_hashes[block]) note_bad(found, block);
         }
     }
 }
