@@ -8,8 +8,10 @@
 enum { ACTIONS_MAX = 32 };
 
 extern const loom_command loom_store_ls, loom_store_stat_command, loom_store_get, loom_store_put,
-    loom_store_find_command, loom_store_goals, loom_store_pin, loom_store_unpin, loom_store_pins, loom_store_rm,
-    loom_store_verify_command, loom_store_upgrade_command, loom_store_rekey_command;
+    loom_store_find_command, loom_store_goals, loom_store_pin, loom_store_unpin, loom_store_pins,
+    loom_store_derived_from, loom_store_rm, loom_store_invalidate_command, loom_store_gc_command,
+    loom_store_verify_command, loom_store_backup, loom_store_restore, loom_store_export, loom_store_import,
+    loom_store_upgrade_command, loom_store_rekey_command;
 
 const loom_command *const loom_store_actions[] = {
     &loom_store_ls,
@@ -21,8 +23,15 @@ const loom_command *const loom_store_actions[] = {
     &loom_store_pin,
     &loom_store_unpin,
     &loom_store_pins,
+    &loom_store_derived_from,
     &loom_store_rm,
+    &loom_store_invalidate_command,
+    &loom_store_gc_command,
     &loom_store_verify_command,
+    &loom_store_backup,
+    &loom_store_restore,
+    &loom_store_export,
+    &loom_store_import,
     &loom_store_upgrade_command,
     &loom_store_rekey_command,
     NULL,

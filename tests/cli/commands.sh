@@ -50,6 +50,24 @@ lines_at_most() {
     echo "FAILED: std$1 of the last command has more than $2 lines"
 }
 
+fault() {
+    failures=$((failures + 1))
+    echo "FAILED: $1"
+}
+
+# check WHAT COMMAND...: the command holds; WHAT says what is meant.
+check() {
+    what=$1
+    checks=$((checks + 1))
+    shift
+    "$@" || fault "$what"
+}
+
+# same_voxels A B: two .nii.gz files hold the same bytes (gzip's own may differ).
+same_voxels() {
+    gzip -dc "$1" >voxels1 && gzip -dc "$2" >voxels2 && cmp -s voxels1 voxels2
+}
+
 # ---- help and usage ----
 expect 0 --version
 says out "voxloom 0."
@@ -164,40 +182,226 @@ expect 2 view a.nii.gz a.png --axis w
 expect 1 view missing.nii.gz a.png
 says err "missing.nii.gz"
 
-# ---- store ----
+# ---- store: usage ----
 expect 1 store ls --store nothing-here
 says err "nothing-here"
 expect 2 store get --store nothing-here
-says err "get takes ID and FILE"
+says err "something is missing"
 expect 2 store lss
-says err "unknown action lss"
+says err 'did you mean `voxloom store ls`?'
+expect 2 store
+says err "something is missing"
 expect 2 store ls --store :memory:
 says err ":memory:"
-checks=$((checks + 1))
-[ -e nothing-here ] && { failures=$((failures + 1)); echo "FAILED: looking at a store made one"; }
+check "looking at a store made one" test ! -e nothing-here
+actions="ls stat get put find goals pin unpin pins derived-from rm invalidate gc verify backup restore export import upgrade rekey"
+for action in $actions; do
+    expect 0 help store "$action"
+    cp out help
+    says out "usage: voxloom store $action"
+    lines_at_most out 24
+    expect 0 store "$action" --help
+    check "store $action --help differs from help store $action" cmp -s out help
+    expect 2 store "$action" --no-such-option
+    says err "unknown option --no-such-option"
+    lines_at_most err 1
+    expect 0 help store
+    says out "$action"
+done
+expect 2 help phantom ls
+says err "phantom has no actions"
 
-# ---- store find ----
-printf '{"patient": {"age": 61}, "modality": "flair", "scans": [{"dose": 1.5}, {"dose": 4}]}' >one.json
-printf '{"patient": {"age": 30}, "modality": "t1"}' >two.json
-expect 0 store put one.json --store found
-expect 0 store put two.json --store found
-expect 0 store find 'patient.age > 60 and modality == "flair"' --explain --store found
-says out "patient.age"
-says out "61"
-says err "plan: index of fields: patient.age > 60 (1 entry, 2 results stored)"
-says err "looked at 1 of 2 results"
-expect 0 store find 'modality contains "t"' --explain --json --store found
-says out '"type":"record"'
-says err "plan: every record"
-expect 0 store find 'exists patient' --limit 1 --store found
-says err "more than 1"
-expect 0 store find 'patient.age > 100' --store found
+# ---- store: a run to look at ----
+cat >brain.imgql <<'PROGRAM'
+import "simpleitk"
+import "vox1"
+flair = intensity(ReadImage("a.nii.gz"))
+brain = not(touch(flair <=. 0.1, border))
+print "brain" volume(brain)
+save "brain.nii.gz" brain
+PROGRAM
+run() { expect 0 run brain.imgql --store s --workers 1 --set workers.pin=false --quiet "$@"; }
+run
+grep '^brain=' out >brain.text
+expect 0 store ls --store s
+says out "vox1.volume"
+says out "40x36x20 bool8"
+rows=$(($(wc -l <out) - 1))
+expect 0 store ls --store s --type image --op vox1.not
+check "ls --type --op shows one line" test "$(wc -l <out)" -eq 2
+expect 0 store ls --store s --op not --json
+check "ls --json is one object" test "$(wc -l <out)" -eq 1
+says out '"operator":"vox1.not"'
+says out '"dtype":"bool8"'
+says out '"size":[40,36,20]'
+expect 0 store ls --store s --goal brain
+says out "vox1.volume"
+expect 0 store ls --store s --sort size --limit 1
+says out "vox1.intensity"
+expect 0 store ls --store s --sort operator
+expect 0 store ls --store s --older-than 1h
 silent out
-says err "no record matches"
-expect 2 store find 'patient.age = 61' --store found
-says err "query:1:13: error: = means nothing here; write =="
-says err "            ^"
-expect 2 store find --store found
+says err "no result"
+expect 0 store ls --store s --larger-than 10MiB
+silent out
+expect 2 store ls --store s --older-than soon
+expect 2 store ls --store s --larger-than much
+expect 2 store ls --store s --sort colour
+expect 2 store ls --store s --type picture
+expect 2 store ls --store s --limit -1
+expect 1 store ls --store s --goal nothing
+expect 0 store stat --store s
+for word in results disk images index free "time saved" "in use by" type operator vox1.intensity; do
+    says out "$word"
+done
+expect 0 store stat --store s --json
+says out "\"results\":$rows,"
+lines_at_most out 1
+expect 0 store goals --store s
+says out "brain.nii.gz"
+expect 0 store goals --store s --json
+says out '"goal":"brain"'
+
+# ---- store: get, put, rm ----
+expect 0 store get goal:brain --store s
+check "get prints what the run printed" test "brain=$(cat out)" = "$(cat brain.text)"
+expect 0 store get goal:brain.nii.gz brain2.nii.gz --store s
+check "get gives the file that save wrote" same_voxels brain.nii.gz brain2.nii.gz
+expect 2 store get goal:brain.nii.gz --store s
+says err "name a file"
+expect 2 store get goal:brain.nii.gz x.jpg --store s
+expect 1 store get 0000000000 --store s
+expect 2 store get 12 --store s
+expect 1 store get key:nobody --store s
+expect 0 store put a.nii.gz --store s --key base
+expect 0 store get key:base back.nii.gz --store s
+check "an image comes back as it was put" same_voxels a.nii.gz back.nii.gz
+printf '{"patient": {"age": 63}, "modality": "flair", "x": [1, 2.5, null, true]}' >r.json
+expect 0 store put r.json --store s
+id=$(cat out)
+expect 0 store put r.json --store s
+check "the same value put twice is one" test "$(cat out)" = "$id"
+expect 0 store get "$id" r2.json --store s
+expect 0 store put r2.json --store s
+check "JSON comes back" test "$(cat out)" = "$id"
+printf 'some text' >t.txt
+expect 0 store put t.txt --key text --store s
+expect 0 store put t.txt --key text --store s
+printf 'other text' >t.txt
+expect 1 store put t.txt --key text --store s
+says err "holds another value"
+expect 0 store put t.txt --key text --store s --replace
+expect 0 store get key:text --store s
+says out "other text"
+printf '\377\376\000x' >b.bin
+expect 0 store put b.bin --key bytes --store s --evictable
+expect 0 store get key:bytes b2.bin --store s
+check "bytes come back" cmp -s b.bin b2.bin
+expect 0 store find 'patient.age > 60 and modality == "flair"' --store s
+says out "$(echo "$id" | cut -c1-12)"
+expect 1 store put missing.txt --store s
+expect 2 store put "[]" r.json --store s
+expect 2 store rm key:bytes --store s
+says err "--yes"
+expect 0 store rm key:bytes --store s --yes
+expect 1 store get key:bytes --store s
+expect 1 store rm key:bytes --store s --yes
+
+# ---- store: pins ----
+expect 0 store pins --store s
+says out "put"
+expect 0 store pin goal:brain "$id" --store s
+expect 0 store pins --store s --json
+says out '"owner":"goal:brain"'
+says out '"owner":"hand"'
+expect 0 store unpin "$id" --store s
+expect 1 store unpin "$id" --store s
+says err "is not pinned by hand"
+expect 1 store pin goal:nothing --store s
+
+# ---- store: lineage, gc, verify ----
+expect 0 store derived-from a.nii.gz --store s
+says out "vox1.volume"
+says out "simpleitk.ReadImage"
+expect 1 store derived-from brain.imgql --store s
+expect 0 store verify --store s
+says out "as it was stored"
+expect 0 store verify --index --json --store s
+says out '"findings":0'
+expect 0 store gc --dry-run --older-than 30d --store s
+says out "nothing was changed"
+expect 0 store gc --store s --json
+says out '"dry_run":false'
+expect 2 store gc --older-than soon --store s
+expect 0 store rm goal:brain.nii.gz --store s --yes
+run
+grep '^brain=' out >again.text
+check "a result that was removed is computed again" cmp -s brain.text again.text
+expect 2 store invalidate --store s
+expect 2 store invalidate --op vox1.not --store s
+says err "--yes"
+expect 0 store invalidate --op vox1.not --store s --yes
+expect 0 store ls --op vox1.not --store s
+silent out
+expect 1 store invalidate --op no.such --store s --yes
+run
+expect 0 store invalidate --input a.nii.gz --store s --yes --json
+says out '"results":'
+expect 0 store ls --op vox1.intensity --store s
+silent out
+run
+
+# ---- store: backup, restore, export, import ----
+expect 0 store backup copy --store s
+says out "backed up"
+expect 0 store put t.txt --store s
+expect 0 store backup copy --store s --json
+says out '"results":1,'
+expect 0 store restore copy s2
+expect 0 store get goal:brain --store s2
+check "a restored store has the results" test "brain=$(cat out)" = "$(cat brain.text)"
+expect 0 store verify --store s2
+expect 2 store restore copy s2
+checks=$((checks + 1))
+"$voxloom" store backup - --store s 2>err >stream && "$voxloom" store restore - s3 <stream >out 2>>err || fault "backup through a pipe"
+expect 0 store get key:text --store s3
+says out "other text"
+expect 0 store export goal:brain key:base some.pack --store s
+says out "exported 2"
+expect 0 store import some.pack --store s4
+says out "imported 2"
+expect 0 store import some.pack --store s4 --json
+says out '"skipped":2'
+expect 0 store get key:base back4.nii.gz --store s4
+check "an imported image is the same" same_voxels a.nii.gz back4.nii.gz
+head -c 100 some.pack >short.pack
+expect 1 store import short.pack --store s4
+lines_at_most err 1
+expect 1 store backup a.nii.gz/inside --store s
+
+# ---- store: moved, upgraded, encrypted ----
+mv s3 moved
+expect 0 store verify --store moved
+expect 0 store upgrade --store moved --yes
+says err "already"
+expect 2 store upgrade --store moved
+expect 2 store rekey --store moved --yes
+printf 'a secret of the user, long enough\n' >key
+printf 'another secret, long enough too\n' >key2
+chmod 600 key key2
+expect 0 store put r.json --store e --key record --set store.key=file:key
+expect 0 store get key:record --store e --set store.key=file:key
+expect 1 store get key:record --store e
+expect 1 store get key:record --store e --set store.key=file:key2
+says err "key"
+expect 0 store rekey --new-key file:key2 --store e --set store.key=file:key --yes
+expect 0 store get key:record --store e --set store.key=file:key2
+expect 1 store get key:record --store e --set store.key=file:key
+expect 0 config show --set store.key=file:key
+says out 'store.key = "file:key"'
+chmod 644 key
+expect 2 store get key:record --store e --set store.key=file:key
+check "no secret is shown" sh -c '! grep -q "long enough" out err'
 
 echo "$checks checks, $failures failed"
 [ "$failures" -eq 0 ]
