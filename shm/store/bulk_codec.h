@@ -39,12 +39,19 @@ loom_status loom_bulk_encode(const void *raw, loom_codec codec, int level, const
 /* Asked before each block; false ends the work with LOOM_CANCELLED. Called by any of the threads, one at a time. */
 typedef bool (*loom_bulk_go_on)(uint64_t done, uint64_t total, void *context);
 
+typedef struct loom_bulk_options {
+    unsigned threads;      /* >= 1 */
+    bool idle;             /* only when nobody else wants the core */
+    loom_bulk_go_on go_on; /* may be NULL */
+    void *context;
+} loom_bulk_options;
+
 /* The same from an object that is stored already, in whatever codec: its blocks are decoded and compared with their
  * hashes on the way (LOOM_CORRUPT). *smaller = false: compression would not save an eighth; then nothing is written and
- * `result` stays. `codec` must compress. `go_on` may be NULL. */
+ * `result` stays. `codec` must compress. */
 loom_status loom_bulk_compress(loom_extents *extents, loom_codec codec, int level, const loom_cipher *cipher,
-                               loom_extent_writer *writer, unsigned threads, loom_bulk_go_on go_on, void *context,
-                               loom_arena *arena, loom_result *result, bool *smaller, loom_error *err);
+                               loom_extent_writer *writer, const loom_bulk_options *options, loom_arena *arena,
+                               loom_result *result, bool *smaller, loom_error *err);
 
 /* Decodes bytes [from, from + length) of the object into `out`; every block that is touched is decoded whole and
  * compared with its hash. LOOM_CORRUPT names extent, offset and block; LOOM_BAD_ARGUMENT beyond the object's end. After

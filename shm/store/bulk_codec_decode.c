@@ -73,7 +73,7 @@ static void decode_blocks(void *context) {
 static loom_status run(decoding *job, unsigned threads, loom_error *err) {
     pthread_mutex_init(&job->lock, NULL);
     if (threads > job->blocks.count) threads = (unsigned)job->blocks.count;
-    loom_bulk_on_threads(threads, decode_blocks, job);
+    loom_bulk_on_threads(threads, false, decode_blocks, job);
     pthread_mutex_destroy(&job->lock);
     if (job->status != LOOM_OK && err != NULL) *err = job->error;
     return job->status;

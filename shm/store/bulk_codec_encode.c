@@ -23,8 +23,7 @@ typedef struct encoding {
     uint8_t *table; /* codec_data being made */
     loom_reservation reservation;
     uint64_t limit; /* more is not worth it */
-    loom_bulk_go_on go_on;
-    void *context;
+    loom_bulk_options options;
     atomic_size_t next;   /* block */
     atomic_bool stop;     /* a hint; `status` under the lock is the truth */
     pthread_mutex_t lock; /* of what follows */
@@ -92,7 +91,9 @@ static bool take_place(encoding *job, size_t block, size_t frame_bytes, uint64_t
     while (job->turn != block && !atomic_load(&job->stop))
         pthread_cond_wait(&job->turned, &job->lock);
     bool mine = job->turn == block && !atomic_load(&job->stop);
-    if (mine && job->go_on != NULL && !job->go_on((uint64_t)block * LOOM_BLOCK_BYTES, job->bytes, job->context)) {
+    const loom_bulk_options *options = &job->options;
+    if (mine && options->go_on != NULL &&
+        !options->go_on((uint64_t)block * LOOM_BLOCK_BYTES, job->bytes, options->context)) {
         job->status = loom_fail(&job->error, LOOM_CANCELLED, "stopped on request");
         stop(job);
         mine = false;
@@ -189,7 +190,7 @@ static loom_status write_object(encoding *job, loom_extent_writer *writer, unsig
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->turned, NULL);
     if (threads > job->layout.count) threads = (unsigned)job->layout.count;
-    loom_bulk_on_threads(threads, encode_blocks, job);
+    loom_bulk_on_threads(threads, job->options.idle, encode_blocks, job);
     pthread_cond_destroy(&job->turned);
     pthread_mutex_destroy(&job->lock);
     loom_status status = job->status;
@@ -246,16 +247,16 @@ loom_status loom_bulk_encode(const void *raw, loom_codec codec, int level, const
 }
 
 loom_status loom_bulk_compress(loom_extents *extents, loom_codec codec, int level, const loom_cipher *cipher,
-                               loom_extent_writer *writer, unsigned threads, loom_bulk_go_on go_on, void *context,
-                               loom_arena *arena, loom_result *result, bool *smaller, loom_error *err) {
+                               loom_extent_writer *writer, const loom_bulk_options *options, loom_arena *arena,
+                               loom_result *result, bool *smaller, loom_error *err) {
     *smaller = false;
     LOOM_TRY(check_encoding(codec, level, result, err));
     if (!loom_codec_compresses(codec)) return loom_fail(err, LOOM_BAD_ARGUMENT, "codec %u does not compress", codec);
     loom_blocks source;
     loom_result from = *result;
     LOOM_TRY(loom_blocks_open(extents, &from, cipher, 0, loom_extent_block_count(from.bulk.bytes), &source, err));
-    encoding job = {.source = &source, .codec = codec, .level = level, .go_on = go_on, .context = context};
-    loom_status status = encode(&job, cipher, writer, threads, arena, result, smaller, err);
+    encoding job = {.source = &source, .codec = codec, .level = level, .options = *options};
+    loom_status status = encode(&job, cipher, writer, options->threads, arena, result, smaller, err);
     loom_blocks_close(&source);
     return status;
 }

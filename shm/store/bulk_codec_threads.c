@@ -3,6 +3,7 @@
 #include "shm/store/bulk_codec_threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,29 +14,35 @@
 typedef struct shared_work {
     void (*work)(void *context);
     void *context;
+    bool idle;
 } shared_work;
 
 static void *thread_main(void *context) {
     const shared_work *shared = context;
+#ifdef SCHED_IDLE
+    /* For good: without privileges no thread comes back from it. Refused: it only costs others time. */
+    if (shared->idle) (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){0});
+#endif
     shared->work(shared->context);
     return NULL;
 }
 
-void loom_bulk_on_threads(unsigned threads, void (*work)(void *context), void *context) {
-    pthread_t others[LOOM_BULK_THREADS_MAX - 1];
+void loom_bulk_on_threads(unsigned threads, bool idle, void (*work)(void *context), void *context) {
+    pthread_t others[LOOM_BULK_THREADS_MAX];
     unsigned started = 0;
-    shared_work shared = {work, context};
+    shared_work shared = {work, context, idle};
     if (threads > LOOM_BULK_THREADS_MAX) threads = LOOM_BULK_THREADS_MAX;
-    if (threads > 1) {
+    unsigned wanted = idle ? threads : threads - (threads > 0);
+    if (wanted > 0) {
         /* A new thread has its maker's mask: signals stay with the threads of the program. */
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        while (started < threads - 1 && pthread_create(&others[started], NULL, thread_main, &shared) == 0)
+        while (started < wanted && pthread_create(&others[started], NULL, thread_main, &shared) == 0)
             started++;
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
-    work(context);
+    if (!idle || started == 0) work(context);
     for (unsigned i = 0; i < started; i++)
         pthread_join(others[i], NULL);
 }

@@ -194,12 +194,13 @@ static loom_status compress_held(cold_pass *pass, loom_result *result, loom_erro
     loom_store *store = pass->store;
     loom_result before = *result;
     bool room = false, smaller = false;
+    loom_bulk_options how = {
+        .threads = pass->options->threads, .idle = pass->options->idle, .go_on = go_on, .context = pass};
     LOOM_TRY(has_room(pass, result->bulk.bytes, &room, err));
     if (!room) return LOOM_NO_SPACE;
     if (pass->writer == NULL) LOOM_TRY(loom_extent_writer_open(store->stored, &pass->writer, err));
     LOOM_TRY(loom_bulk_compress(store->stored, compressed_codec((uint8_t)result->codec), store->compression_level,
-                                store->cipher, pass->writer, pass->options->threads, go_on, pass, pass->arena, result,
-                                &smaller, err));
+                                store->cipher, pass->writer, &how, pass->arena, result, &smaller, err));
     pass->report->read_bytes += result->bulk.bytes;
     if (!smaller) {
         pass->report->vain++;

@@ -9,6 +9,7 @@ typedef struct loom_cold_options {
     uint64_t limit_bytes;         /* stop after reading about so much; 0 = no limit */
     bool thorough;                /* gc: from the first row, whenever it was last done */
     unsigned threads;             /* >= 1 */
+    bool idle;                    /* compress only when nobody else wants the core; commits do not wait for that */
     loom_store_progress progress; /* may be NULL; asked before every MiB; false: LOOM_CANCELLED */
     void *context;
 } loom_cold_options;

@@ -49,8 +49,8 @@ static loom_status encode_bytes(const loom_store *store, loom_encoder *encoder, 
     loom_codec codec = wanted_codec(store);
     if (store->cipher == NULL) {
         bool smaller;
-        return loom_bulk_compress(store->extents, codec, store->compression_level, NULL, encoder->writer, threads, NULL,
-                                  NULL, encoder->arena, result, &smaller, err);
+        return loom_bulk_compress(store->extents, codec, store->compression_level, NULL, encoder->writer,
+                                  &(loom_bulk_options){.threads = threads}, encoder->arena, result, &smaller, err);
     }
     loom_view view;
     LOOM_TRY(loom_extent_view(store->extents, &result->bulk, false, &view, err));

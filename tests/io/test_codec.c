@@ -413,13 +413,15 @@ static void test_compressing_what_is_stored(void **state) {
         encode(&of, before, 3, 1);
         loom_result plain = of.result;
         unsigned calls = 0;
-        REQUIRE_STATUS(loom_bulk_compress(extents, after, 3, cipher, writer, 2, stop_at_third, &calls, arena,
-                                          &of.result, &smaller, &err),
+        REQUIRE_STATUS(loom_bulk_compress(extents, after, 3, cipher, writer,
+                                          &(loom_bulk_options){.threads = 2, .go_on = stop_at_third, .context = &calls},
+                                          arena, &of.result, &smaller, &err),
                        LOOM_CANCELLED);
         assert_false(smaller);
         assert_memory_equal(&of.result, &plain, sizeof plain);
-        REQUIRE_OK(
-            loom_bulk_compress(extents, after, 3, cipher, writer, 2, NULL, NULL, arena, &of.result, &smaller, &err));
+        REQUIRE_OK(loom_bulk_compress(extents, after, 3, cipher, writer,
+                                      &(loom_bulk_options){.threads = 2, .idle = true}, arena, &of.result, &smaller,
+                                      &err));
         assert_true(smaller);
         assert_int_equal(of.result.codec, after);
         require_decoded(&of, 0, of.result.bulk.bytes, 2);
@@ -427,17 +429,19 @@ static void test_compressing_what_is_stored(void **state) {
         object whole = of;
         whole.result = plain;
         flip_stored(&whole, 3 * LOOM_BLOCK_BYTES, 2);
-        REQUIRE_STATUS(
-            loom_bulk_compress(extents, after, 3, cipher, writer, 2, NULL, NULL, arena, &whole.result, &smaller, &err),
-            LOOM_CORRUPT);
+        REQUIRE_STATUS(loom_bulk_compress(extents, after, 3, cipher, writer,
+                                          &(loom_bulk_options){.threads = 2, .idle = true}, arena, &whole.result,
+                                          &smaller, &err),
+                       LOOM_CORRUPT);
         assert_memory_equal(&whole.result, &plain, sizeof plain);
         free_object(&of);
     }
     object noise = make_object(4 * LOOM_BLOCK_BYTES, PATTERN_NOISE);
     encode(&noise, LOOM_CODEC_RAW, 3, 1);
     loom_placement before = noise.result.bulk;
-    REQUIRE_OK(loom_bulk_compress(extents, LOOM_CODEC_ZSTD, 3, NULL, writer, 2, NULL, NULL, arena, &noise.result,
-                                  &smaller, &err));
+    REQUIRE_OK(loom_bulk_compress(extents, LOOM_CODEC_ZSTD, 3, NULL, writer,
+                                  &(loom_bulk_options){.threads = 2, .idle = true}, arena, &noise.result, &smaller,
+                                  &err));
     assert_false(smaller);
     assert_memory_equal(&noise.result.bulk, &before, sizeof before);
     free_object(&noise);
