@@ -33,20 +33,34 @@ loom_status loom_batch_no_memory(loom_index_batch *batch, loom_error *err) {
     return loom_fail(err, LOOM_NO_MEMORY, "out of memory while writing the index of %s", batch->index->path);
 }
 
-/* A transaction that finds the map full is lost, so there is always room for a large one. A smaller map than the
- * default comes of a setting or of RLIMIT_AS. */
-#define HEADROOM_BYTES (UINT64_C(64) << 20)
+/* A transaction that finds the map full is lost, so there is always room for a large one: rows, and a copy of every
+ * page that moving the tail may touch. A smaller map than the default comes of a setting or of RLIMIT_AS. */
+#define ROOM_FOR_ROWS (UINT64_C(64) << 20)
+#define ROOM_FOR_TAIL_MAX (UINT64_C(1) << 30)
 
+static uint64_t room_needed(const loom_index *index) {
+    uint64_t used = loom_index_bytes(index);
+    return ROOM_FOR_ROWS + (used < ROOM_FOR_TAIL_MAX ? used : ROOM_FOR_TAIL_MAX);
+}
+
+/* Until end_beginning, no other thread exchanges the map. */
 static int begin_transaction(loom_index *index, MDB_txn **txn) {
     pthread_mutex_lock(&index->lock);
-    loom_index_make_headroom(index, HEADROOM_BYTES);
+    loom_index_make_headroom(index, room_needed(index));
+    index->beginning++;
     pthread_mutex_unlock(&index->lock);
     int code = mdb_txn_begin(index->env, NULL, 0, txn);
     if (code != MDB_MAP_RESIZED) return code;
     pthread_mutex_lock(&index->lock);
-    if (index->scans == 0) code = mdb_env_set_mapsize(index->env, 0);
+    if (index->scans == 0 && !index->writing && index->beginning == 1) code = mdb_env_set_mapsize(index->env, 0);
     pthread_mutex_unlock(&index->lock);
     return code == MDB_SUCCESS ? mdb_txn_begin(index->env, NULL, 0, txn) : code;
+}
+
+static void end_beginning(loom_index *index) {
+    pthread_mutex_lock(&index->lock);
+    index->beginning--;
+    pthread_mutex_unlock(&index->lock);
 }
 
 /* What this transaction's commit will sync. LMDB 0.9 has the choice in the environment, not in the transaction, and
@@ -93,17 +107,18 @@ loom_status loom_index_begin(loom_index *index, loom_durability durability, loom
     made->durability = durability;
     int code = begin_transaction(index, &made->txn);
     if (code != MDB_SUCCESS) {
+        end_beginning(index);
         free(made);
         return loom_index_fail(index, code, "cannot write", err);
     }
     loom_status status = prepare_batch(made, err);
-    if (status != LOOM_OK) {
+    if (status == LOOM_OK)
+        *batch = made;
+    else
         mdb_txn_abort(made->txn);
-        free(made);
-        return status;
-    }
-    *batch = made;
-    return LOOM_OK;
+    end_beginning(index);
+    if (status != LOOM_OK) free(made);
+    return status;
 }
 
 /* ---- the stored row of a key ---- */

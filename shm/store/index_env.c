@@ -288,7 +288,7 @@ static bool can_map(uint64_t bytes) {
 
 void loom_index_make_headroom(loom_index *index, uint64_t bytes) {
     MDB_envinfo info;
-    if (index->writing || index->scans > 0 || mdb_env_info(index->env, &info) != MDB_SUCCESS) return;
+    if (!loom_index_map_is_unused(index) || mdb_env_info(index->env, &info) != MDB_SUCCESS) return;
     uint64_t used = loom_index_bytes(index), map = info.me_mapsize, limit = automatic_map_bytes();
     if (map - used >= bytes || map < used) return;
     while (map - used < bytes && map <= limit / 2)
@@ -301,7 +301,7 @@ void loom_index_make_headroom(loom_index *index, uint64_t bytes) {
 void loom_index_grow(loom_index *index, uint64_t map_bytes) {
     pthread_mutex_lock(&index->lock);
     MDB_envinfo info;
-    if (!index->writing && index->scans == 0 && mdb_env_info(index->env, &info) == MDB_SUCCESS &&
+    if (loom_index_map_is_unused(index) && mdb_env_info(index->env, &info) == MDB_SUCCESS &&
         map_bytes > info.me_mapsize && can_map(map_bytes))
         (void)mdb_env_set_mapsize(index->env, map_pages(map_bytes));
     pthread_mutex_unlock(&index->lock);

@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "shm/platform_file.h"
+
+#define MAP_TRIES 2000u /* of a millisecond */
 
 #define FIXED_BYTES_MAX 512u /* of any fixed-size value */
 
@@ -31,17 +34,33 @@ static int start_reader(loom_index *index) {
         int dead;
         if (mdb_reader_check(index->env, &dead) == MDB_SUCCESS) code = begin_or_renew(index);
     }
-    if (code == MDB_MAP_RESIZED && index->scans == 0 && !index->writing) {
+    if (code == MDB_MAP_RESIZED && loom_index_map_is_unused(index)) {
         code = mdb_env_set_mapsize(index->env, 0);
         if (code == MDB_SUCCESS) code = begin_or_renew(index);
     }
     return code;
 }
 
+/* Another process made the index larger than our map, which a transaction of this process keeps as it is: it ends soon
+ * unless it is a scan that waits for us. */
+static bool wait_for_map(unsigned *tries) {
+    if (++*tries > MAP_TRIES) return false;
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return true;
+}
+
 /* Takes the lock and a fresh snapshot, and brings the tails up to it. Unlocked again unless LOOM_OK. */
 static loom_status enter(loom_index *index, loom_error *err) {
+    unsigned tries = 0;
     pthread_mutex_lock(&index->lock);
     int code = start_reader(index);
+    while (code == MDB_MAP_RESIZED) {
+        pthread_mutex_unlock(&index->lock);
+        bool again = wait_for_map(&tries);
+        pthread_mutex_lock(&index->lock);
+        if (!again) break;
+        code = start_reader(index);
+    }
     loom_status status = code == MDB_SUCCESS ? LOOM_OK : loom_index_fail(index, code, "cannot read", err);
     if (status == LOOM_OK) status = loom_index_refresh(index, index->reader, mdb_txn_id(index->reader), err);
     if (status != LOOM_OK) {
@@ -185,7 +204,9 @@ static loom_status take_row(loom_index *index, uint64_t number, loom_find_by by,
     if (copy == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while reading the index of %s", index->path);
     /* A damaged row counts as absent: its result is computed and stored again. */
     if (loom_index_open_row(index, number, copy, &length, NULL) != LOOM_OK) return LOOM_NOT_FOUND;
-    return loom_row_decode(copy, length, number, result, kind, NULL) == LOOM_OK ? LOOM_OK : LOOM_NOT_FOUND;
+    if (loom_row_decode(copy, length, number, result, kind, NULL) != LOOM_OK) return LOOM_NOT_FOUND;
+    /* Another row may have this value and more time. */
+    return by == LOOM_BY_VID && loom_result_expired(result) ? LOOM_NOT_FOUND : LOOM_OK;
 }
 
 loom_status loom_index_find(loom_index *index, loom_find_by by, const loom_id *id, loom_arena *arena,
@@ -206,17 +227,26 @@ loom_status loom_index_find(loom_index *index, loom_find_by by, const loom_id *i
 }
 
 /* A transaction of its own, so that a long scan does not hold up look-ups; the callback may use the store. */
-int loom_index_begin_scan(loom_index *index, MDB_txn **txn) {
+static int try_scan(loom_index *index, MDB_txn **txn) {
     pthread_mutex_lock(&index->lock);
     int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, txn), dead;
     if (code == MDB_READERS_FULL && mdb_reader_check(index->env, &dead) == MDB_SUCCESS)
         code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, txn);
-    if (code == MDB_MAP_RESIZED && index->scans == 0 && !index->writing) {
+    if (code == MDB_MAP_RESIZED && loom_index_map_is_unused(index)) {
         code = mdb_env_set_mapsize(index->env, 0);
         if (code == MDB_SUCCESS) code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, txn);
     }
     if (code == MDB_SUCCESS) index->scans++;
     pthread_mutex_unlock(&index->lock);
+    return code;
+}
+
+int loom_index_begin_scan(loom_index *index, MDB_txn **txn) {
+    unsigned tries = 0;
+    int code;
+    do {
+        code = try_scan(index, txn);
+    } while (code == MDB_MAP_RESIZED && wait_for_map(&tries));
     return code;
 }
 

@@ -63,6 +63,7 @@ typedef struct loom_index {
     MDB_txn *reader;        /* pooled: reset while not in use */
     MDB_cursor *cursors[2]; /* of the reader, on keys and vids */
     unsigned scans;         /* other transactions of this process */
+    unsigned beginning;     /* threads on their way into a write transaction */
     bool writing;           /* a write transaction is open in this process ... */
     pthread_t writer;       /* ... by this thread */
     loom_tail tails[2];     /* by rkey, by vid: rows in (indexed_upto, seen] */
@@ -87,6 +88,10 @@ loom_status loom_index_open(const loom_index_options *options, loom_index **inde
 void loom_index_close(loom_index *index);
 /* A larger map for an environment that is open already; ignored while transactions run or when it is not larger. */
 void loom_index_grow(loom_index *index, uint64_t map_bytes);
+/* Whether the map may be exchanged: nobody in this process uses it. Under the lock, which look-ups hold too. */
+static inline bool loom_index_map_is_unused(const loom_index *index) {
+    return index->scans == 0 && !index->writing && index->beginning == 0;
+}
 /* Doubles the map until `bytes` more fit, if that can be: no transaction of this process is under way, and neither
  * address space nor a limit forbids it. Under the lock. */
 void loom_index_make_headroom(loom_index *index, uint64_t bytes);

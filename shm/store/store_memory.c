@@ -34,7 +34,8 @@ static loom_status find_locked(memory_store *store, loom_find_by by, const loom_
         if (row == NULL || !loom_memory_row_has(row, by, id)) continue;
         const uint8_t *copy = loom_arena_copy(arena, row->bytes, row->length);
         if (copy == NULL) return loom_memory_exhausted(err);
-        return loom_row_decode(copy, row->length, number, result, kind, err);
+        LOOM_TRY(loom_row_decode(copy, row->length, number, result, kind, err));
+        if (by == LOOM_BY_RKEY || !loom_result_expired(result)) return LOOM_OK; /* else: another row may have time */
     }
     return LOOM_NOT_FOUND;
 }

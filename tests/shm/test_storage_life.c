@@ -152,6 +152,37 @@ static void an_expiry_can_be_set_and_taken_back(void **state) {
     assert_false(is_stored(store, 1));
 }
 
+static void put_record(uint64_t number, const loom_id *vid, uint64_t expires_ns) {
+    static const uint8_t payload[] = {0x81, 0xa1, 'a', 0x01}; /* {"a": 1} */
+    loom_error err = {0};
+    loom_result result = {.rkey = id_of("record", number),
+                          .vid = *vid,
+                          .type = LOOM_RECORD,
+                          .payload = payload,
+                          .payload_bytes = sizeof payload,
+                          .expires_ns = expires_ns};
+    loom_batch *batch = begin();
+    REQUIRE_OK(loom_batch_put(batch, &result, &err));
+    commit(batch);
+}
+
+/* Two computations of one value: that one's time has come does not hide the other. */
+static void a_value_is_found_while_one_row_has_time(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_id vid = id_of("shared value", 1), expected = id_of("record", 2);
+    loom_result found;
+    put_record(1, &vid, 1);
+    REQUIRE_STATUS(loom_store_find_value(store, &vid, arena, &found, &err), LOOM_NOT_FOUND);
+    put_record(2, &vid, 0);
+    put_record(3, &vid, 1);
+    for (int round = 0; round < 2; round++) {
+        REQUIRE_OK(loom_store_find_value(store, &vid, arena, &found, &err));
+        assert_memory_equal(&found.rkey, &expected, sizeof expected);
+        reopen(); /* from the tail, then from the table */
+    }
+}
+
 /* ---- another place ---- */
 
 static image_result first, second;
@@ -439,6 +470,7 @@ static int run_group(const char *name) {
         STORE_TEST(a_result_is_absent_when_its_time_has_come),
         STORE_TEST(what_expired_is_put_anew_or_deleted),
         STORE_TEST(an_expiry_can_be_set_and_taken_back),
+        STORE_TEST(a_value_is_found_while_one_row_has_time),
         STORE_TEST(bytes_move_and_the_value_stays),
         STORE_TEST(only_the_same_value_takes_the_place),
         STORE_TEST(pins_last_until_their_owner_lets_go),

@@ -107,6 +107,30 @@ static void a_batch_larger_than_the_room_finds_it_when_begun_again(void **state)
     loom_store_close(store);
 }
 
+static void put_many_in_child(void *context) {
+    (void)context;
+    loom_error err = {0};
+    loom_store *store;
+    REQUIRE_OK(try_open((loom_store_options){.durability = LOOM_DURABLE_NONE}, &store, &err));
+    for (uint64_t i = 10; i < 20000; i += 1000)
+        REQUIRE_OK(try_put(store, i, 1000, &err));
+    loom_store_close(store);
+}
+
+static void a_map_that_another_process_outgrew_is_adopted(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_store *store = open_small_map();
+    assert_int_equal(in_child(put_many_in_child, NULL), 0);
+    require_small(store, 15000);
+    put_small(store, 0, 10);
+    require_small(store, 9);
+    loom_store_stats stats;
+    REQUIRE_OK(loom_store_stat(store, &stats, &err));
+    assert_true(stats.index_bytes > 1 << 20);
+    loom_store_close(store);
+}
+
 static void a_larger_map_is_had_by_opening_again(void **state) {
     (void)state;
     loom_error err = {0};
@@ -334,6 +358,7 @@ int main(void) {
         DISK_TEST(a_small_map_grows),
         DISK_TEST(a_map_that_cannot_grow_is_an_error),
         DISK_TEST(a_batch_larger_than_the_room_finds_it_when_begun_again),
+        DISK_TEST(a_map_that_another_process_outgrew_is_adopted),
         DISK_TEST(a_larger_map_is_had_by_opening_again),
         DISK_TEST(a_long_reader_is_told),
         DISK_TEST(a_reader_that_died_is_cleared_in_the_middle_of_a_run),
