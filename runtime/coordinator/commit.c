@@ -40,7 +40,7 @@ struct loom_committer {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* by either side */
     entry_list queued;      /* guarded by lock, as all below */
-    bool busy, flush, stop;
+    bool busy, flush, hurry, stop;
     loom_error error; /* the first */
     uint64_t irreproducible;
     loom_error first_difference;
@@ -209,7 +209,8 @@ static void wait_for_batch(loom_committer *committer) {
         pthread_cond_wait(&committer->changed, &committer->lock);
     uint64_t until_ns = now_ns(CLOCK_REALTIME) + committer->batch_ms * 1000000u;
     struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u)};
-    while (!committer->stop && !committer->flush && committer->queued.count < committer->batch_rows)
+    while (!committer->stop && !committer->flush && !committer->hurry &&
+           committer->queued.count < committer->batch_rows)
         if (pthread_cond_timedwait(&committer->changed, &committer->lock, &until) == ETIMEDOUT) break;
 }
 
@@ -224,6 +225,7 @@ static void *committer_main(void *context) {
         taken = committer->queued;
         committer->queued = empty;
         committer->busy = true;
+        committer->hurry = false;
         pthread_mutex_unlock(&committer->lock);
 
         loom_error err = {0};
@@ -298,6 +300,13 @@ loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey
 
 loom_status loom_committer_replace(loom_committer *committer, uint32_t task) {
     return append(committer, (entry){.kind = ENTRY_REPLACE, .task = task});
+}
+
+void loom_committer_hurry(loom_committer *committer) {
+    pthread_mutex_lock(&committer->lock);
+    committer->hurry = committer->queued.count > 0;
+    pthread_cond_broadcast(&committer->changed);
+    pthread_mutex_unlock(&committer->lock);
 }
 
 loom_status loom_committer_flush(loom_committer *committer, loom_error *err) {

@@ -194,6 +194,8 @@ static loom_status drive(loom_session *session, double start, loom_error *err) {
     for (;;) {
         LOOM_TRY(loom_work_drain(session, err));
         LOOM_TRY(take_reports(session, err));
+        if (session->segment && loom_segment_take_space_wanted(session->segment))
+            loom_committer_hurry(session->committer);
         LOOM_TRY(loom_goals_advance(session, err));
         if (session->goals_met == goals) return LOOM_OK;
         if (stop_asked(session)) return loom_fail(err, LOOM_CANCELLED, "stopped on request; what was finished is kept");

@@ -73,6 +73,7 @@ typedef struct loom_session {
     loom_segment *segment; /* NULL until the first task */
     loom_crew *crew;       /* NULL until the first task */
     loom_committer *committer;
+    loom_cold_thread *cold; /* NULL: the store wants none */
     loom_hasher *hasher;
     loom_arena *arena;   /* lives as long as the session */
     loom_arena *scratch; /* reset between uses; never held across calls */

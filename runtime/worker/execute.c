@@ -293,12 +293,47 @@ static void forget_attempt(loom_task *task) {
     task->cost_us = 0;
 }
 
+/* ---- no room ---- */
+
+#define ROOM_WAIT_NS UINT64_C(3000000000)
+#define ROOM_LOOK_NS 5000000
+
+/* Room outside the store is not made by waiting. */
+static bool writes_outside(const loom_worker *worker) {
+    uint32_t index = worker->task->operator_index;
+    return index < worker->operators->count && worker->operators->operators[index]->flags & LOOM_OP_EFFECT;
+}
+
+/* Whether waiting for room makes sense: others still run and may let results go, or something was finished lately,
+ * which the coordinator is about to store and let go. */
+static bool may_find_room(loom_worker *worker) {
+    uint64_t finished = loom_segment_finished(worker->segment);
+    if (!worker->starved_ns || finished != worker->starved_at || loom_segment_others_run(worker->segment)) {
+        worker->starved_ns = now_ns();
+        worker->starved_at = finished;
+    }
+    return now_ns() - worker->starved_ns < ROOM_WAIT_NS && !loom_segment_stopped(worker->segment);
+}
+
+/* The task waits until there is nothing else to do; this worker makes way for a moment. */
+static void put_back(loom_worker *worker, uint32_t number) {
+    loom_worker_unclaim(worker);
+    loom_worker_release(worker);
+    loom_task_put_back(worker->segment, number);
+    nanosleep(&(struct timespec){.tv_nsec = ROOM_LOOK_NS}, NULL);
+}
+
 void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_error err = {0};
     uint64_t start = now_ns();
     worker->task = loom_segment_task(worker->segment, number);
     forget_attempt(worker->task);
     loom_status status = execute(worker, &err);
+    if (status == LOOM_NO_SPACE && !writes_outside(worker) && may_find_room(worker)) {
+        put_back(worker, number);
+        return;
+    }
+    worker->starved_ns = 0;
     if (status != LOOM_OK) {
         loom_worker_unclaim(worker);
         if (err.status == LOOM_OK) loom_fail(&err, status, "%s", loom_status_message(status));

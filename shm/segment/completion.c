@@ -158,6 +158,11 @@ void loom_segment_ring_doorbell(loom_segment *segment) {
     loom_futex_wake(&segment->header->doorbell);
 }
 
+bool loom_segment_take_space_wanted(loom_segment *segment) {
+    /* acquire: pairs with the worker's release; what it finished before is in the rings */
+    return atomic_exchange_explicit(&segment->header->space_wanted, 0, memory_order_acquire) != 0;
+}
+
 bool loom_segment_stopped(const loom_segment *segment) {
     return atomic_load_explicit(&segment->header->stop, memory_order_acquire) != 0;
 }

@@ -179,6 +179,9 @@ void loom_segment_recover(loom_segment *segment, uint32_t worker, uint32_t *runn
 void loom_segment_stop(loom_segment *segment);
 /* Whether it was called: for whoever waits within a task. */
 bool loom_segment_stopped(const loom_segment *segment);
+/* Whether a worker has asked for room (loom_task_put_back) since the last call: what is finished should be stored soon,
+ * and what nobody needs let go. */
+bool loom_segment_take_space_wanted(loom_segment *segment);
 
 /* ---- worker ---- */
 
@@ -192,6 +195,14 @@ uint32_t loom_task_take(loom_segment *segment, int timeout_ms, bool *stopped);
  * is LOOM_RING_SLOTS completions behind. Others learn of the readied tasks in the next loom_task_take, so call it soon.
  * Nothing happens if the task is not RUNNING by this worker. */
 void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state state);
+
+/* Gives up a task that this worker was running, because there is no room for its result: READY again, without a
+ * completion or a death, to be taken (by anyone) when there is nothing else to do. Rings the coordinator. */
+void loom_task_put_back(loom_segment *segment, uint32_t index);
+/* True while some other worker runs a task that it has not yet put back: it may make room by finishing. */
+bool loom_segment_others_run(const loom_segment *segment);
+/* Completed by all workers so far, well or not. */
+uint64_t loom_segment_finished(const loom_segment *segment);
 
 /* Beats; what the worker runs now, for progress and the no-progress detector. */
 uint32_t loom_segment_running(const loom_segment *segment, uint32_t worker);

@@ -45,6 +45,7 @@ typedef struct loom_segment_header {
     /* coordinator's sleep */
     alignas(64) _Atomic uint32_t doorbell; /* counts rings; the word the coordinator sleeps on */
     _Atomic uint32_t coordinator_sleeps;
+    _Atomic uint32_t space_wanted; /* 1: a worker has no room for a result; store what is finished */
     /* growth */
     alignas(64) _Atomic uint32_t task_count;
     alignas(64) _Atomic uint64_t heap_next; /* first unit that no process has taken */
@@ -55,6 +56,7 @@ typedef struct loom_worker_slot {
     alignas(64) loom_journal journal; /* task | phase << 32 */
     _Atomic uint32_t park;            /* 1: the worker sleeps on this word, or is about to */
     _Atomic uint32_t domain;
+    _Atomic uint32_t starving; /* 1: what it takes is only to see whether there is room now */
     alignas(64) loom_worker_counters counters;
     alignas(64) _Atomic uint32_t ring_tail; /* completions written, mod 2^32 (worker) */
     _Atomic uint32_t ring_waits;            /* 1: the worker sleeps on this word until the ring has room */

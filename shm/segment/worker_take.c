@@ -190,10 +190,60 @@ void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state sta
                                                         memory_order_seq_cst, memory_order_relaxed);
     LOOM_PROBE("finish:done");
     if (ours) {
+        atomic_store_explicit(&own_slot(segment)->starving, 0,
+                              memory_order_relaxed); /* a hint, see loom_task_put_back */
         if (final == LOOM_TASK_DONE) loom_task_notify_successors(segment, index, false);
         LOOM_PROBE("finish:notified");
         loom_completion_push(segment, index);
         LOOM_PROBE("finish:told");
     }
     loom_journal_write(journal, LOOM_PHASE_IDLE, LOOM_TASK_NONE);
+}
+
+/* ---- giving up for now ---- */
+
+void loom_task_put_back(loom_segment *segment, uint32_t index) {
+    loom_task *task = loom_segment_task(segment, index);
+    if (!task || segment->self >= segment->workers) return;
+    uint64_t word = atomic_load_explicit(&task->state, memory_order_relaxed);
+    if (loom_state_of(word) != LOOM_TASK_RUNNING || loom_state_worker(word) != segment->self) return;
+    loom_segment_header *header = segment->header;
+    loom_worker_slot *slot = own_slot(segment);
+    /* relaxed: hints for others' patience */
+    atomic_store_explicit(&slot->starving, 1, memory_order_relaxed);
+    /* As if it were only being taken: a death from here on queues the task and counts as no death of its. */
+    loom_journal_write(&slot->journal, LOOM_PHASE_TAKING, index);
+    LOOM_PROBE("back:announced");
+    /* release: the next claim sees the fields as we leave them. A swap for the reason given in loom_task_finish. */
+    if (atomic_compare_exchange_strong_explicit(&task->state, &word,
+                                                loom_state_word(LOOM_TASK_READY, 0, loom_state_attempt(word)),
+                                                memory_order_release, memory_order_relaxed)) {
+        LOOM_PROBE("back:ready");
+        /* Not into a deque, from where it would come back at once: found by a search of the table, when there is
+         * nothing else. release: who sees the count and searches sees the task READY. */
+        atomic_fetch_add_explicit(&header->unqueued, 1, memory_order_release);
+    }
+    LOOM_PROBE("back:counted");
+    loom_journal_write(&slot->journal, LOOM_PHASE_IDLE, LOOM_TASK_NONE);
+    atomic_store_explicit(&header->space_wanted, 1, memory_order_release);
+    loom_segment_ring_doorbell(segment);
+}
+
+bool loom_segment_others_run(const loom_segment *segment) {
+    for (uint32_t i = 0; i < segment->workers; i++)
+        if (i != segment->self && loom_segment_running(segment, i) != LOOM_TASK_NONE &&
+            !atomic_load_explicit(&segment->slots[i].starving, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+uint64_t loom_segment_finished(const loom_segment *segment) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < segment->workers; i++) {
+        const loom_worker_counters *counters = &segment->slots[i].counters;
+        sum += atomic_load_explicit(&counters->computed, memory_order_relaxed) +
+               atomic_load_explicit(&counters->reused, memory_order_relaxed) +
+               atomic_load_explicit(&counters->failed, memory_order_relaxed);
+    }
+    return sum;
 }

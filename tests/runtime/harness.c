@@ -462,10 +462,10 @@ const char *string_of(scene *at, const outcome *result, const char *path) {
 }
 
 uint64_t results_in(scene *at, const char *store) {
-    outcome stat = voxloom(at, "store stat --store %s", store);
+    outcome stat = voxloom(at, "store stat --json --store %s", store);
     if (strstr(stat.err, "nothing was ever stored")) return 0; /* made, and its maker killed before the first result */
     assert_well(&stat);
-    const char *line = strstr(stat.out, "results ");
-    if (!line) fail_msg("`voxloom store stat` names no results:\n%s", stat.out);
-    return strtoull(line + strlen("results "), NULL, 10);
+    const char *count = strstr(stat.out, "\"results\":");
+    if (!count) fail_msg("`voxloom store stat` names no results:\n%s", stat.out);
+    return strtoull(count + strlen("\"results\":"), NULL, 10);
 }

@@ -189,7 +189,13 @@ static void compute(loom_segment *segment, uint32_t index, uint32_t joint_pause_
     free(values);
 }
 
-void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us) {
+/* As a worker does that finds no room for a result: only the first time, so that the run ends. */
+static bool puts_back(const loom_segment *segment, uint32_t index, uint32_t one_in) {
+    uint64_t attempt = atomic_load(&loom_segment_task(segment, index)->state) >> 24;
+    return one_in > 0 && index % one_in == 0 && attempt == 1;
+}
+
+void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us, uint32_t put_back_one_in) {
     loom_segment *segment;
     loom_error err;
     pid_t parent = getppid();
@@ -198,6 +204,10 @@ void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us) {
         uint32_t index = loom_task_take(segment, TAKE_MS, &stopped);
         if (index == LOOM_TASK_NONE) {
             if (getppid() != parent) _exit(6); /* the test failed or was killed */
+            continue;
+        }
+        if (puts_back(segment, index, put_back_one_in)) {
+            loom_task_put_back(segment, index);
             continue;
         }
         compute(segment, index, joint_pause_us);
@@ -211,7 +221,8 @@ static const char *program; /* of this test: what an executed worker runs */
 
 void become_worker_if_asked(int argc, char **argv) {
     program = argv[0];
-    if (argc == 4 && strcmp(argv[1], "--segment-worker") == 0) worker_main(atoi(argv[2]), (uint32_t)atoi(argv[3]), 0);
+    if (argc == 4 && strcmp(argv[1], "--segment-worker") == 0)
+        worker_main(atoi(argv[2]), (uint32_t)atoi(argv[3]), 0, 0);
 }
 
 /* ---- running ---- */
@@ -244,7 +255,7 @@ static void start_worker(test_run *run, uint32_t worker) {
             _exit(5);
         }
         if (run->options->in_worker) run->options->in_worker(incarnation);
-        worker_main(fd, worker, run->options->joint_pause_us);
+        worker_main(fd, worker, run->options->joint_pause_us, run->options->put_back_one_in);
     }
     close(fd);
     run->workers[worker] = pid;

@@ -40,9 +40,10 @@ typedef struct run_options {
         submitted_first; /* nodes submitted before the first completion is read; the rest one by one as others finish */
     uint32_t kills;      /* random SIGKILLs, sent after random numbers of completions */
     uint64_t seed;
-    bool exec;                               /* workers are executed programs, not only forked */
-    uint32_t pause_reading;                  /* completions are first read when this many nodes are done */
-    uint32_t joint_pause_us;                 /* nodes with more than two arguments take this long */
+    bool exec;                /* workers are executed programs, not only forked */
+    uint32_t pause_reading;   /* completions are first read when this many nodes are done */
+    uint32_t put_back_one_in; /* of so many tasks, workers put one back when they first take it; 0 = none */
+    uint32_t joint_pause_us;  /* nodes with more than two arguments take this long */
     void (*in_worker)(uint32_t incarnation); /* called in each forked worker before it starts: arms a probe */
 } run_options;
 
@@ -56,7 +57,7 @@ typedef struct run_result {
 run_result run_graph(const test_graph *graph, const run_options *options);
 
 /* The loop of a worker process; never returns. */
-_Noreturn void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us);
+_Noreturn void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us, uint32_t put_back_one_in);
 /* Call first in main: if this process was executed as a worker it never returns. */
 void become_worker_if_asked(int argc, char **argv);
 

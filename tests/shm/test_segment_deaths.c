@@ -74,6 +74,16 @@ static void killed_at_with_full_deques(void **state) {
     if (deaths == 0) fail_msg("no worker ever came to %s", (const char *)*state);
 }
 
+/* Workers find no room for every third task at first; they die while they put one back. */
+static void killed_while_putting_back(void **state) {
+    test_graph graph = graph_fork_join(70, 16);
+    uint32_t deaths = 0;
+    for (int attempt = 0; attempt < ATTEMPTS && deaths == 0; attempt++)
+        deaths += deaths_at(*state, &graph, (run_options){.put_back_one_in = 3});
+    graph_free(&graph);
+    if (deaths == 0) fail_msg("no worker ever came to %s", (const char *)*state);
+}
+
 static loom_segment *small, *first, *second;
 
 static void add_two(void) {
@@ -132,6 +142,8 @@ static void killed_while_the_ring_is_full(void **state) {
 
 #define AT_FULL(probe)                                                                                                 \
     { "killed_at_with_full_deques " probe, killed_at_with_full_deques, NULL, NULL, probe }
+#define AT_PUTTING_BACK(probe)                                                                                         \
+    { "killed_while_putting_back " probe, killed_while_putting_back, NULL, NULL, probe }
 #define AT(probe)                                                                                                      \
     { "killed_at " probe, killed_at, NULL, NULL, probe }
 
@@ -159,6 +171,9 @@ int main(void) {
         AT("park:announced"),
         AT("park:awake"),
         AT("wake:chosen"),
+        AT_PUTTING_BACK("back:announced"),
+        AT_PUTTING_BACK("back:ready"),
+        AT_PUTTING_BACK("back:counted"),
         AT_FULL("search:announced"),
         AT_FULL("search:vain"),
         cmocka_unit_test(announced_between_search_and_record),
