@@ -54,10 +54,13 @@ static loom_status open_session(loom_session *session, const loom_run_options *o
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting the run");
     LOOM_TRY(loom_plan_check(options->plan, session->facts, err));
     LOOM_TRY(find_workers(session, err));
-    return open_store(session, err);
+    LOOM_TRY(open_store(session, err));
+    loom_cold_thread_start(session->store, &session->cold);
+    return LOOM_OK;
 }
 
 static void close_session(loom_session *session) {
+    loom_cold_thread_stop(session->cold);
     loom_crew_stop(session->crew);
     loom_committer_stop(session->committer);
     loom_extent_writer_close(session->writer);

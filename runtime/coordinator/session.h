@@ -27,6 +27,7 @@
 #include "runtime/coordinator/memo.h"
 #include "runtime/coordinator/run.h"
 #include "shm/segment/segment.h"
+#include "shm/store/cold_thread.h"
 #include "shm/store/storage.h"
 
 /* The items of a loop, as plan nodes. */

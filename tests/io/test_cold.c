@@ -5,6 +5,7 @@
 #include "io/zstd_codec.h"
 #include "shm/platform_file.h"
 #include "shm/store/cold.h"
+#include "shm/store/cold_thread.h"
 #include "shm/store/control.h"
 #include "shm/store/key.h"
 #include "shm/store/store.h"
@@ -465,6 +466,28 @@ static void test_encrypted(void **state) {
     free_image(labels);
 }
 
+/* ---- beside a run ---- */
+
+static void test_the_thread(void **state) {
+    (void)state;
+    loom_cold_thread *thread;
+    open_with((loom_store_options){.compression = LOOM_COMPRESS_OFF});
+    made_image *scan = put_new(1, 2 * LOOM_BLOCK_BYTES, PATTERN_SCAN);
+    loom_cold_thread_start(store, &thread);
+    assert_null(thread);
+    loom_store_close(store);
+    open_with((loom_store_options){.compression = LOOM_COMPRESS_COLD});
+    loom_cold_thread_start(store, &thread);
+    assert_non_null(thread);
+    assert_int_equal(loom_cold_thread_stop(thread), 0); /* before it began */
+    loom_cold_thread_start(store, &thread);
+    for (unsigned i = 0; stored_result(scan).codec == LOOM_CODEC_RAW && i < 6000; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_int_equal(loom_cold_thread_stop(thread), 1);
+    require_value(scan, LOOM_CODEC_ZSTD);
+    free_image(scan);
+}
+
 /* ---- when nothing is to be done ---- */
 
 static void test_nothing_to_do(void **state) {
@@ -529,6 +552,7 @@ int main(void) {
         COLD_TEST(test_damage_is_not_sealed_anew),
         COLD_TEST(test_damage_of_compressed_bytes),
         COLD_TEST(test_encrypted),
+        COLD_TEST(test_the_thread),
         COLD_TEST(test_nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
