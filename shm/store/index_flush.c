@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/probe.h"
 #include "shm/store/index_batch.h"
 
 static int compare_entries(const void *a, const void *b) {
@@ -24,6 +25,7 @@ static int insert_sorted(MDB_cursor *cursor, const loom_tail_entry *entries, siz
         memcpy(id.bytes, entries[i].prefix, LOOM_PREFIX_BYTES);
         loom_index_key(&id, entries[i].row, bytes);
         MDB_val key = {sizeof bytes, bytes}, value = {0, NULL};
+        if (i == count / 2) LOOM_PROBE("index:half");
         int code = mdb_cursor_put(cursor, &key, &value, 0);
         if (code != MDB_SUCCESS) return code;
     }
@@ -85,12 +87,15 @@ static loom_status flush_one(loom_index_batch *batch, loom_find_by by, loom_erro
 
 loom_status loom_index_move_tail(loom_index_batch *batch, loom_error *err) {
     pthread_mutex_lock(&batch->index->lock);
+    LOOM_PROBE("index:begin");
     loom_status status = flush_one(batch, LOOM_BY_RKEY, err);
+    LOOM_PROBE("index:keys");
     if (status == LOOM_OK) status = flush_one(batch, LOOM_BY_VID, err);
     pthread_mutex_unlock(&batch->index->lock);
     if (status == LOOM_OK) {
         batch->state.indexed_upto = batch->state.next_row - 1;
         batch->state.tail_gone = 0;
+        LOOM_PROBE("index:moved");
     }
     batch->changed = true;
     return status;
