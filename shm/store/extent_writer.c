@@ -502,7 +502,9 @@ loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reser
         reservation->placement.bytes > writer->taken)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "sealed what this writer has not reserved");
     loom_status status = clear_padding(writer, reservation->placement.bytes, err);
+    LOOM_PROBE("write:padded");
     if (status == LOOM_OK && hashes != NULL) status = hash_reserved(writer, reservation, hashes, root, err);
+    LOOM_PROBE("write:hashed");
     if (status != LOOM_OK) {
         loom_extent_abandon(writer, reservation);
         return status;

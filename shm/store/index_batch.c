@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/probe.h"
 #include "shm/store/field_record.h"
 #include "shm/store/index_batch.h"
 #include "shm/store/seal.h"
@@ -213,6 +214,7 @@ static loom_status append_unowned(loom_index_batch *batch, const loom_result *re
 
 static loom_status append_row(loom_index_batch *batch, const loom_result *result, loom_error *err) {
     LOOM_TRY(append_unowned(batch, result, err));
+    LOOM_PROBE("append:row");
     loom_placement range = loom_result_range(result);
     return loom_index_own_range(batch, &range, err);
 }
@@ -240,6 +242,7 @@ static loom_status retire_names(loom_index_batch *batch, const loom_result *stor
 /* The same, and its bytes have no owner. */
 static loom_status retire_value(loom_index_batch *batch, const loom_result *stored, loom_error *err) {
     LOOM_TRY(retire_names(batch, stored, err));
+    LOOM_PROBE("append:retired");
     loom_placement range = loom_result_range(stored);
     return loom_index_disown_range(batch, &range, true, err);
 }
@@ -459,10 +462,13 @@ static void learn_committed(loom_index_batch *batch, size_t snapshot) {
 static loom_status write_all(loom_index_batch *batch, loom_extents *extents, loom_error *err) {
     LOOM_TRY(loom_batch_check_usable(batch, err));
     if (!batch->changed) return LOOM_OK;
+    LOOM_PROBE("append:complete");
     if (loom_index_tail_is_long(&batch->state)) LOOM_TRY(loom_index_move_tail(batch, err));
     LOOM_TRY(loom_index_write_extents(batch, err));
+    LOOM_PROBE("index:extents");
     LOOM_TRY(loom_index_note_commit(batch, err));
     LOOM_TRY(write_state(batch, err));
+    LOOM_PROBE("index:state");
     return loom_index_sync_bulk(batch, extents, err);
 }
 
@@ -483,7 +489,9 @@ loom_status loom_index_commit(loom_index_batch *batch, loom_extents *extents, lo
         mdb_txn_abort(batch->txn);
     } else {
         size_t snapshot = mdb_txn_id(batch->txn);
+        LOOM_PROBE("index:committing");
         int code = mdb_txn_commit(batch->txn);
+        LOOM_PROBE("index:committed");
         if (code == MDB_SUCCESS)
             learn_committed(batch, snapshot);
         else
