@@ -6,7 +6,9 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "shm/fork.h"
 #include "shm/store/cipher_primitives.h"
 #include "shm/store/secret.h"
 
@@ -71,9 +73,31 @@ loom_id loom_cipher_blind(const loom_cipher *cipher, const loom_id *id) {
 
 /* ---- sealing ---- */
 
+#define NONCES 64u
+
+/* Random nonces, fetched many at a time because a call of the generator costs more than sealing a small row. They are
+ * public, so they need no hiding; but two processes must never use the same ones: a forked child starts anew. */
+static _Thread_local struct {
+    uint8_t bytes[NONCES][LOOM_GCM_NONCE_BYTES];
+    unsigned left, generation;
+    pid_t process;
+} nonces;
+
+static bool next_nonce(uint8_t nonce[LOOM_GCM_NONCE_BYTES]) {
+    if (nonces.left == 0 || nonces.process != getpid() || nonces.generation != loom_fork_generation()) {
+        nonces.left = 0;
+        if (RAND_bytes(nonces.bytes[0], sizeof nonces.bytes) != 1) return false;
+        nonces.left = NONCES;
+        nonces.process = getpid();
+        nonces.generation = loom_fork_generation();
+    }
+    memcpy(nonce, nonces.bytes[--nonces.left], LOOM_GCM_NONCE_BYTES);
+    return true;
+}
+
 loom_status loom_cipher_seal(const loom_cipher *cipher, const void *context, size_t context_bytes, const void *bytes,
                              size_t length, uint8_t *sealed) {
-    if (RAND_bytes(sealed, LOOM_GCM_NONCE_BYTES) != 1) return LOOM_IO;
+    if (!next_nonce(sealed)) return LOOM_IO;
     uint8_t *text = sealed + LOOM_GCM_NONCE_BYTES;
     return loom_gcm_encrypt(cipher->seal, sealed, context, context_bytes, bytes, length, text, text + length)
                ? LOOM_OK

@@ -11,6 +11,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "shm/store/cipher.h"
 #include "shm/store/cipher_primitives.h"
@@ -209,6 +212,33 @@ static void test_every_flip_of_a_sealed_text_is_refused(void **state) {
     loom_cipher_free(other);
 }
 
+/* Not even processes that were forked in the middle use one nonce twice; more are drawn than are fetched at a time. */
+static void test_nonces_are_used_once(void **state) {
+    (void)state;
+    enum { SEALS = 200 };
+    loom_cipher *cipher = cipher_of(1);
+    uint8_t sealed[LOOM_SEAL_OVERHEAD];
+    uint8_t(*seen)[12] = mmap(NULL, (2 * SEALS + 1) * 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(seen != MAP_FAILED);
+    assert_int_equal(loom_cipher_seal(cipher, "", 0, NULL, 0, sealed), LOOM_OK);
+    memcpy(seen[2 * SEALS], sealed, 12);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    for (int i = 0; i < SEALS; i++) {
+        if (loom_cipher_seal(cipher, "", 0, NULL, 0, sealed) != LOOM_OK) _exit(1);
+        memcpy(seen[child == 0 ? i : SEALS + i], sealed, 12);
+    }
+    if (child == 0) _exit(0);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    for (int i = 0; i <= 2 * SEALS; i++)
+        for (int k = 0; k < i; k++)
+            assert_memory_not_equal(seen[i], seen[k], 12);
+    munmap(seen, (2 * SEALS + 1) * 12);
+    loom_cipher_free(cipher);
+}
+
 static void test_blinding(void **state) {
     (void)state;
     loom_cipher *cipher = cipher_of(1), *other = cipher_of(2);
@@ -325,6 +355,7 @@ int main(void) {
         cmocka_unit_test(test_hkdf_vectors),
         cmocka_unit_test(test_scrypt_vectors),
         cmocka_unit_test(test_every_flip_of_a_sealed_text_is_refused),
+        cmocka_unit_test(test_nonces_are_used_once),
         cmocka_unit_test(test_blinding),
         cmocka_unit_test(test_every_flip_of_a_block_is_refused),
         cmocka_unit_test(test_threads),
