@@ -7,6 +7,8 @@
 #include "shm/probe.h"
 #include "shm/query/query.h"
 #include "shm/store/admin.h"
+#include "shm/store/control.h"
+#include "shm/store/store_folder.h"
 
 #define FIXTURE_ROWS 25
 
@@ -232,6 +234,34 @@ static void an_upgrade_that_is_stopped_changes_nothing(void **state) {
     require_upgraded();
 }
 
+/* Attached as another process would be, through control alone. */
+static void upgrade_beside_another(void *context) {
+    (void)context;
+    loom_error err = {0};
+    uint32_t from;
+    REQUIRE_STATUS(loom_store_upgrade(path, NULL, NULL, NULL, &from, &err), LOOM_BUSY);
+}
+
+static void a_store_in_use_is_not_upgraded(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_folder used;
+    loom_control *control;
+    bool quiet, present;
+    uint64_t extent_bytes = 1 << 30, step_bytes = 1 << 20;
+    REQUIRE_OK(loom_folder_open(path, false, &used, &err));
+    REQUIRE_OK(loom_folder_read_any_format(&used, &present, &err));
+    assert_int_equal(used.format, 1);
+    REQUIRE_OK(loom_control_enter(used.fd, path, &control, &quiet, &err));
+    REQUIRE_OK(loom_control_attach(control, true, used.uuid, LOOM_ROLE_OPENER, &extent_bytes, &step_bytes, &err));
+    loom_control_leave_gate(control);
+    int status = in_child(upgrade_beside_another, NULL);
+    loom_control_close(control);
+    loom_folder_close(&used);
+    assert_int_equal(status, 0);
+    assert_int_equal(upgrade_ok(), 1);
+}
+
 /* ---- killed at every probe ---- */
 
 static const char *deadly; /* the probe that kills this process; NULL: none */
@@ -270,6 +300,7 @@ int main(void) {
         MIGRATE_TEST(a_newer_store_is_refused_and_not_upgraded),
         MIGRATE_TEST(upgrading_keeps_every_result),
         MIGRATE_TEST(an_upgrade_that_is_stopped_changes_nothing),
+        MIGRATE_TEST(a_store_in_use_is_not_upgraded),
         MIGRATE_TEST(a_killed_upgrade_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
