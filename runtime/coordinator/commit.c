@@ -14,6 +14,7 @@
 typedef enum entry_kind {
     ENTRY_PUT,     /* a task, by the name `id` */
     ENTRY_REPLACE, /* a task whose result has another place now */
+    ENTRY_DISCARD, /* a task whose working copy is not needed any more */
     ENTRY_FORGET   /* the key `id` */
 } entry_kind;
 
@@ -140,6 +141,7 @@ static loom_status replace(loom_committer *committer, loom_batch *batch, const e
 
 static loom_status put_entry(loom_committer *committer, loom_batch *batch, const entry *item, loom_error *err) {
     if (item->kind == ENTRY_FORGET) return forget(batch, &item->id, err);
+    if (item->kind == ENTRY_DISCARD) return LOOM_OK; /* after the commit */
     if (item->kind == ENTRY_REPLACE) return replace(committer, batch, item, err);
     const loom_task *task = loom_segment_task(committer->segment, item->task);
     if (task->flags & LOOM_TASK_REPLACES) LOOM_TRY(forget(batch, &task->rkey, err));
@@ -164,12 +166,16 @@ static loom_status put_entry(loom_committer *committer, loom_batch *batch, const
     return status == LOOM_OK ? put_file_hashes(committer, batch, task, err) : status;
 }
 
-/* Stored: other runs that wait for these results find them now. */
-static void unclaim(const loom_committer *committer, const entry_list *list) {
+/* Stored: other runs that wait for these results find them now, and working copies may go. */
+static void after_commit(const loom_committer *committer, const entry_list *list) {
     for (size_t i = 0; i < list->count; i++) {
-        if (list->entries[i].kind != ENTRY_PUT) continue;
-        const loom_task *task = loom_segment_task(committer->segment, list->entries[i].task);
-        if (task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(committer->store, &task->rkey);
+        const entry *item = &list->entries[i];
+        if (item->kind != ENTRY_PUT && item->kind != ENTRY_DISCARD) continue;
+        const loom_task *task = loom_segment_task(committer->segment, item->task);
+        if (item->kind == ENTRY_DISCARD)
+            (void)loom_store_discard(committer->store, &task->bulk, NULL); /* costs memory till the end, if it fails */
+        else if (task->flags & LOOM_TASK_CLAIMED)
+            loom_store_unclaim(committer->store, &task->rkey);
     }
 }
 
@@ -196,7 +202,7 @@ static loom_status commit_entries(loom_committer *committer, const entry_list *l
         return status;
     }
     LOOM_TRY(loom_batch_commit(batch, err));
-    unclaim(committer, list);
+    after_commit(committer, list);
     return LOOM_OK;
 }
 
@@ -296,6 +302,10 @@ loom_status loom_committer_add(loom_committer *committer, uint32_t task, const l
 
 loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey) {
     return append(committer, (entry){.kind = ENTRY_FORGET, .id = *rkey});
+}
+
+loom_status loom_committer_discard(loom_committer *committer, uint32_t task) {
+    return append(committer, (entry){.kind = ENTRY_DISCARD, .task = task});
 }
 
 loom_status loom_committer_replace(loom_committer *committer, uint32_t task) {

@@ -22,6 +22,9 @@ loom_status loom_committer_add(loom_committer *committer, uint32_t task, const l
  * place.
  */
 loom_status loom_committer_replace(loom_committer *committer, uint32_t task);
+/* Queues a task whose bytes no process of this run will read any more: a plain working copy (encrypted stores) is given
+ * back once everything queued before is stored. */
+loom_status loom_committer_discard(loom_committer *committer, uint32_t task);
 /* Queues the deletion of a damaged result, before its recomputed successor is stored. */
 loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey);
 /* Begins to store what is queued now, without waiting for it. */

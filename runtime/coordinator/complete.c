@@ -68,7 +68,7 @@ static bool mark_failed(loom_session *session, uint32_t index, uint32_t failure)
     step->failure = failure;
     if (withdrawn) {
         session->in_flight--;
-        loom_release_arguments(session, index);
+        (void)loom_release_arguments(session, index); /* out of memory: held to the end */
     }
     if (step->op) session->failed++;
     return true;
@@ -135,6 +135,6 @@ loom_status loom_complete(loom_session *session, uint32_t number, loom_error *er
         }
         status = loom_step_fails(session, index, cause);
     }
-    loom_release_arguments(session, index);
+    if (status == LOOM_OK) status = loom_release_arguments(session, index);
     return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while results came in");
 }

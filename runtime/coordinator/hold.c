@@ -80,19 +80,23 @@ static bool may_go(const loom_session *session, const loom_step *step) {
            !(step->op->flags & (LOOM_OP_NOT_STORED | LOOM_OP_EFFECT)) && !loom_store_in_memory(session->store);
 }
 
-static void let_go(loom_session *session, uint32_t index) {
+static loom_status let_go(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
+    LOOM_TRY(loom_committer_discard(session->committer, step->task));
     loom_unhold_step(session, index);
     step->task = LOOM_TASK_NONE;
     step->stored = step->released = true;
+    return LOOM_OK;
 }
 
-void loom_release_arguments(loom_session *session, uint32_t index) {
+loom_status loom_release_arguments(loom_session *session, uint32_t index) {
     const loom_step *ended = &session->graph.steps[index];
     for (uint32_t i = 0; i < ended->argument_count; i++) {
         uint32_t argument = loom_graph_resolve(&session->graph, ended->arguments[i]);
         loom_step *step = &session->graph.steps[argument];
         if (step->consumers > 0) step->consumers--;
-        if (step->consumers == 0 && may_go(session, step) && users_are_done(session, step)) let_go(session, argument);
+        if (step->consumers == 0 && may_go(session, step) && users_are_done(session, step))
+            LOOM_TRY(let_go(session, argument));
     }
+    return LOOM_OK;
 }

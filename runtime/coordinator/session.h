@@ -15,7 +15,8 @@
  *   crew.c     worker processes
  *   run.c      the loop that drives all this
  *
- * All of it runs on the coordinator's main thread except commit.c's thread and crew.c's watcher. */
+ * All of it runs on the coordinator's main thread except the committer's thread, crew.c's watchers and the thread that
+ * compresses cold results. */
 #ifndef LOOM_RUNTIME_SESSION_H
 #define LOOM_RUNTIME_SESSION_H
 
@@ -162,8 +163,8 @@ loom_status loom_keep_hold(loom_session *session, loom_hold hold);
  * their bytes with their hashes if `verify`. LOOM_NOT_FOUND or LOOM_CORRUPT: the sequence must be gathered again. */
 loom_status loom_hold_items(loom_session *session, const loom_value *sequence, int depth, bool verify, loom_error *err);
 void loom_unhold_step(loom_session *session, uint32_t step);
-/* A task has ended: arguments that nobody else needs are let go. */
-void loom_release_arguments(loom_session *session, uint32_t step);
+/* A task has ended: arguments that nobody else needs are let go. LOOM_NO_MEMORY. */
+loom_status loom_release_arguments(loom_session *session, uint32_t step);
 
 /* ---- blame.c ---- */
 /* If `user` gathers the items of a loop and `step` is one of them, the failure's message names the item. */
