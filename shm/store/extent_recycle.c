@@ -5,7 +5,6 @@
  * (perf/ANALYSIS.md has the figures). */
 #include "shm/store/extent_recycle.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,48 +12,31 @@
 #include "shm/store/extent_file.h"
 #include "shm/store/space.h"
 
-/* Pages are looked at in groups: a call to the file system for each gap between pages in memory costs more than writing
- * a few of these again. */
-#define GROUP_BYTES (UINT64_C(256) << 10)
-/* One look at this much: the vector is then small. */
-#define LOOK_BYTES (UINT64_C(256) << 20)
+/* What lies together was used together: one page in so many bytes is asked about (asking about each takes as long as
+ * writing a quarter of them). A wrong guess costs a read, or writing some pages again. */
+#define GROUP_BYTES (UINT64_C(64) << 10)
 
-static bool is_cold(const unsigned char *pages, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if ((pages[i] & 1) == 0) return true;
-    return false;
+static bool is_cold(uint8_t *page) {
+    unsigned char resident = 1; /* where it cannot be known: overwriting is right in any case */
+    (void)loom_memory_resident(page, LOOM_PAGE_BYTES, &resident);
+    return (resident & 1) == 0;
 }
 
-/* Makes zero what is not in memory of [offset, offset + bytes), which the window shows. */
-static int zero_cold(int fd, uint64_t offset, uint8_t *window, uint64_t bytes, unsigned char *pages) {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), begin = 0, end = 0;   /* of the cold groups not yet made zero */
-    if (loom_memory_resident(window, (size_t)bytes, pages) != 0) return 0; /* not known: overwriting is right too */
+/* Makes zero what is not in memory of the window. */
+static int zero_cold(const loom_reservation *reservation, uint64_t bytes) {
+    uint8_t *window = reservation->window;
+    uint64_t begin = 0, end = 0;                                      /* of the cold groups not yet made zero */
+    if ((uint64_t)sysconf(_SC_PAGESIZE) != LOOM_PAGE_BYTES) return 0; /* others may use a part of its first page */
     for (uint64_t at = 0; at < bytes; at += GROUP_BYTES) {
-        uint64_t length = bytes - at < GROUP_BYTES ? bytes - at : GROUP_BYTES;
-        if (!is_cold(pages + at / page, (size_t)((length + page - 1) / page))) continue;
-        if (at != end) {
-            int failed = end > begin ? loom_file_zero(fd, offset + begin, end - begin) : 0;
+        if (!is_cold(window + at)) continue;
+        if (at != end && end > begin) {
+            int failed = loom_file_zero(reservation->fd, reservation->placement.offset + begin, end - begin);
             if (failed) return failed;
-            begin = at;
         }
-        end = at + length;
+        if (at != end || end == 0) begin = at;
+        end = bytes - at < GROUP_BYTES ? bytes : at + GROUP_BYTES;
     }
-    return end > begin ? loom_file_zero(fd, offset + begin, end - begin) : 0;
-}
-
-static int zero_all_cold(const loom_reservation *reservation, uint64_t bytes) {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    if (page != LOOM_PAGE_BYTES) return 0; /* the window may begin inside a page that others use */
-    unsigned char *pages = malloc((size_t)(LOOK_BYTES / page));
-    if (pages == NULL) return 0;
-    int failed = 0;
-    for (uint64_t at = 0; at < bytes && failed == 0; at += LOOK_BYTES) {
-        uint64_t length = bytes - at < LOOK_BYTES ? bytes - at : LOOK_BYTES;
-        failed = zero_cold(reservation->fd, reservation->placement.offset + at, (uint8_t *)reservation->window + at,
-                           length, pages);
-    }
-    free(pages);
-    return failed;
+    return end > begin ? loom_file_zero(reservation->fd, reservation->placement.offset + begin, end - begin) : 0;
 }
 
 loom_status loom_extent_prepare(const char *path, const loom_reservation *reservation, unsigned how, loom_error *err) {
@@ -62,7 +44,7 @@ loom_status loom_extent_prepare(const char *path, const loom_reservation *reserv
     uint64_t bytes = (place->bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
     int failed = 0;
     if (reservation->window != NULL)
-        failed = zero_all_cold(reservation, bytes);
+        failed = zero_cold(reservation, bytes);
     else if (how & LOOM_RESERVE_ZEROED)
         failed = loom_file_zero(reservation->fd, place->offset, bytes);
     if (failed) return loom_fail_errno(err, failed, "cannot prepare extent file %08x of %s", place->extent, path);
