@@ -141,8 +141,8 @@ static loom_status busy(const loom_id *rkey, uint64_t done, const char *where, l
     char hex[LOOM_ID_HEX_BYTES];
     loom_id_hex(rkey, hex);
     return loom_fail(err, LOOM_BUSY,
-                     "the result %.16s is being written%s, %llu bytes so far; try again when it is complete", hex,
-                     where, (unsigned long long)done);
+                     "the result %.16s is being written%s, %llu bytes or more so far; try again when it is complete",
+                     hex, where, (unsigned long long)done);
 }
 
 loom_status loom_stream_enter(loom_store *store, loom_stream_entry *entry, const loom_id *rkey, loom_error *err) {
@@ -174,17 +174,18 @@ void loom_stream_leave(loom_store *store, loom_stream_entry *entry) {
     pthread_mutex_unlock(&lock);
 }
 
-/* By the record of a writer in another process: whether that still lives is told by its claim. */
-static loom_status look_for_record(loom_store *store, const loom_id *rkey, loom_arena *arena, loom_error *err) {
+/* Of a writer in another process: that it lives is told by its claim, how far it is by its record, if it has one. */
+static loom_status look_for_writer(loom_store *store, const loom_id *rkey, loom_arena *arena, loom_error *err) {
     loom_id key = loom_stream_record_key(rkey);
     loom_result record;
-    loom_stream_state state;
-    LOOM_TRY(loom_store_find(store, &key, arena, &record, err));
-    if (loom_stream_record_decode(&record, arena, &state, NULL) != LOOM_OK) return LOOM_NOT_FOUND;
-    if (record.bulk.bytes > 0) return busy(rkey, state.done, " (suspended)", err);
-    if (loom_store_claim(store, &key, NULL) != LOOM_OK) return busy(rkey, state.done, " by another process", err);
-    loom_store_unclaim(store, &key);
-    return LOOM_NOT_FOUND;
+    loom_stream_state state = {.done = 0};
+    loom_status found = loom_store_find(store, &key, arena, &record, err);
+    if (found != LOOM_OK && found != LOOM_NOT_FOUND) return found;
+    if (found == LOOM_OK && loom_stream_record_decode(&record, arena, &state, NULL) != LOOM_OK) found = LOOM_NOT_FOUND;
+    loom_status claimed = loom_store_claim(store, &key, NULL);
+    if (claimed == LOOM_BUSY) return busy(rkey, state.done, " by another process", err);
+    if (claimed == LOOM_OK) loom_store_unclaim(store, &key);
+    return found == LOOM_OK && record.bulk.bytes > 0 ? busy(rkey, state.done, " (suspended)", err) : LOOM_NOT_FOUND;
 }
 
 loom_status loom_stream_why_missing(loom_store *store, const loom_id *rkey, loom_error *err) {
@@ -195,7 +196,7 @@ loom_status loom_stream_why_missing(loom_store *store, const loom_id *rkey, loom
     if (status != LOOM_NOT_FOUND) return status;
     loom_arena *arena = loom_arena_new();
     if (arena == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while looking for a stream");
-    status = look_for_record(store, rkey, arena, err);
+    status = look_for_writer(store, rkey, arena, err);
     loom_arena_free(arena);
     return status;
 }

@@ -11,7 +11,7 @@
 #include "shm/store/stream_parts.h"
 #include "shm/store/stream_source.h"
 
-#define ANNOUNCE_BLOCKS 512u /* how often other processes are told how far it is */
+#define ANNOUNCE_NS UINT64_C(1000000000) /* how often other processes are told how far a writer is */
 
 struct loom_stream_writer {
     loom_store *store;
@@ -28,6 +28,7 @@ struct loom_stream_writer {
     uint8_t *first; /* block 0, while `later` */
     uint8_t *block; /* the block that is being filled */
     size_t blocks, fill;
+    uint64_t announced_ns; /* when others were told last; at first, when it began */
 };
 
 static uint64_t now_ns(void) {
@@ -100,6 +101,7 @@ static loom_status allocate(loom_store *store, const loom_id *rkey, loom_stream_
     if (made == NULL) return no_memory(err);
     made->store = store;
     made->sink.store = store;
+    made->announced_ns = now_ns();
     made->arena = loom_arena_new();
     made->block = malloc(LOOM_BLOCK_BYTES);
     loom_status status = made->arena != NULL && made->block != NULL ? LOOM_OK : no_memory(err);
@@ -202,10 +204,13 @@ loom_status loom_stream_writer_create(loom_store *store, const loom_stream_optio
 
 /* ---- blocks ---- */
 
-/* So that readers in other processes are told. Not for what never leaves memory, nor for what has a record already. */
+/* So that readers in other processes are told how far it is; not worth a transaction for what is written in a moment.
+ * The record of a resumed stream says what can be resumed, and stays. */
 static loom_status announce(loom_stream_writer *writer, loom_error *err) {
-    bool due = !writer->recorded || (!writer->resumed && writer->blocks % ANNOUNCE_BLOCKS == 0);
-    return due ? put_record(writer, &(loom_result){.type = LOOM_RECORD}, err) : LOOM_OK;
+    uint64_t now = now_ns();
+    if (writer->resumed || now - writer->announced_ns < ANNOUNCE_NS) return LOOM_OK;
+    writer->announced_ns = now;
+    return put_record(writer, &(loom_result){.type = LOOM_RECORD}, err);
 }
 
 /* `bytes` is writer->block or the caller's. */
@@ -399,7 +404,8 @@ static loom_status suspend(loom_stream_writer *writer, loom_error *err) {
     LOOM_TRY(loom_store_check_process(writer->store, err));
     loom_result record = {.type = LOOM_RECORD};
     if (!writer->recorded)
-        LOOM_TRY(announce(writer, err)); /* so that the record below is not compressed, as puts may be */
+        LOOM_TRY(put_record(writer, &(loom_result){.type = LOOM_RECORD},
+                            err)); /* so that the record below is not compressed, as puts may be */
     if (loom_stream_writer_position(writer) > 0) {
         loom_status status = flush(writer, err);
         if (status == LOOM_NO_SPACE && writer->sink.blocks > 0 && writer->sink.blocks == writer->blocks) {
