@@ -273,7 +273,7 @@ static loom_status fit_state(loom_build *build, loom_error *err) {
     if (state.next_row <= build->last_row) state.next_row = build->last_row + 1;
     state.indexed_upto = 0;
     state.next_deleted = 1;
-    state.tail_gone = 0;
+    state.tail_gone = build->counts.rows - build->counts.live; /* tombstones have no value id in the map */
     MDB_val key = {7, "s:state"}, value = {sizeof state, &state};
     int code = mdb_put(build->txn, build->index->meta, &key, &value, 0);
     if (code != MDB_SUCCESS) return fail(build, code, err);

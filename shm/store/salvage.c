@@ -193,7 +193,7 @@ static loom_status derive(salvage *of, loom_error *err) {
     uint64_t found;
     LOOM_TRY(loom_index_begin(of->index, LOOM_DURABLE_STRICT, &batch, err));
     batch->state.indexed_upto = 0;
-    batch->state.tail_gone = 0;
+    batch->state.tail_gone = 1; /* tombstones, as far as there are any, are left out of the map */
     batch->state.next_deleted = 1;
     if (batch->state.next_row <= of->last_row) batch->state.next_row = of->last_row + 1;
     loom_status status = loom_index_rebuild_space(batch, LOOM_PAGE_BYTES, punch, of, &found, err);
