@@ -67,14 +67,15 @@ typedef struct loom_stream_sink {
 
 /* Writes block `number` (blocks before it may come later; each at most once in an encrypted store). All blocks but the
  * last have LOOM_BLOCK_BYTES. */
-loom_status loom_sink_write(loom_stream_sink *sink, size_t number, const void *bytes, size_t length, loom_error *err);
+loom_status loom_stream_sink_write(loom_stream_sink *sink, size_t number, const void *bytes, size_t length,
+                                   loom_error *err);
 /* Goes on behind the bytes of a stored raw object: LOOM_BUSY when it cannot grow in place. */
-loom_status loom_sink_adopt(loom_stream_sink *sink, const loom_result *record, loom_error *err);
+loom_status loom_stream_sink_adopt(loom_stream_sink *sink, const loom_result *record, loom_error *err);
 /* Fills in what a result says about bulk bytes: place, codec, hashes, root. `length` is the object's. */
-void loom_sink_describe(loom_stream_sink *sink, uint64_t length, loom_result *result);
+void loom_stream_sink_describe(loom_stream_sink *sink, uint64_t length, loom_result *result);
 /* After the commit: the reservation ends where the object does. */
-void loom_sink_finish(loom_stream_sink *sink, uint64_t length);
+void loom_stream_sink_finish(loom_stream_sink *sink, uint64_t length);
 /* Gives back what no row owns (after finish: nothing) and frees everything. */
-void loom_sink_close(loom_stream_sink *sink);
+void loom_stream_sink_close(loom_stream_sink *sink);
 
 #endif

@@ -87,7 +87,8 @@ static loom_status write_at(const loom_stream_sink *sink, uint64_t offset, const
     return LOOM_OK;
 }
 
-loom_status loom_sink_write(loom_stream_sink *sink, size_t number, const void *bytes, size_t length, loom_error *err) {
+loom_status loom_stream_sink_write(loom_stream_sink *sink, size_t number, const void *bytes, size_t length,
+                                   loom_error *err) {
     uint64_t begin = (uint64_t)number * LOOM_BLOCK_BYTES;
     LOOM_TRY(make_room(sink, number, err));
     LOOM_TRY(begin_cipher(sink, err));
@@ -106,7 +107,7 @@ loom_status loom_sink_write(loom_stream_sink *sink, size_t number, const void *b
     return LOOM_OK;
 }
 
-loom_status loom_sink_adopt(loom_stream_sink *sink, const loom_result *record, loom_error *err) {
+loom_status loom_stream_sink_adopt(loom_stream_sink *sink, const loom_result *record, loom_error *err) {
     if (record->codec != LOOM_CODEC_RAW || sink->store->cipher != NULL)
         return loom_fail(err, LOOM_BUSY, "encoded bytes do not grow in place");
     size_t blocks = loom_extent_block_count(record->bulk.bytes);
@@ -119,7 +120,7 @@ loom_status loom_sink_adopt(loom_stream_sink *sink, const loom_result *record, l
 
 /* ---- the end ---- */
 
-void loom_sink_describe(loom_stream_sink *sink, uint64_t length, loom_result *result) {
+void loom_stream_sink_describe(loom_stream_sink *sink, uint64_t length, loom_result *result) {
     result->bulk = sink->reservation.placement;
     result->bulk.bytes = length;
     result->block_hashes = sink->hashes;
@@ -135,7 +136,7 @@ void loom_sink_describe(loom_stream_sink *sink, uint64_t length, loom_result *re
     result->root[1] = root.high64;
 }
 
-void loom_sink_finish(loom_stream_sink *sink, uint64_t length) {
+void loom_stream_sink_finish(loom_stream_sink *sink, uint64_t length) {
     if (sink->reservation.placement.bytes == 0) return;
     /* The row is committed: what fails here leaves a few pages to gc, nothing else. */
     uint64_t reserved = sink->reservation.placement.bytes;
@@ -145,7 +146,7 @@ void loom_sink_finish(loom_stream_sink *sink, uint64_t length) {
     sink->reservation.placement.bytes = 0;
 }
 
-void loom_sink_close(loom_stream_sink *sink) {
+void loom_stream_sink_close(loom_stream_sink *sink) {
     if (sink->writer != NULL && sink->reservation.placement.bytes > 0)
         loom_extent_abandon(sink->writer, &sink->reservation);
     loom_extent_writer_close(sink->writer);

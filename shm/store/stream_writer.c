@@ -38,7 +38,7 @@ static uint64_t now_ns(void) {
 }
 
 static void free_writer(loom_stream_writer *writer) {
-    if (writer->sink.store != NULL) loom_sink_close(&writer->sink);
+    if (writer->sink.store != NULL) loom_stream_sink_close(&writer->sink);
     if (writer->entry.store != NULL) loom_stream_leave(writer->store, &writer->entry);
     loom_store_unhold(writer->store, &writer->hold);
     loom_arena_free(writer->arena);
@@ -219,7 +219,7 @@ static loom_status pass_on(loom_stream_writer *writer, const uint8_t *bytes, siz
     if (writer->later && writer->blocks == 0)
         memcpy(writer->first, bytes, length);
     else
-        LOOM_TRY(loom_sink_write(&writer->sink, writer->blocks, bytes, length, err));
+        LOOM_TRY(loom_stream_sink_write(&writer->sink, writer->blocks, bytes, length, err));
     writer->blocks++;
     writer->fill = 0;
     return LOOM_OK;
@@ -280,10 +280,10 @@ static uint64_t object_bytes(const loom_stream_writer *writer) {
 static loom_status flush(loom_stream_writer *writer, loom_error *err) {
     if (writer->later && writer->blocks > 0) {
         uint64_t length = object_bytes(writer) < LOOM_BLOCK_BYTES ? object_bytes(writer) : LOOM_BLOCK_BYTES;
-        LOOM_TRY(loom_sink_write(&writer->sink, 0, writer->first, (size_t)length, err));
+        LOOM_TRY(loom_stream_sink_write(&writer->sink, 0, writer->first, (size_t)length, err));
     }
     if (writer->fill == 0) return LOOM_OK;
-    return loom_sink_write(&writer->sink, writer->blocks, writer->block, writer->fill, err);
+    return loom_stream_sink_write(&writer->sink, writer->blocks, writer->block, writer->fill, err);
 }
 
 /* ---- commit ---- */
@@ -323,7 +323,7 @@ static loom_status fill_in(loom_stream_writer *writer, loom_result *result, loom
         return LOOM_OK;
     }
     LOOM_TRY(flush(writer, err));
-    loom_sink_describe(&writer->sink, length, result);
+    loom_stream_sink_describe(&writer->sink, length, result);
     if (state->type != LOOM_IMAGE) {
         result->blob = true;
         return LOOM_OK;
@@ -367,7 +367,7 @@ static loom_status commit(loom_stream_writer *writer, loom_id *vid, loom_error *
     loom_buffer header = {0};
     loom_status status = fill_in(writer, &result, &header, err);
     if (status == LOOM_OK) status = store_result(writer, &result, err);
-    if (status == LOOM_OK && result.bulk.bytes > 0) loom_sink_finish(&writer->sink, result.bulk.bytes);
+    if (status == LOOM_OK && result.bulk.bytes > 0) loom_stream_sink_finish(&writer->sink, result.bulk.bytes);
     if (status == LOOM_OK && vid != NULL) *vid = result.vid;
     loom_buffer_free(&header);
     return status;
@@ -385,7 +385,7 @@ loom_status loom_stream_writer_commit(loom_stream_writer *writer, loom_id *vid, 
 void loom_stream_writer_abort(loom_stream_writer *writer) {
     if (writer == NULL) return;
     if (loom_store_check_process(writer->store, NULL) == LOOM_OK) {
-        loom_sink_close(&writer->sink); /* first: what a row owns is still owned */
+        loom_stream_sink_close(&writer->sink); /* first: what a row owns is still owned */
         if (writer->recorded) (void)drop_record(writer->store, &writer->state.rkey, NULL);
     }
     free_writer(writer);
@@ -413,10 +413,10 @@ static loom_status suspend(loom_stream_writer *writer, loom_error *err) {
             status = LOOM_OK;
         }
         LOOM_TRY(status);
-        loom_sink_describe(&writer->sink, object_bytes(writer), &record);
+        loom_stream_sink_describe(&writer->sink, object_bytes(writer), &record);
     }
     LOOM_TRY(put_record(writer, &record, err));
-    loom_sink_finish(&writer->sink, object_bytes(writer));
+    loom_stream_sink_finish(&writer->sink, object_bytes(writer));
     return LOOM_OK;
 }
 
@@ -437,7 +437,7 @@ static loom_status take_up(loom_stream_writer *writer, loom_source *source, loom
         if (writer->later && writer->blocks == 0)
             memcpy(writer->first, writer->block, length);
         else if (!writer->adopted)
-            LOOM_TRY(loom_sink_write(&writer->sink, writer->blocks, writer->block, length, err));
+            LOOM_TRY(loom_stream_sink_write(&writer->sink, writer->blocks, writer->block, length, err));
         writer->blocks++;
         writer->fill = 0;
     }
@@ -464,7 +464,7 @@ static loom_status resume(loom_stream_writer *writer, loom_source *source, loom_
     writer->resumed = true;
     /* One block of text may get a shorter head at the end: that lies in memory anyhow. */
     bool may = !writer->later || source->length > LOOM_BLOCK_BYTES;
-    writer->adopted = may && loom_sink_adopt(&writer->sink, record, NULL) == LOOM_OK;
+    writer->adopted = may && loom_stream_sink_adopt(&writer->sink, record, NULL) == LOOM_OK;
     LOOM_TRY(take_up(writer, source, err));
     writer->hold = source->hold; /* its bytes are ours now, in place or until the copy is committed */
     source->hold = (loom_hold){0};
