@@ -1,4 +1,5 @@
-/* faults.c - see faults.h. Each wrapper asks whether it is its turn, else calls the next definition. */
+/* faults.c - see faults.h. Each wrapper tells the watcher, asks whether it is its turn to fail, else calls the next
+ * definition. */
 #include "faults.h"
 
 #include <dlfcn.h>
@@ -54,18 +55,46 @@ bool fault_fired(void) {
     return fired;
 }
 
-static bool path_is_under(const char *path) {
-    return strncmp(path, fault.folder, fault.folder_length) == 0 &&
-           (path[fault.folder_length] == '/' || path[fault.folder_length] == '\0');
+static struct {
+    char folder[PATH_MAX];
+    size_t folder_length;
+    fault_watcher watcher;
+} watch;
+static __thread bool watching; /* inside the watcher */
+
+void fault_watch(const char *folder, fault_watcher watcher) {
+    if (watcher != NULL && !realpath(folder, watch.folder)) abort();
+    watch.folder_length = strlen(watch.folder);
+    watch.watcher = watcher;
+}
+
+static bool is_in(const char *path, const char *folder, size_t length) {
+    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+static bool path_of(int fd, char path[PATH_MAX]) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    if (length <= 0) return false;
+    path[length] = '\0';
+    return true;
 }
 
 static bool is_under(int fd) {
-    char link[64], path[PATH_MAX];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length <= 0) return false;
-    path[length] = '\0';
-    return path_is_under(path);
+    char path[PATH_MAX];
+    return path_of(fd, path) && is_in(path, fault.folder, fault.folder_length);
+}
+
+static void tell(watch_call call, int fd, const void *data, size_t bytes, off_t offset) {
+    char path[PATH_MAX];
+    int saved = errno;
+    if (watch.watcher != NULL && !watching && path_of(fd, path) && is_in(path, watch.folder, watch.folder_length)) {
+        watching = true;
+        watch.watcher(call, fd, path, data, bytes, offset);
+        watching = false;
+    }
+    errno = saved;
 }
 
 /* Whether this call, which `kinds` could strike, is the one. */
@@ -126,12 +155,14 @@ static ssize_t admitted(int fd, size_t bytes) {
 
 ssize_t write(int fd, const void *bytes, size_t count) {
     NEXT(write_call, write);
+    tell(WATCH_WRITE, fd, NULL, 0, 0);
     ssize_t some = admitted(fd, count);
     return some < 0 ? -1 : next_write(fd, bytes, (size_t)some);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
     NEXT(pwrite_call, pwrite);
+    tell(WATCH_WRITE, fd, bytes, count, offset);
     ssize_t some = admitted(fd, count);
     return some < 0 ? -1 : next_pwrite(fd, bytes, (size_t)some, offset);
 }
@@ -143,6 +174,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t offset) {
 /* A short vectored write ends within its first piece. */
 ssize_t writev(int fd, const struct iovec *pieces, int count) {
     NEXT(writev_call, writev);
+    tell(WATCH_WRITE, fd, NULL, 0, 0);
     if (count < 1) return next_writev(fd, pieces, count);
     ssize_t some = admitted(fd, pieces[0].iov_len);
     if (some < 0) return -1;
@@ -153,6 +185,7 @@ ssize_t writev(int fd, const struct iovec *pieces, int count) {
 
 ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset) {
     NEXT(pwritev_call, pwritev);
+    tell(WATCH_WRITE, fd, NULL, 0, 0);
     if (count < 1) return next_pwritev(fd, pieces, count, offset);
     ssize_t some = admitted(fd, pieces[0].iov_len);
     if (some < 0) return -1;
@@ -167,6 +200,7 @@ ssize_t pwritev64(int fd, const struct iovec *pieces, int count, off_t offset) {
 
 int fallocate(int fd, int mode, off_t offset, off_t length) {
     NEXT(fallocate_call, fallocate);
+    tell(WATCH_WRITE, fd, NULL, 0, 0);
     if (!strikes(OF_GROWTH, fd)) return next_fallocate(fd, mode, offset, length);
     errno = error_of();
     return -1;
@@ -178,6 +212,7 @@ int fallocate64(int fd, int mode, off_t offset, off_t length) {
 
 int posix_fallocate(int fd, off_t offset, off_t length) {
     NEXT(posix_fallocate_call, posix_fallocate);
+    tell(WATCH_WRITE, fd, NULL, 0, 0);
     return strikes(OF_GROWTH, fd) ? error_of() : next_posix_fallocate(fd, offset, length);
 }
 
@@ -187,6 +222,7 @@ int posix_fallocate64(int fd, off_t offset, off_t length) {
 
 int ftruncate(int fd, off_t length) {
     NEXT(truncate_call, ftruncate);
+    tell(WATCH_WRITE, fd, NULL, 0, 0);
     struct stat now;
     bool grows = fstat(fd, &now) == 0 && length > now.st_size;
     if (!strikes(grows ? KIND(EIO) | KIND(ENOSPC) : KIND(EIO), fd)) return next_ftruncate(fd, length);
@@ -200,6 +236,7 @@ int ftruncate64(int fd, off_t length) {
 
 int fsync(int fd) {
     NEXT(fd_call, fsync);
+    tell(WATCH_SYNC, fd, NULL, 0, 0);
     if (!strikes(KIND(SYNC), fd)) return next_fsync(fd);
     errno = EIO;
     return -1;
@@ -207,6 +244,7 @@ int fsync(int fd) {
 
 int fdatasync(int fd) {
     NEXT(fd_call, fdatasync);
+    tell(WATCH_SYNC, fd, NULL, 0, 0);
     if (!strikes(KIND(SYNC), fd)) return next_fdatasync(fd);
     errno = EIO;
     return -1;
@@ -225,6 +263,7 @@ void *mmap64(void *address, size_t length, int protection, int flags, int fd, of
 
 int renameat(int from_folder, const char *from, int to_folder, const char *to) {
     NEXT(rename_call, renameat);
+    tell(WATCH_RENAME, from_folder, NULL, 0, 0);
     if (!strikes(KIND(RENAME), from_folder)) return next_renameat(from_folder, from, to_folder, to);
     errno = EIO;
     return -1;

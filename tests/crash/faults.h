@@ -5,6 +5,8 @@
 #define LOOM_TESTS_FAULTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 typedef enum fault_kind {
     FAULT_SHORT_WRITE, /* half of it is written */
@@ -24,5 +26,12 @@ const char *fault_name(fault_kind kind);
 void fault_arm(const char *folder, fault_kind kind, unsigned nth, bool from_then_on);
 void fault_disarm(void);
 bool fault_fired(void);
+
+/* What is about to happen to a file under the watched folder (WRITE includes growth, holes and cuts). */
+typedef enum watch_call { WATCH_WRITE, WATCH_SYNC, WATCH_RENAME } watch_call;
+/* `bytes` > 0 only of a write at `offset`. Called before it happens, by the thread that does it; calls that the watcher
+ * makes itself are not watched. NULL: no more. */
+typedef void (*fault_watcher)(watch_call call, int fd, const char *path, const void *data, size_t bytes, off_t offset);
+void fault_watch(const char *folder, fault_watcher watcher);
 
 #endif
