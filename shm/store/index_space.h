@@ -25,6 +25,14 @@ _Static_assert(sizeof(loom_free_record) == 16, "the free record is a disk format
 #define LOOM_FREE_PUNCHED 1u /* not allocated, nor counted in the budget */
 #define LOOM_FREE_KEY_BYTES 12u
 
+/* meta, "s:space". */
+typedef struct loom_space_state {
+    uint64_t punched_pages; /* of the free ones */
+    uint64_t reserved[3];
+} loom_space_state;
+_Static_assert(sizeof(loom_space_state) == 32, "the state of space is a disk format: see shm/SCHEMA.md");
+#define LOOM_SPACE_KEY "s:space"
+
 /* Whether a range can be one of ours: whole pages behind the header, no further than files can be. */
 bool loom_index_range_is_plausible(uint64_t offset, uint64_t bytes);
 /* An entry of `free`; false when it cannot be one of ours. */
@@ -65,6 +73,20 @@ loom_status loom_index_cut_tail(loom_index_batch *batch, uint32_t number, uint64
 loom_status loom_index_batch_tail(loom_index_batch *batch, uint32_t number, uint64_t *tail, loom_error *err);
 /* The file numbers with a record, ascending; the caller frees. */
 loom_status loom_index_extent_numbers(loom_index_batch *batch, uint32_t **numbers, size_t *count, loom_error *err);
+
+/* ---- shared by the files that implement this ---- */
+
+uint64_t loom_index_pages_of(uint64_t bytes);
+/* What this batch changes about a file; NULL: out of memory. */
+loom_extent_change *loom_index_change_of(loom_index_batch *batch, uint32_t number);
+/* A sum that would fall below nothing was wrong before: verification finds that, here it must not wrap. */
+uint64_t loom_index_add_signed(uint64_t sum, int64_t change);
+loom_status loom_index_read_record(loom_index_batch *batch, uint32_t number, loom_space_record *record,
+                                   loom_error *err);
+loom_status loom_index_write_record(loom_index_batch *batch, uint32_t number, const loom_space_record *record,
+                                    loom_error *err);
+/* Adds an entry of `extents` to the loom_space_sums that `context` is. */
+bool loom_index_add_record(const MDB_val *key, const MDB_val *value, void *context);
 
 /* For the next function: sets the count of punched pages; LMDB's code. */
 int loom_index_set_punched(loom_index_batch *batch, uint64_t pages);
