@@ -188,14 +188,35 @@ static loom_status punch(void *context, const loom_placement *place, loom_error 
     return failed == 0 ? LOOM_OK : loom_fail_errno(err, failed, "cannot free space in %s", name);
 }
 
+/* Before the index looks at it: the map of ids is to be filled from row 1 on. The sums are what they were; verification
+ * corrects them. */
+static int fit_state(salvage *of) {
+    loom_index_state state = {.next_row = 1};
+    MDB_val key = {7, "s:state"}, value;
+    int code = mdb_txn_begin(of->index->env, NULL, 0, &of->txn);
+    if (code != MDB_SUCCESS) return code;
+    if (mdb_get(of->txn, of->index->meta, &key, &value) == MDB_SUCCESS && value.mv_size == sizeof state)
+        memcpy(&state, value.mv_data, sizeof state);
+    state.indexed_upto = 0;
+    state.tail_gone = 1; /* tombstones, as far as there are any, are left out of the map */
+    state.next_deleted = 1;
+    if (state.next_row <= of->last_row) state.next_row = of->last_row + 1;
+    value = (MDB_val){sizeof state, &state};
+    code = mdb_put(of->txn, of->index->meta, &key, &value, 0);
+    if (code == MDB_SUCCESS)
+        code = mdb_txn_commit(of->txn);
+    else
+        mdb_txn_abort(of->txn);
+    of->txn = NULL;
+    return code;
+}
+
 static loom_status derive(salvage *of, loom_error *err) {
     loom_index_batch *batch;
     uint64_t found;
+    int code = fit_state(of);
+    if (code != MDB_SUCCESS) return loom_index_fail(of->index, code, "cannot write the new index", err);
     LOOM_TRY(loom_index_begin(of->index, LOOM_DURABLE_STRICT, &batch, err));
-    batch->state.indexed_upto = 0;
-    batch->state.tail_gone = 1; /* tombstones, as far as there are any, are left out of the map */
-    batch->state.next_deleted = 1;
-    if (batch->state.next_row <= of->last_row) batch->state.next_row = of->last_row + 1;
     loom_status status = loom_index_rebuild_space(batch, LOOM_PAGE_BYTES, punch, of, &found, err);
     if (status != LOOM_OK) {
         loom_index_abort(batch);

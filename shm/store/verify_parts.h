@@ -36,7 +36,7 @@ typedef enum verify_remedy {
     VERIFY_REBUILD,   /* tables are written anew from the rows */
     VERIFY_TOMBSTONE, /* the result is marked for recomputation */
     VERIFY_REMOVE,    /* the row goes */
-    VERIFY_HEADER     /* of an extent file */
+    VERIFY_FILE       /* an extent file gets its header and length back */
 } verify_remedy;
 
 typedef struct verify_note {

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/platform_file.h"
 #include "shm/store/control.h"
 #include "shm/store/extent_file.h"
 #include "shm/store/space_parts.h"
@@ -120,27 +122,38 @@ static loom_status repair_all(verify *of, loom_index_batch *batch, loom_error *e
     return loom_index_rebuild_space(batch, LOOM_PAGE_BYTES, punch, of->store->stored, &found, err);
 }
 
-/* ---- headers of extent files ---- */
+/* ---- extent files ---- */
 
-static loom_status write_header(const verify *of, uint32_t number, loom_error *err) {
-    char name[LOOM_EXTENT_NAME_BYTES];
-    loom_extent_name(number, name);
-    int fd = openat(of->parts.extents_fd, name, O_RDWR | O_CLOEXEC);
-    off_t end = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
+/* The file gets the length that the index counts on; what is new in it reads as zeros. */
+static int mend_file(const verify *of, int fd, uint32_t number, uint64_t tail) {
+    struct stat now;
     uint8_t page[LOOM_PAGE_BYTES] = {0};
-    loom_extent_header header = {.magic = LOOM_EXTENT_MAGIC, .version = LOOM_EXTENT_VERSION, .number = number};
+    if (fstat(fd, &now) != 0) return errno;
+    uint64_t bytes = ((uint64_t)now.st_size + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
+    if (bytes < tail) bytes = tail;
+    loom_extent_header header = {
+        .magic = LOOM_EXTENT_MAGIC, .version = LOOM_EXTENT_VERSION, .number = number, .reserved_tail = bytes};
     memcpy(header.uuid, of->parts.uuid, sizeof header.uuid);
-    header.reserved_tail = ((uint64_t)(end < 0 ? 0 : end) + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
     memcpy(page, &header, sizeof header);
-    bool written = end >= 0 && pwrite(fd, page, sizeof page, 0) == (ssize_t)sizeof page && fsync(fd) == 0;
-    int failed = errno;
-    if (fd >= 0) close(fd);
-    return written ? LOOM_OK : loom_fail_errno(err, failed, "cannot write extent file %s", name);
+    int failed = loom_file_resize(fd, bytes);
+    if (failed != 0) return failed;
+    if (pwrite(fd, page, sizeof page, 0) != (ssize_t)sizeof page || fsync(fd) != 0) return errno != 0 ? errno : EIO;
+    return 0;
 }
 
-static loom_status write_headers(const verify *of, loom_error *err) {
-    for (size_t i = 0; i < of->notes.count; i++)
-        if (notes_of(of)[i].remedy == VERIFY_HEADER) LOOM_TRY(write_header(of, notes_of(of)[i].at.extent, err));
+static loom_status mend_files(const verify *of, loom_error *err) {
+    for (size_t i = 0; i < of->notes.count; i++) {
+        uint32_t number = notes_of(of)[i].at.extent;
+        char name[LOOM_EXTENT_NAME_BYTES];
+        uint64_t tail;
+        if (notes_of(of)[i].remedy != VERIFY_FILE) continue;
+        LOOM_TRY(loom_index_committed_tail(of->parts.index, number, &tail, err));
+        loom_extent_name(number, name);
+        int fd = openat(of->parts.extents_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int failed = fd >= 0 ? mend_file(of, fd, number, tail) : errno;
+        if (fd >= 0) close(fd);
+        if (failed != 0) return loom_fail_errno(err, failed, "cannot write extent file %s", name);
+    }
     return LOOM_OK;
 }
 
@@ -157,7 +170,7 @@ static loom_status repair_alone(verify *of, loom_error *err) {
     }
     LOOM_TRY(loom_index_commit(batch, NULL, err));
     LOOM_TRY(loom_index_sync(of->parts.index, err));
-    return write_headers(of, err);
+    return mend_files(of, err);
 }
 
 loom_status loom_verify_repair(verify *of, loom_error *err) {
