@@ -67,17 +67,23 @@ void loom_operator_of(const loom_result *result, loom_arena *arena, char *name, 
     name[op->text.length] = '\0';
 }
 
-static loom_status write_recipe(loom_draft *draft, const loom_operator *op, const loom_value *argument,
-                                loom_error *err) {
+static loom_status recipe_bytes(const loom_operator *op, const loom_value *argument, loom_arena *arena,
+                                const uint8_t **recipe, size_t *length, loom_error *err) {
     const loom_value parts[] = {loom_string_of(op->name), loom_int(op->version), loom_null(),
                                 loom_sequence(argument, argument != NULL ? 1 : 0)};
     const loom_value whole = loom_sequence(parts, 4);
     loom_buffer bytes = {0};
     loom_status status = loom_value_encode(&whole, &bytes);
-    draft->result.recipe = status == LOOM_OK ? loom_arena_copy(draft->arena, bytes.bytes, bytes.length) : NULL;
-    draft->result.recipe_bytes = bytes.length;
+    *recipe = status == LOOM_OK ? loom_arena_copy(arena, bytes.bytes, bytes.length) : NULL;
+    *length = bytes.length;
     loom_buffer_free(&bytes);
-    return draft->result.recipe != NULL ? LOOM_OK : exhausted(err);
+    return *recipe != NULL ? LOOM_OK : exhausted(err);
+}
+
+loom_status loom_named_recipe(const char *name, size_t length, loom_arena *arena, const uint8_t **recipe, size_t *bytes,
+                              loom_error *err) {
+    const loom_value text = loom_string(name, length);
+    return recipe_bytes(&op_set, &text, arena, recipe, bytes, err);
 }
 
 /* ---- drafts ---- */
@@ -165,10 +171,10 @@ static loom_status seal(loom_draft *draft, loom_error *err) {
 static loom_status name_it(loom_draft *draft, const char *name, size_t length, loom_error *err) {
     LOOM_TRY(key_of(&op_put, &draft->content, &draft->result.rkey, err));
     if (draft->result.type == LOOM_IMAGE) draft->result.vid = draft->result.rkey;
-    if (name == NULL) return write_recipe(draft, &op_put, NULL, err);
-    const loom_value text = loom_string(name, length);
-    LOOM_TRY(loom_named_key(name, length, &draft->result.rkey, err));
-    return write_recipe(draft, &op_set, &text, err);
+    loom_result *result = &draft->result;
+    if (name == NULL) return recipe_bytes(&op_put, NULL, draft->arena, &result->recipe, &result->recipe_bytes, err);
+    LOOM_TRY(loom_named_key(name, length, &result->rkey, err));
+    return loom_named_recipe(name, length, draft->arena, &result->recipe, &result->recipe_bytes, err);
 }
 
 static uint64_t now_ns(void) {

@@ -15,6 +15,9 @@
 
 /* The key of a name. LOOM_BAD_ARGUMENT for an empty one or more than LOOM_NAME_BYTES_MAX bytes. */
 loom_status loom_named_key(const char *name, size_t length, loom_id *rkey, loom_error *err);
+/* The recipe that holds the name, in the arena. LOOM_NO_MEMORY. */
+loom_status loom_named_recipe(const char *name, size_t length, loom_arena *arena, const uint8_t **recipe,
+                              size_t *recipe_bytes, loom_error *err);
 /* The name under which a result was put: in the arena, or NULL if it was not put by name. */
 const char *loom_name_of(const loom_result *result, loom_arena *arena, size_t *length);
 /* The operator of a recipe ("vox1.near"), NUL-terminated, at most `capacity`; "-" when there is none or it is longer.
@@ -34,7 +37,8 @@ typedef struct loom_draft {
 
 /* Any value but images. */
 loom_status loom_draft_value(loom_draft *draft, const loom_value *value, loom_error *err);
-/* An image whose voxels the caller writes to *voxels (loom_image_bytes(header) bytes, every one of them) before finish. */
+/* An image whose voxels the caller writes to *voxels (loom_image_bytes(header) bytes, every one of them) before finish.
+ */
 loom_status loom_draft_image(loom_draft *draft, const loom_image_header *header, void **voxels, loom_error *err);
 /* Key, recipe, hashes: draft->result is ready for loom_batch_put. `name` NULL: the key is made of the content. */
 loom_status loom_draft_finish(loom_draft *draft, const char *name, size_t name_length, loom_error *err);

@@ -7,6 +7,7 @@
 #include "runtime/cli/command.h"
 #include "runtime/cli/json_line.h"
 #include "runtime/cli/settings.h"
+#include "runtime/store_names.h"
 #include "shm/store/storage.h"
 
 /* In the order of the help screen; NULL at the end. */
@@ -63,15 +64,8 @@ bool loom_store_progress_show(const char *phase, uint64_t done, uint64_t total, 
 /* Takes the progress line away, before anything else is printed. */
 void loom_store_progress_clear(loom_store_job *job);
 
-/* What a person calls a result: digits of an id, "goal:LABEL" (of the newest run that has it), or "key:NAME" (put by
- * name). LOOM_NOT_FOUND with the remedy, LOOM_BAD_USAGE. */
-loom_status loom_store_resolve(loom_store *store, const char *text, loom_arena *arena, loom_result *result,
-                               loom_error *err);
 /* All words from `first` on, into the job's arena. */
 loom_status loom_store_resolve_all(const loom_store_job *job, size_t first, loom_id **rkeys, size_t *count,
-                                   loom_error *err);
-/* The key that a word names, stored or not: "goal:LABEL", "key:NAME", 64 digits, or digits of a stored result. */
-loom_status loom_store_resolve_key(loom_store *store, const char *text, loom_arena *arena, loom_id *rkey,
                                    loom_error *err);
 /* "30d" of an option; LOOM_BAD_USAGE names the option. */
 loom_status loom_store_option_time(const char *option, const char *text, uint64_t *seconds, loom_error *err);
