@@ -62,7 +62,7 @@ uint64_t loom_stream_writer_position(const loom_stream_writer *writer);
  * The writer is freed in any case; after an error nothing is left (a stream that was resumed is still suspended). */
 loom_status loom_stream_writer_commit(loom_stream_writer *writer, loom_id *vid, loom_error *err);
 /* Ends the writer and keeps what it has written, under the stream's key, for loom_stream_writer_resume. On a full disk
- * up to 1 MiB at the end is not kept: go on where resume says. Freed in any case; after an error only what was
+ * up to 2 MiB at the end is not kept: go on where resume says. Freed in any case; after an error only what was
  * suspended earlier is kept. */
 loom_status loom_stream_writer_suspend(loom_stream_writer *writer, loom_error *err);
 /* Ends the writer and leaves nothing behind, not even what was suspended earlier. NULL is accepted. */

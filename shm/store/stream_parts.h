@@ -8,6 +8,8 @@
 #include "shm/store/stream.h"
 
 #define LOOM_TEXT_HEAD_MAX 5u
+/* Written at a time: a huge page, so that the page cache holds it as one and maps it as one (perf/ANALYSIS.md). */
+#define LOOM_STREAM_TILE_BYTES (2u * LOOM_BLOCK_BYTES)
 
 /* The head of a string or bytes value of `length` bytes, in its shortest form; its length. 0: it has none, `length` is
  * beyond 2^32 - 1. */
@@ -65,8 +67,8 @@ typedef struct loom_stream_sink {
     uint8_t *sealed;           /* one encrypted block */
 } loom_stream_sink;
 
-/* Writes block `number` (blocks before it may come later; each at most once in an encrypted store). All blocks but the
- * last have LOOM_BLOCK_BYTES. */
+/* Writes up to a tile of whole blocks from block `number` on (blocks before it may come later; each at most once in an
+ * encrypted store). Only the object's last block may be shorter than LOOM_BLOCK_BYTES. */
 loom_status loom_stream_sink_write(loom_stream_sink *sink, size_t number, const void *bytes, size_t length,
                                    loom_error *err);
 /* Goes on behind the bytes of a stored raw object: LOOM_BUSY when it cannot grow in place. */

@@ -1,5 +1,5 @@
 /* stream_sink.c - an object that grows block by block at its place in an extent: hashed, encrypted where the store is,
- * and written with one pwrite a block. The hash is of the bytes that were given, not of what the page cache holds
+ * and written with one pwrite a tile of two. The hash is of the bytes that were given, not of what the page cache holds
  * afterwards: what a write spoils is found when it is read. */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "shm/platform_file.h"
 #include "shm/probe.h"
 #include "shm/store/block_hash.h"
+#include "shm/store/bulk_codec_frames.h"
 #include "shm/store/stream_parts.h"
 
 #define GROWTH_MIN (UINT64_C(32) << 20)
@@ -87,23 +88,31 @@ static loom_status write_at(const loom_stream_sink *sink, uint64_t offset, const
     return LOOM_OK;
 }
 
+static loom_status write_sealed(loom_stream_sink *sink, size_t number, const uint8_t *bytes, size_t length,
+                                loom_error *err) {
+    uint8_t *tag = sink->table + LOOM_CIPHER_SALT_BYTES + number * LOOM_CIPHER_TAG_BYTES;
+    loom_status status = loom_block_encrypt(sink->cipher, number, bytes, length, sink->sealed, tag);
+    if (status != LOOM_OK) return loom_fail(err, status, "cannot encrypt a block of a stream");
+    return write_at(sink, (uint64_t)number * LOOM_BLOCK_BYTES, sink->sealed, length, err);
+}
+
 loom_status loom_stream_sink_write(loom_stream_sink *sink, size_t number, const void *bytes, size_t length,
                                    loom_error *err) {
+    const uint8_t *from = bytes;
     uint64_t begin = (uint64_t)number * LOOM_BLOCK_BYTES;
-    LOOM_TRY(make_room(sink, number, err));
+    size_t count = loom_extent_block_count(length);
+    LOOM_TRY(make_room(sink, number + count, err));
     LOOM_TRY(begin_cipher(sink, err));
     LOOM_TRY(reserve_up_to(sink, begin + length, err));
-    const void *stored = bytes;
-    if (sink->cipher != NULL) {
-        uint8_t *tag = sink->table + LOOM_CIPHER_SALT_BYTES + number * LOOM_CIPHER_TAG_BYTES;
-        loom_status status = loom_block_encrypt(sink->cipher, number, bytes, length, sink->sealed, tag);
-        if (status != LOOM_OK) return loom_fail(err, status, "cannot encrypt a block of a stream");
-        stored = sink->sealed;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *block = from + i * LOOM_BLOCK_BYTES;
+        size_t here = loom_block_length(length, i);
+        sink->hashes[number + i] = loom_block_hash(block, here);
+        if (sink->cipher != NULL) LOOM_TRY(write_sealed(sink, number + i, block, here, err));
     }
-    LOOM_TRY(write_at(sink, begin, stored, length, err));
+    if (sink->cipher == NULL) LOOM_TRY(write_at(sink, begin, from, length, err));
     LOOM_PROBE("write:stream");
-    sink->hashes[number] = loom_block_hash(bytes, length);
-    if (number >= sink->blocks) sink->blocks = number + 1;
+    if (number + count > sink->blocks) sink->blocks = number + count;
     return LOOM_OK;
 }
 

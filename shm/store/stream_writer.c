@@ -26,7 +26,7 @@ struct loom_stream_writer {
     bool later;        /* the head is unknown: block 0 is written last */
     bool failed;
     uint8_t *first; /* block 0, while `later` */
-    uint8_t *block; /* the block that is being filled */
+    uint8_t *tile;  /* what is being filled: LOOM_STREAM_TILE_BYTES */
     size_t blocks, fill;
     uint64_t announced_ns; /* when others were told last; at first, when it began */
 };
@@ -43,7 +43,7 @@ static void free_writer(loom_stream_writer *writer) {
     loom_store_unhold(writer->store, &writer->hold);
     loom_arena_free(writer->arena);
     free(writer->first);
-    free(writer->block);
+    free(writer->tile);
     free(writer);
 }
 
@@ -103,8 +103,8 @@ static loom_status allocate(loom_store *store, const loom_id *rkey, loom_stream_
     made->sink.store = store;
     made->announced_ns = now_ns();
     made->arena = loom_arena_new();
-    made->block = malloc(LOOM_BLOCK_BYTES);
-    loom_status status = made->arena != NULL && made->block != NULL ? LOOM_OK : no_memory(err);
+    made->tile = malloc(LOOM_STREAM_TILE_BYTES);
+    loom_status status = made->arena != NULL && made->tile != NULL ? LOOM_OK : no_memory(err);
     if (status == LOOM_OK) status = loom_stream_enter(store, &made->entry, rkey, err);
     if (status == LOOM_OK)
         *writer = made;
@@ -157,8 +157,8 @@ static loom_status prepare(loom_stream_writer *writer, loom_error *err) {
 
 static void begin_block_zero(loom_stream_writer *writer) {
     const loom_stream_state *state = &writer->state;
-    memset(writer->block, 0, LOOM_TEXT_HEAD_MAX);
-    if (state->type != LOOM_IMAGE && !writer->later) (void)loom_text_head(state->type, state->announced, writer->block);
+    memset(writer->tile, 0, LOOM_TEXT_HEAD_MAX);
+    if (state->type != LOOM_IMAGE && !writer->later) (void)loom_text_head(state->type, state->announced, writer->tile);
     writer->fill = state->head_bytes;
 }
 
@@ -213,30 +213,33 @@ static loom_status announce(loom_stream_writer *writer, loom_error *err) {
     return put_record(writer, &(loom_result){.type = LOOM_RECORD}, err);
 }
 
-/* `bytes` is writer->block or the caller's. */
-static loom_status pass_on(loom_stream_writer *writer, const uint8_t *bytes, size_t length, loom_error *err) {
+/* A whole tile, writer->tile or the caller's. */
+static loom_status pass_on(loom_stream_writer *writer, const uint8_t *bytes, loom_error *err) {
     LOOM_TRY(announce(writer, err));
-    if (writer->later && writer->blocks == 0)
-        memcpy(writer->first, bytes, length);
-    else
-        LOOM_TRY(loom_stream_sink_write(&writer->sink, writer->blocks, bytes, length, err));
-    writer->blocks++;
+    if (writer->later && writer->blocks == 0) {
+        memcpy(writer->first, bytes, LOOM_BLOCK_BYTES);
+        LOOM_TRY(loom_stream_sink_write(&writer->sink, 1, bytes + LOOM_BLOCK_BYTES,
+                                        LOOM_STREAM_TILE_BYTES - LOOM_BLOCK_BYTES, err));
+    } else {
+        LOOM_TRY(loom_stream_sink_write(&writer->sink, writer->blocks, bytes, LOOM_STREAM_TILE_BYTES, err));
+    }
+    writer->blocks += LOOM_STREAM_TILE_BYTES / LOOM_BLOCK_BYTES;
     writer->fill = 0;
     return LOOM_OK;
 }
 
 static loom_status take_chunk(loom_stream_writer *writer, const uint8_t *bytes, size_t length, size_t *taken,
                               loom_error *err) {
-    if (writer->fill == 0 && length >= LOOM_BLOCK_BYTES) {
-        *taken = LOOM_BLOCK_BYTES;
-        return pass_on(writer, bytes, LOOM_BLOCK_BYTES, err);
+    if (writer->fill == 0 && length >= LOOM_STREAM_TILE_BYTES) {
+        *taken = LOOM_STREAM_TILE_BYTES;
+        return pass_on(writer, bytes, err);
     }
-    size_t room = LOOM_BLOCK_BYTES - writer->fill;
+    size_t room = LOOM_STREAM_TILE_BYTES - writer->fill;
     *taken = length < room ? length : room;
-    memcpy(writer->block + writer->fill, bytes, *taken);
+    memcpy(writer->tile + writer->fill, bytes, *taken);
     writer->fill += *taken;
-    if (writer->fill < LOOM_BLOCK_BYTES) return LOOM_OK;
-    loom_status status = pass_on(writer, writer->block, LOOM_BLOCK_BYTES, err);
+    if (writer->fill < LOOM_STREAM_TILE_BYTES) return LOOM_OK;
+    loom_status status = pass_on(writer, writer->tile, err);
     if (status != LOOM_OK) writer->fill -= *taken; /* these were not taken */
     return status;
 }
@@ -278,17 +281,15 @@ static uint64_t object_bytes(const loom_stream_writer *writer) {
 
 /* Everything that is still in memory goes to the extent, with the head as far as it is known. */
 static loom_status flush(loom_stream_writer *writer, loom_error *err) {
-    if (writer->later && writer->blocks > 0) {
-        uint64_t length = object_bytes(writer) < LOOM_BLOCK_BYTES ? object_bytes(writer) : LOOM_BLOCK_BYTES;
-        LOOM_TRY(loom_stream_sink_write(&writer->sink, 0, writer->first, (size_t)length, err));
-    }
+    if (writer->later && writer->blocks > 0)
+        LOOM_TRY(loom_stream_sink_write(&writer->sink, 0, writer->first, LOOM_BLOCK_BYTES, err));
     if (writer->fill == 0) return LOOM_OK;
-    return loom_stream_sink_write(&writer->sink, writer->blocks, writer->block, writer->fill, err);
+    return loom_stream_sink_write(&writer->sink, writer->blocks, writer->tile, writer->fill, err);
 }
 
 /* ---- commit ---- */
 
-/* The head of text whose length is known only now. When all of it is still in one block, the head may be shorter. */
+/* The head of text whose length is known only now. When all of it is still in one tile, the head may be shorter. */
 static void complete_head(loom_stream_writer *writer) {
     if (!writer->later) return;
     uint8_t head[LOOM_TEXT_HEAD_MAX];
@@ -298,8 +299,8 @@ static void complete_head(loom_stream_writer *writer) {
         return;
     }
     size_t shorter = LOOM_TEXT_HEAD_MAX - bytes;
-    memmove(writer->block, writer->block + shorter, writer->fill - shorter);
-    memcpy(writer->block, head, bytes);
+    memmove(writer->tile, writer->tile + shorter, writer->fill - shorter);
+    memcpy(writer->tile, head, bytes);
     writer->fill -= shorter;
     writer->state.head_bytes = (uint32_t)bytes;
 }
@@ -317,9 +318,9 @@ static loom_status fill_in(loom_stream_writer *writer, loom_result *result, loom
     complete_head(writer);
     uint64_t length = object_bytes(writer);
     if (state->type != LOOM_IMAGE && writer->blocks == 0 && length <= state->inline_bytes) {
-        result->payload = writer->block;
+        result->payload = writer->tile;
         result->payload_bytes = writer->fill;
-        result->vid = loom_sha256(writer->block, writer->fill);
+        result->vid = loom_sha256(writer->tile, writer->fill);
         return LOOM_OK;
     }
     LOOM_TRY(flush(writer, err));
@@ -393,7 +394,7 @@ void loom_stream_writer_abort(loom_stream_writer *writer) {
 
 /* ---- suspend, resume ---- */
 
-/* On a full disk what is not a whole block has no place: it must be written again. */
+/* On a full disk what is not a whole tile has no place: it must be written again. */
 static void forget_fill(loom_stream_writer *writer) {
     uint64_t whole = (uint64_t)writer->blocks * LOOM_BLOCK_BYTES;
     atomic_store(&writer->entry.done, whole - writer->state.head_bytes);
@@ -426,20 +427,21 @@ loom_status loom_stream_writer_suspend(loom_stream_writer *writer, loom_error *e
     return status;
 }
 
-/* Reads what is there, block by block, checked; copies it unless it goes on in place. */
+/* Reads what is there, tile by tile, checked; copies it unless it goes on in place. */
 static loom_status take_up(loom_stream_writer *writer, loom_source *source, loom_error *err) {
-    for (uint64_t at = 0; at < source->length;) {
-        size_t length = loom_block_length(source->length, writer->blocks);
-        LOOM_TRY(loom_source_read(source, at, writer->block, length, err));
-        at += length;
-        writer->fill = length;
-        if (length < LOOM_BLOCK_BYTES) break; /* goes on in memory */
-        if (writer->later && writer->blocks == 0)
-            memcpy(writer->first, writer->block, length);
-        else if (!writer->adopted)
-            LOOM_TRY(loom_stream_sink_write(&writer->sink, writer->blocks, writer->block, length, err));
-        writer->blocks++;
-        writer->fill = 0;
+    writer->fill = 0;
+    for (uint64_t at = 0; at < source->length && writer->fill == 0; at += LOOM_STREAM_TILE_BYTES) {
+        uint64_t left = source->length - at;
+        size_t length = left < LOOM_STREAM_TILE_BYTES ? (size_t)left : LOOM_STREAM_TILE_BYTES;
+        LOOM_TRY(loom_source_read(source, at, writer->tile, length, err));
+        if (length < LOOM_STREAM_TILE_BYTES) {
+            writer->fill = length; /* goes on in memory */
+        } else if (writer->adopted) {
+            if (writer->later && at == 0) memcpy(writer->first, writer->tile, LOOM_BLOCK_BYTES);
+            writer->blocks += LOOM_STREAM_TILE_BYTES / LOOM_BLOCK_BYTES;
+        } else {
+            LOOM_TRY(pass_on(writer, writer->tile, err));
+        }
     }
     return LOOM_OK;
 }
@@ -462,8 +464,8 @@ static loom_status resume(loom_stream_writer *writer, loom_source *source, loom_
     atomic_store(&writer->entry.done, writer->state.done);
     if (writer->state.done == 0) return LOOM_OK;
     writer->resumed = true;
-    /* One block of text may get a shorter head at the end: that lies in memory anyhow. */
-    bool may = !writer->later || source->length > LOOM_BLOCK_BYTES;
+    /* Text of one tile may get a shorter head at the end, and lies in memory anyhow. */
+    bool may = !writer->later || source->length > LOOM_STREAM_TILE_BYTES;
     writer->adopted = may && loom_stream_sink_adopt(&writer->sink, record, NULL) == LOOM_OK;
     LOOM_TRY(take_up(writer, source, err));
     writer->hold = source->hold; /* its bytes are ours now, in place or until the copy is committed */
