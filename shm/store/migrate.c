@@ -14,6 +14,7 @@
 #include "shm/store/control.h"
 #include "shm/store/extent_file.h"
 #include "shm/store/index_space.h"
+#include "shm/store/row.h"
 #include "shm/store/store.h"
 #include "shm/store/store_folder.h"
 
@@ -25,9 +26,46 @@ typedef struct step {
     loom_status (*run)(loom_index_batch *batch, loom_error *err);
 } step;
 
-/* Space is counted in pages and what nobody owns becomes visible; records get entries in `fields`; the state is longer
- * (commit writes it). Rows stay as they are. */
+/* Whether the row that an entry of `keys` or `vids` names is there and has this entry. */
+static int is_named(loom_index_batch *batch, loom_find_by by, const MDB_val *entry, bool *named) {
+    const uint8_t *bytes = entry->mv_data;
+    size_t number = 0;
+    loom_row_header header;
+    *named = false;
+    if (entry->mv_size != LOOM_KEY_BYTES) return MDB_SUCCESS;
+    for (unsigned i = LOOM_PREFIX_BYTES; i < LOOM_KEY_BYTES; i++)
+        number = number << 8 | bytes[i];
+    MDB_val key = {sizeof number, &number}, value;
+    int code = mdb_get(batch->txn, batch->index->rows, &key, &value);
+    if (code != MDB_SUCCESS) return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
+    if (!loom_row_peek(value.mv_data, value.mv_size, &header)) return MDB_SUCCESS;
+    bool has = by == LOOM_BY_RKEY || (header.kind == LOOM_ROW_LIVE &&
+                                      loom_row_has_vid_entry(&header.rkey, &header.vid, (loom_type)header.type));
+    *named = has && memcmp(bytes, by == LOOM_BY_RKEY ? &header.rkey : &header.vid, LOOM_PREFIX_BYTES) == 0;
+    return MDB_SUCCESS;
+}
+
+/* Format 1 left entries behind of results that were deleted before their entries were written. */
+static loom_status drop_strays(loom_index_batch *batch, loom_find_by by, loom_error *err) {
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int code = mdb_cursor_open(batch->txn, by == LOOM_BY_RKEY ? batch->index->keys : batch->index->vids, &cursor);
+    if (code != MDB_SUCCESS) return loom_batch_fail(batch, code, "cannot read", err);
+    while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
+        bool named;
+        code = is_named(batch, by, &key, &named);
+        if (code == MDB_SUCCESS && !named) code = mdb_cursor_del(cursor, 0);
+        if (code != MDB_SUCCESS) break;
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
+}
+
+/* Space is counted in pages and what nobody owns becomes visible; records get entries in `fields`; entries that name no
+ * row go; the state is longer (commit writes it). Rows stay as they are. */
 static loom_status from_1_to_2(loom_index_batch *batch, loom_error *err) {
+    LOOM_TRY(drop_strays(batch, LOOM_BY_RKEY, err));
+    LOOM_TRY(drop_strays(batch, LOOM_BY_VID, err));
     uint64_t found;
     LOOM_TRY(loom_index_rebuild_space(batch, 1, NULL, NULL, &found, err));
     LOOM_PROBE("migrate:space");
