@@ -13,7 +13,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool is_scheme(const char *scheme) {
     const char *colon = scheme != NULL ? strchr(scheme, ':') : NULL;
     if (colon == NULL || colon == scheme || colon[1] != '\0' || strchr(scheme, '/') != NULL) return false;
-    return strcmp(scheme, "disk:") != 0 && strcmp(scheme, "memory:") != 0;
+    return strcmp(scheme, "disk:") != 0 && strcmp(scheme, "sealed:") != 0 && strcmp(scheme, "memory:") != 0;
 }
 
 /* Under the lock; NULL: full. */

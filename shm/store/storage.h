@@ -105,7 +105,7 @@ loom_status loom_store_open(const loom_store_options *options, loom_store **stor
  * forked child (LOOM_UNSUPPORTED), only closed. */
 void loom_store_close(loom_store *store);
 
-/* Text with which another process attaches, e.g. "disk:/home/me/.local/share/voxloom" or "memory:7,8" (inherited file
+/* Text with which another process attaches, e.g. "disk:5:/home/me/.local/share/voxloom" or "memory:7,8" (inherited file
  * descriptors; loom_store_inherit lists them so that they can be passed on). Returns LOOM_TOO_LARGE if it does not fit.
  */
 loom_status loom_store_token(const loom_store *store, char *text, size_t capacity);

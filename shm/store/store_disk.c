@@ -1,9 +1,13 @@
 /* store_disk.c - the store in a folder: the operations on its index, control and extent files. */
 #include "shm/store/store_disk.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shm/fork.h"
 #include "shm/store/encode.h"
@@ -37,15 +41,17 @@ static void disk_close(loom_store *store) {
     free(closing);
 }
 
+/* Where a worker attaches: the inherited descriptor of this run's claims, if there is one, and the folder. */
 static loom_status disk_token(const loom_store *store, char *text, size_t capacity) {
     const disk_store *of = (const disk_store *)store;
-    if (of->disk->cipher != NULL) return loom_working_token(&of->working, store->path, text, capacity);
-    static const char kind[] = "disk:";
-    size_t length = strlen(store->path);
-    if (capacity < sizeof kind + length) return LOOM_TOO_LARGE;
-    memcpy(text, kind, sizeof kind - 1);
-    memcpy(text + sizeof kind - 1, store->path, length + 1);
-    return LOOM_OK;
+    char place[PATH_MAX + 32];
+    int claims = loom_control_claims_fd(of->disk->control);
+    int used = claims < 0 ? snprintf(place, sizeof place, "%s", store->path)
+                          : snprintf(place, sizeof place, "%d:%s", claims, store->path);
+    if (used < 0 || (size_t)used >= sizeof place) return LOOM_TOO_LARGE;
+    if (of->disk->cipher != NULL) return loom_working_token(&of->working, place, text, capacity);
+    used = snprintf(text, capacity, "disk:%s", place);
+    return used > 0 && (size_t)used < capacity ? LOOM_OK : LOOM_TOO_LARGE;
 }
 
 static size_t disk_inherit(const loom_store *store, int *fds, size_t capacity) {
@@ -425,9 +431,30 @@ loom_status loom_store_open_disk(const loom_store_options *options, loom_store *
     return LOOM_OK;
 }
 
+/* A forked child has not the descriptor (loom_control_forget); its claims are then its own. */
+static void adopt_claims(disk_store *store, long number) {
+    if (number < 0 || number > 1 << 20 || store->disk->handles > 1) return;
+    int fd = fcntl((int)number, F_DUPFD_CLOEXEC, 3);
+    if (fd >= 0 && loom_control_adopt_claims(store->disk->control, fd, NULL) != LOOM_OK) close(fd);
+}
+
+/* `place` is "[CLAIMS:]PATH", and the path absolute. */
+static loom_status attach(const char *place, const uint8_t *master, disk_store **store, loom_error *err) {
+    char *end = NULL;
+    long claims = -1;
+    if (place[0] >= '0' && place[0] <= '9') {
+        claims = strtol(place, &end, 10);
+        if (*end != ':') return loom_fail(err, LOOM_BAD_ARGUMENT, "\"%.40s\" names no store to attach to", place);
+        place = end + 1;
+    }
+    LOOM_TRY(make_handle(&(loom_store_options){.path = place}, master, LOOM_ROLE_WORKER, store, err));
+    adopt_claims(*store, claims);
+    return LOOM_OK;
+}
+
 loom_status loom_store_attach_disk(const char *token, loom_store **store, loom_error *err) {
     disk_store *made = NULL;
-    LOOM_TRY(make_handle(&(loom_store_options){.path = token}, NULL, LOOM_ROLE_WORKER, &made, err));
+    LOOM_TRY(attach(token, NULL, &made, err));
     *store = &made->base;
     return LOOM_OK;
 }
@@ -435,10 +462,10 @@ loom_status loom_store_attach_disk(const char *token, loom_store **store, loom_e
 loom_status loom_store_attach_sealed(const char *token, uint32_t writer_index, loom_store **store, loom_error *err) {
     loom_working working;
     uint8_t master[32];
-    const char *path;
+    const char *place;
     disk_store *made = NULL;
-    LOOM_TRY(loom_working_take(token, writer_index, &working, master, &path, err));
-    loom_status status = make_handle(&(loom_store_options){.path = path}, master, LOOM_ROLE_WORKER, &made, err);
+    LOOM_TRY(loom_working_take(token, writer_index, &working, master, &place, err));
+    loom_status status = attach(place, master, &made, err);
     OPENSSL_cleanse(master, sizeof master);
     if (status != LOOM_OK) {
         loom_working_close(&working);

@@ -381,6 +381,50 @@ static void test_a_worker_computes_in_memory(void **state) {
     loom_store_close(store);
 }
 
+/* A worker claims for its run: what it claimed is claimed when it has ended, the opener gives it up, and another run
+ * sees all that by the blinded key. */
+typedef struct claim_job {
+    char token[1024];
+    bool expect_busy;
+} claim_job;
+
+static void claim(void *context) {
+    const claim_job *job = context;
+    loom_error err = {0};
+    loom_store *store;
+    loom_id rkey = id_of("claimed", 1);
+    REQUIRE_OK(loom_store_attach(job->token, 0, &store, &err));
+    REQUIRE_STATUS(loom_store_claim(store, &rkey, &err), job->expect_busy ? LOOM_BUSY : LOOM_OK);
+    loom_store_close(store);
+}
+
+static void test_claims_belong_to_the_run(void **state) {
+    (void)state;
+#ifndef VOXLOOM_PORTABLE /* its locks belong to processes */
+    loom_error err = {0};
+    loom_store *store = open_sealed();
+    claim_job ours, others;
+    loom_id rkey = id_of("claimed", 1);
+    REQUIRE_OK(loom_store_token(store, ours.token, sizeof ours.token));
+    others = ours; /* a forked child has not the opener's own descriptor: it is a run of its own */
+    /* "sealed:KEY:FILES:CLAIMS:PATH" with a copy of the descriptor, which a child keeps, as a worker has one. */
+    char *claims = strchr(strchr(strchr(ours.token, ':') + 1, ':') + 1, ':') + 1, rest[512];
+    snprintf(rest, sizeof rest, "%s", strchr(claims, ':'));
+    int copy = dup(atoi(claims));
+    assert_true(copy >= 0);
+    snprintf(claims, sizeof ours.token - (size_t)(claims - ours.token), "%d%s", copy, rest);
+    ours.expect_busy = false;
+    others.expect_busy = true;
+    assert_int_equal(in_child(claim, &ours), 0);
+    assert_int_equal(in_child(claim, &others), 0);
+    loom_store_unclaim(store, &rkey);
+    others.expect_busy = false;
+    assert_int_equal(in_child(claim, &others), 0);
+    close(copy);
+    loom_store_close(store);
+#endif
+}
+
 static void test_bad_tokens_are_refused(void **state) {
     (void)state;
     loom_error err = {0};
@@ -410,6 +454,7 @@ int main(void) {
         DISK_TEST(test_memory_of_the_run_comes_back),
         DISK_TEST(test_discard_leaves_a_plain_store_alone),
         DISK_TEST(test_a_worker_computes_in_memory),
+        DISK_TEST(test_claims_belong_to_the_run),
         DISK_TEST(test_bad_tokens_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
