@@ -61,11 +61,34 @@ static loom_status drop_strays(loom_index_batch *batch, loom_find_by by, loom_er
     return code == MDB_NOTFOUND ? LOOM_OK : loom_batch_fail(batch, code, "cannot write", err);
 }
 
+/* Format 1 named no image by its value. Rows above indexed_upto get their entries with the tail. */
+static loom_status add_missing_vids(loom_index_batch *batch, loom_error *err) {
+    MDB_val key, value;
+    int code = mdb_cursor_get(batch->rows, &key, &value, MDB_FIRST);
+    for (; code == MDB_SUCCESS; code = mdb_cursor_get(batch->rows, &key, &value, MDB_NEXT)) {
+        size_t row;
+        loom_row_header header;
+        memcpy(&row, key.mv_data, sizeof row);
+        if (row > batch->state.indexed_upto) break;
+        if (!loom_row_peek(value.mv_data, value.mv_size, &header) || header.kind != LOOM_ROW_LIVE ||
+            !loom_row_has_vid_entry(&header.rkey, &header.vid, (loom_type)header.type))
+            continue;
+        uint8_t bytes[LOOM_KEY_BYTES];
+        loom_index_key(&header.vid, row, bytes);
+        MDB_val entry = {sizeof bytes, bytes}, empty = {0, NULL};
+        int put = mdb_put(batch->txn, batch->index->vids, &entry, &empty, MDB_NOOVERWRITE);
+        if (put != MDB_SUCCESS && put != MDB_KEYEXIST) return loom_batch_fail(batch, put, "cannot write", err);
+    }
+    return code == MDB_SUCCESS || code == MDB_NOTFOUND ? LOOM_OK : loom_batch_fail(batch, code, "cannot read", err);
+}
+
 /* Space is counted in pages and what nobody owns becomes visible; records get entries in `fields`; entries that name no
  * row go; the state is longer (commit writes it). Rows stay as they are. */
 static loom_status from_1_to_2(loom_index_batch *batch, loom_error *err) {
     LOOM_TRY(drop_strays(batch, LOOM_BY_RKEY, err));
     LOOM_TRY(drop_strays(batch, LOOM_BY_VID, err));
+    LOOM_TRY(add_missing_vids(batch, err));
+    LOOM_PROBE("migrate:entries");
     uint64_t found;
     LOOM_TRY(loom_index_rebuild_space(batch, 1, NULL, NULL, &found, err));
     LOOM_PROBE("migrate:space");

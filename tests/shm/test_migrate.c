@@ -1,6 +1,7 @@
 /* test_migrate.c - stores of earlier formats: refused as they are, upgraded without losing anything, also when the
  * upgrade is killed at any of its steps and begun again. What each must hold was listed by the version that wrote it.
  */
+#include <lmdb.h>
 #include <signal.h>
 
 #include "disk_scene.h"
@@ -159,12 +160,21 @@ static void require_fields(loom_store *store) {
     loom_arena_free(arena);
 }
 
+static void require_sound(loom_store *store) {
+    loom_error err = {0};
+    loom_verify_report report;
+    REQUIRE_OK(loom_store_verify_all(store, &(loom_verify_options){.threads = 1}, &report, &err));
+    assert_int_equal(report.findings, 0);
+    assert_true(report.blocks > 0 && report.rows >= FIXTURE_ROWS);
+}
+
 static void require_upgraded(void) {
     loom_error err = {0};
     loom_store *store;
     REQUIRE_OK(open_copy(false, &store, &err));
     require_listed(store);
     require_fields(store);
+    require_sound(store);
     require_rest(store);
     loom_store_close(store);
     REQUIRE_OK(open_copy(true, &store, &err));
@@ -214,6 +224,26 @@ static void upgrading_keeps_every_result(void **state) {
     loom_error err = {0};
     uint32_t from;
     REQUIRE_STATUS(loom_store_upgrade("/nonexistent/store", NULL, NULL, NULL, &from, &err), LOOM_NOT_FOUND);
+}
+
+/* Format 1 entered fewer kinds of values: as if none of these had been. */
+static void missing_names_of_values_are_added(void **state) {
+    (void)state;
+    char index[400];
+    snprintf(index, sizeof index, "%s/index", path);
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi vids;
+    assert_int_equal(mdb_env_create(&env), MDB_SUCCESS);
+    assert_int_equal(mdb_env_set_maxdbs(env, 16), MDB_SUCCESS);
+    assert_int_equal(mdb_env_open(env, index, 0, 0600), MDB_SUCCESS);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), MDB_SUCCESS);
+    assert_int_equal(mdb_dbi_open(txn, "vids", 0, &vids), MDB_SUCCESS);
+    assert_int_equal(mdb_drop(txn, vids, 0), MDB_SUCCESS);
+    assert_int_equal(mdb_txn_commit(txn), MDB_SUCCESS);
+    mdb_env_close(env);
+    assert_int_equal(upgrade_ok(), 1);
+    require_upgraded();
 }
 
 static bool refuse(const char *phase, uint64_t done, uint64_t total, void *context) {
@@ -278,8 +308,8 @@ static void upgrade_in_child(void *context) {
 }
 
 static void a_killed_upgrade_goes_on(void **state) {
-    static const char *const probes[] = {"migrate:step",      "migrate:space",  "migrate:fields",
-                                         "migrate:committed", "migrate:format", "migrate:written"};
+    static const char *const probes[] = {"migrate:step",      "migrate:entries", "migrate:space",  "migrate:fields",
+                                         "migrate:committed", "migrate:format",  "migrate:written"};
     for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
         if (i > 0) fixture_setup(state);
         deadly = probes[i];
@@ -299,6 +329,7 @@ int main(void) {
         MIGRATE_TEST(an_older_store_is_refused_with_the_way_out),
         MIGRATE_TEST(a_newer_store_is_refused_and_not_upgraded),
         MIGRATE_TEST(upgrading_keeps_every_result),
+        MIGRATE_TEST(missing_names_of_values_are_added),
         MIGRATE_TEST(an_upgrade_that_is_stopped_changes_nothing),
         MIGRATE_TEST(a_store_in_use_is_not_upgraded),
         MIGRATE_TEST(a_killed_upgrade_goes_on),
