@@ -2,6 +2,7 @@
  * goals, holds, claims, counts. The values themselves: test_storage.c. */
 #include <time.h>
 
+#include "shm/store/admin.h"
 #include "store_support.h"
 
 static bool memory_kind; /* which implementation this group tests */
@@ -249,6 +250,79 @@ static void only_the_same_value_takes_the_place(void **state) {
     free_both();
 }
 
+/* ---- everything together: what is left must add up ---- */
+
+static void put_any_image(loom_batch *batch, uint64_t number) {
+    loom_error err = {0};
+    loom_extent_writer *writer;
+    static image_result image;
+    REQUIRE_OK(loom_extent_writer_open(loom_store_extents(store), &writer, &err));
+    write_image(writer, number, 100 + 700 * (number % 7), &image);
+    loom_status status = loom_batch_put(batch, &image.result, &err);
+    if (status == LOOM_OK && number % 3 == 0) { /* the same once more, and in another place */
+        loom_buffer_free(&image.payload);
+        write_image(writer, number, 100 + 700 * (number % 7), &image);
+        REQUIRE_OK(loom_batch_replace(batch, &image.result, &err));
+    }
+    REQUIRE_OK(status);
+    loom_buffer_free(&image.payload);
+    loom_extent_writer_close(writer);
+}
+
+static void do_something(loom_batch *batch, uint64_t *random) {
+    loom_error err = {0};
+    uint64_t number = next_random(random) % 40;
+    loom_id image = id_of("image", number), small = id_of("rkey", number);
+    uint8_t payload[64];
+    loom_result result = small_result(number, payload);
+    loom_status status = LOOM_OK;
+    switch (next_random(random) % 6) {
+    case 0:
+    case 1:
+        put_any_image(batch, number);
+        break;
+    case 2:
+        result.type = LOOM_RECORD,
+        memcpy(payload,
+               "\x81\xa1"
+               "a",
+               3),
+        result.payload_bytes = 4, payload[3] = 7;
+        result.vid = loom_sha256(payload, 4);
+        status = loom_batch_put(batch, &result, &err);
+        break;
+    case 3:
+        status = loom_batch_delete(batch, &image, &err);
+        break;
+    case 4:
+        status = loom_batch_delete(batch, &small, &err);
+        break;
+    default:
+        status = loom_batch_set_expiry(batch, number % 2 ? &image : &small, 1, &err);
+    }
+    if (status != LOOM_NOT_FOUND) REQUIRE_OK(status);
+}
+
+static void what_went_leaves_nothing_behind(void **state) {
+    (void)state;
+    if (memory_kind) return; /* there are no files to look through */
+    loom_error err = {0};
+    uint64_t random = 20261122;
+    for (int round = 0; round < 60; round++) {
+        loom_batch *batch = begin();
+        for (int i = 0; i < 8; i++)
+            do_something(batch, &random);
+        if (round % 9 == 8)
+            loom_batch_abort(batch);
+        else
+            commit(batch);
+        if (round % 20 == 19) reopen();
+        loom_verify_report report;
+        REQUIRE_OK(loom_store_verify_all(store, &(loom_verify_options){.threads = 1}, &report, &err));
+        assert_int_equal(report.findings, 0);
+    }
+}
+
 /* ---- pins, goals, runs ---- */
 
 #define NOTES_MAX 8
@@ -473,6 +547,7 @@ static int run_group(const char *name) {
         STORE_TEST(a_value_is_found_while_one_row_has_time),
         STORE_TEST(bytes_move_and_the_value_stays),
         STORE_TEST(only_the_same_value_takes_the_place),
+        STORE_TEST(what_went_leaves_nothing_behind),
         STORE_TEST(pins_last_until_their_owner_lets_go),
         STORE_TEST(runs_grow_and_goals_are_listed_by_label),
         STORE_TEST(names_have_limits),
