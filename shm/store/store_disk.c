@@ -228,6 +228,8 @@ static loom_status put_again(loom_index_batch *index, loom_encoder *encoder, con
 static loom_status disk_put(loom_batch *batch, const loom_result *result, loom_error *err) {
     loom_encoder *encoder = &((disk_batch *)batch)->encoder;
     loom_index_batch *index;
+    /* The first put of a batch can still make space: it has not the writer lock. For others see loom_batch_prepare. */
+    if (((disk_batch *)batch)->index == NULL) LOOM_TRY(disk_prepare(batch, result, err));
     LOOM_TRY(transaction(batch, &index, err));
     if (loom_encode_wanted(batch->store, result)) {
         loom_result stored;
