@@ -19,7 +19,8 @@ typedef struct loom_pack_report {
  * interrupted call leaves what was there before. The rows of an encrypted store are copied as they are, encrypted. */
 loom_status loom_backup(loom_store *store, const char *target, loom_store_progress progress, void *context,
                         loom_pack_report *report, loom_error *err);
-/* Makes a new store at `path` (LOOM_BAD_USAGE if one is there) from a backup folder or "-". Every record is checked;
+/* Makes a new store at `path` (LOOM_BAD_USAGE if one is there) from a backup folder, a file that a
+ * backup was streamed to, or "-". Every record is checked;
  * nothing is left behind after an error. */
 loom_status loom_restore(const char *source, const char *path, loom_store_progress progress, void *context,
                          loom_pack_report *report, loom_error *err);

@@ -1,8 +1,10 @@
 /* restore.c - a new store from a pack on standard input, or from a folder of packs. In a folder the newest pack's
  * manifest says which pack holds each row; the packs are read one after the other, each beside the manifest, both in
  * order of row numbers, so that nothing but the manifest's places need be kept in memory. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shm/pack/backup.h"
@@ -195,11 +197,26 @@ static loom_status read_folder(restore *of, const char *source, loom_error *err)
     return status;
 }
 
+/* What was streamed to a file. */
+static loom_status read_file(restore *of, const char *source, loom_error *err) {
+    int fd = open(source, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return loom_fail_errno(err, errno, "cannot open %s", source);
+    loom_status status = read_pack(of, fd, source, err);
+    close(fd);
+    return status;
+}
+
 loom_status loom_restore(const char *source, const char *path, loom_store_progress progress, void *context,
                          loom_pack_report *report, loom_error *err) {
     restore of = {.path = path, .last = true, .number = 1, .progress = progress, .context = context};
-    loom_status status = strcmp(source, "-") == 0 ? read_pack(&of, STDIN_FILENO, "the standard input", err)
-                                                  : read_folder(&of, source, err);
+    struct stat now;
+    loom_status status;
+    if (strcmp(source, "-") == 0)
+        status = read_pack(&of, STDIN_FILENO, "the standard input", err);
+    else if (stat(source, &now) == 0 && S_ISREG(now.st_mode))
+        status = read_file(&of, source, err);
+    else
+        status = read_folder(&of, source, err);
     if (status == LOOM_OK) status = loom_build_finish(of.build, err);
     if (status == LOOM_OK && report != NULL) {
         const loom_build_counts *counts = loom_build_counts_of(of.build);
