@@ -90,7 +90,8 @@ typedef struct loom_shelf_options {
     uint32_t read_only; /* not 0: nothing can be set; works in a folder that may not be written */
 } loom_shelf_options;
 
-/* LOOM_NOT_FOUND, LOOM_DENIED (also: wrong key), LOOM_BAD_STORE, LOOM_NEWER_STORE, LOOM_BAD_CONFIG, LOOM_BUSY,
+/* LOOM_NOT_FOUND, LOOM_DENIED (also: wrong key), LOOM_BAD_STORE, LOOM_NEWER_STORE, LOOM_OLDER_STORE, LOOM_BAD_CONFIG,
+ * LOOM_BUSY,
  * LOOM_NO_SPACE, LOOM_UNSUPPORTED (network file system); LOOM_BAD_ARGUMENT for a `size` that is none. */
 LOOM_API loom_status loom_shelf_open(const loom_shelf_options *options, loom_shelf **shelf, loom_error *err);
 /* NULL is accepted. Loses nothing that was committed. */

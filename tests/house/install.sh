@@ -33,3 +33,37 @@ PROGRAM
 "$VOXLOOM_CC" -std=c11 -Wall -Wextra -Werror -I"$folder/usr/include" "$folder/host.c" -L"$library" -lvoxloom -o "$folder/host"
 got=$(LD_LIBRARY_PATH=$library "$folder/host" "$folder/usr/bin/voxloom-worker")
 [ "$got" = "six=6.0" ] || { echo "the host program printed: $got"; exit 1; }
+
+# The store, from C and from C++.
+cat >"$folder/shelf.c" <<'PROGRAM'
+#include <stdio.h>
+#include <voxloom/store.h>
+
+int main(int argc, char **argv) {
+    loom_shelf_options options = {sizeof(loom_shelf_options), 0, 0, 0, 0, 0, 1, 0};
+    loom_error err;
+    loom_shelf *shelf = NULL;
+    loom_item *item = NULL;
+    loom_maker *maker = loom_maker_new();
+    unsigned char id[32];
+    loom_error_clear(&err);
+    options.path = argv[argc - 1];
+    if (loom_maker_int(maker, 42) != LOOM_OK || loom_shelf_open(&options, &shelf, &err) != LOOM_OK ||
+        loom_shelf_set(shelf, "answer", 6, maker, 0, id, &err) != LOOM_OK || loom_shelf_get(shelf, id, &item, &err) != LOOM_OK) {
+        loom_error_print(&err, stderr);
+        return 1;
+    }
+    printf("%d\n", (int)loom_item_int(item));
+    loom_item_release(item);
+    loom_shelf_close(shelf);
+    loom_maker_free(maker);
+    return 0;
+}
+PROGRAM
+cp "$folder/shelf.c" "$folder/shelf.cpp"
+"$VOXLOOM_CC" -std=c11 -Wall -Wextra -Werror -I"$folder/usr/include" "$folder/shelf.c" -L"$library" -lvoxloom -o "$folder/shelf-c"
+"$VOXLOOM_CXX" -std=c++11 -Wall -Wextra -Werror -I"$folder/usr/include" "$folder/shelf.cpp" -L"$library" -lvoxloom -o "$folder/shelf-c++"
+for program in shelf-c shelf-c++; do
+    got=$(XDG_CONFIG_HOME=/nonexistent LD_LIBRARY_PATH=$library "$folder/$program" "$folder/store")
+    [ "$got" = 42 ] || { echo "$program printed: $got"; exit 1; }
+done
