@@ -129,6 +129,13 @@ static bool is_cold(const cold_pass *pass, uint64_t row, uint64_t created_ns) {
     return used_s < pass->now_s && pass->now_s - used_s >= pass->store->cold_after_s;
 }
 
+/* Other rows with bulk bytes are suspended streams, which go on in place. */
+static bool may_be_compressed(const loom_row_header *header) {
+    return header->kind == LOOM_ROW_LIVE && header->bulk.bytes > LOOM_PAGE_BYTES &&
+           (header->type == LOOM_IMAGE || (header->flags & LOOM_ROW_BLOB) != 0) &&
+           compressed_codec(header->codec) != header->codec;
+}
+
 static bool collect(uint64_t row, const void *bytes, size_t length, void *context) {
     cold_pass *pass = context;
     loom_row_header header;
@@ -137,8 +144,7 @@ static bool collect(uint64_t row, const void *bytes, size_t length, void *contex
         return false;
     }
     pass->next_row = row + 1;
-    if (!loom_row_peek(bytes, length, &header) || header.kind != LOOM_ROW_LIVE || header.bulk.bytes == 0 ||
-        compressed_codec(header.codec) == header.codec || header.bulk.bytes <= LOOM_PAGE_BYTES || is_vain(pass, row) ||
+    if (!loom_row_peek(bytes, length, &header) || !may_be_compressed(&header) || is_vain(pass, row) ||
         !is_cold(pass, row, header.created_ns))
         return true;
     pass->candidates[pass->count++] = (candidate){.row = row, .rkey = header.rkey};

@@ -18,8 +18,14 @@ static loom_codec wanted_codec(const loom_store *store) {
     return compress && !store->in_memory ? LOOM_CODEC_ZSTD : LOOM_CODEC_RAW;
 }
 
+/* Other rows with bulk bytes are suspended streams, which go on in place. */
+static bool may_be_compressed(const loom_result *result) {
+    return result->blob || result->type == LOOM_IMAGE;
+}
+
 bool loom_encode_wanted(const loom_store *store, const loom_result *raw) {
-    return raw->codec == LOOM_CODEC_RAW && raw->bulk.bytes > 0 && wanted_codec(store) != LOOM_CODEC_RAW;
+    return raw->codec == LOOM_CODEC_RAW && raw->bulk.bytes > 0 && wanted_codec(store) != LOOM_CODEC_RAW &&
+           (store->cipher != NULL || may_be_compressed(raw));
 }
 
 static const loom_encoded *find_encoded(const loom_encoder *encoder, const loom_placement *raw) {

@@ -2,13 +2,17 @@
 #include "shm/store/bulk_codec.h"
 #include "shm/store/store.h"
 
-/* One thread: whoever materialises is a worker among others, on a core of its own. */
+/* A worker is one among others, on a core of its own; the coordinator keeps them waiting meanwhile. */
+static unsigned threads_for(const loom_store *store, uint64_t bytes) {
+    return store->writable ? loom_bulk_threads(bytes) : 1;
+}
+
 static loom_status decode_into(loom_store *store, loom_extent_writer *writer, const loom_result *result,
                                loom_placement *place, loom_error *err) {
     loom_reservation reservation;
     LOOM_TRY(loom_extent_reserve(writer, result->bulk.bytes, true, &reservation, err));
-    loom_status status =
-        loom_bulk_decode(store->stored, result, store->cipher, 0, result->bulk.bytes, 1, reservation.window, err);
+    loom_status status = loom_bulk_decode(store->stored, result, store->cipher, 0, result->bulk.bytes,
+                                          threads_for(store, result->bulk.bytes), reservation.window, err);
     if (status != LOOM_OK) {
         loom_extent_abandon(writer, &reservation);
         return status;

@@ -466,6 +466,24 @@ static void test_encrypted(void **state) {
     free_image(labels);
 }
 
+/* A record with bulk bytes is a suspended stream: it goes on in place. */
+static void test_streams_are_left_alone(void **state) {
+    (void)state;
+    open_with((loom_store_options){.compression = LOOM_COMPRESS_ALWAYS});
+    uint8_t payload[] = {0x80}; /* {} */
+    made_image *image = make_image(1, 70000, PATTERN_ZERO);
+    image->result.type = LOOM_RECORD;
+    image->result.payload = payload;
+    image->result.payload_bytes = sizeof payload;
+    put(image, true);
+    loom_cold_report report = compress_cold(0);
+    assert_true(report.compressed == 0 && report.read_bytes == 0);
+    loom_result stored = stored_result(image);
+    assert_int_equal(stored.codec, LOOM_CODEC_RAW);
+    assert_memory_equal(&stored.bulk, &image->result.bulk, sizeof stored.bulk);
+    free_image(image);
+}
+
 /* ---- beside a run ---- */
 
 static void test_the_thread(void **state) {
@@ -552,6 +570,7 @@ int main(void) {
         COLD_TEST(test_damage_is_not_sealed_anew),
         COLD_TEST(test_damage_of_compressed_bytes),
         COLD_TEST(test_encrypted),
+        COLD_TEST(test_streams_are_left_alone),
         COLD_TEST(test_the_thread),
         COLD_TEST(test_nothing_to_do),
     };
