@@ -236,6 +236,10 @@ static void *committer_main(void *context) {
 
         loom_error err = {0};
         loom_status status = commit_entries(committer, &taken, &err);
+        if (status == LOOM_NO_SPACE) { /* the index's map may have been full: the store has made it larger */
+            loom_error_clear(&err);
+            status = commit_entries(committer, &taken, &err);
+        }
 
         pthread_mutex_lock(&committer->lock);
         taken.count = 0;
