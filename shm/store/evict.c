@@ -193,6 +193,7 @@ static loom_status evict_rows(loom_index_batch *batch, const victim *rows, size_
         bool gone = false;
         status = evict_row(batch, &rows[i], arena, &gone, err);
         loom_arena_reset(arena);
+        evicted->lost_rows += !gone;
         if (!gone) continue;
         bool expired = rows[i].score == EXPIRED;
         *(expired ? &evicted->expired_rows : &evicted->rows) += 1;
@@ -217,6 +218,7 @@ static loom_status evict_batch(choice *of, const victim *rows, size_t count, loo
         loom_index_abort(batch);
     LOOM_PROBE("evict:committed");
     if (status != LOOM_OK) return status;
+    of->evicted->lost_rows += evicted.lost_rows;
     of->evicted->expired_rows += evicted.expired_rows;
     of->evicted->expired_bytes += evicted.expired_bytes;
     of->evicted->rows += evicted.rows;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "shm/probe.h"
 #include "shm/store/space_parts.h"
@@ -12,6 +13,10 @@
 #define LEND_RANGES 64u
 /* Deleted space that is worth a sync of the index, outside need. */
 #define DELETED_BYTES_MAX (UINT64_C(64) << 20)
+#define INDEX_GROWTH_MAX (UINT64_C(16) << 20)
+#define UPKEEP_NS UINT64_C(1000000000)
+/* Unowned space that is worth a scan of all rows at an opening, though nobody asked for it. */
+#define UNOWNED_BYTES_MAX (UINT64_C(1) << 30)
 
 loom_status loom_space_enter(loom_space *space, loom_error *err) {
     loom_index *index = space->options.index;
@@ -34,7 +39,13 @@ void loom_space_leave(loom_space *space) {
 /* What only a process that is alone may do (SCHEMA.md, "Replay and recovery"). A full disk must not keep a store from
  * opening: what cannot be tidied now is tidied next time. */
 static loom_status tidy(loom_space *space, loom_error *err) {
-    loom_status status = loom_space_reclaim_locked(space, loom_space_reuse_bytes(space), false, err);
+    uint64_t budget = space->options.budget_bytes, most = UNOWNED_BYTES_MAX, found;
+    loom_space_sums sums;
+    if (budget != 0 && budget / 8 < most) most = budget / 8;
+    LOOM_TRY(loom_index_space_sums(space->options.index, &sums, err));
+    loom_status status = sums.other_bytes > most
+                             ? loom_space_sweep_locked(space, &found, err)
+                             : loom_space_reclaim_locked(space, loom_space_reuse_bytes(space), false, err);
     if (status == LOOM_OK) status = loom_extents_cut(space->options.extents, err);
     if (status == LOOM_OK) status = loom_space_recount(space, err);
     return status == LOOM_NO_SPACE ? LOOM_OK : status;
@@ -141,13 +152,20 @@ void loom_space_count(loom_space *space, uint64_t bytes) {
     atomic_fetch_add(&space->shared->extent_bytes, bytes);
 }
 
+/* What of the budget extents may have: rows of what is reserved now will make the index grow. 0 = no budget. */
+static uint64_t extents_may_have(loom_space *space) {
+    uint64_t budget = atomic_load(&space->shared->budget_bytes);
+    if (budget == 0) return 0;
+    uint64_t growth = budget / 64 < INDEX_GROWTH_MAX ? budget / 64 : INDEX_GROWTH_MAX;
+    uint64_t others = loom_index_bytes(space->options.index) + growth;
+    return budget > others ? budget - others : 1;
+}
+
 bool loom_space_charge(loom_space *space, uint64_t bytes) {
     _Atomic uint64_t *counted = &space->shared->extent_bytes;
-    uint64_t budget = atomic_load(&space->shared->budget_bytes);
-    uint64_t index_bytes = budget != 0 ? loom_index_bytes(space->options.index) : 0;
-    uint64_t now = atomic_load(counted);
+    uint64_t most = extents_may_have(space), now = atomic_load(counted);
     do {
-        if (budget != 0 && (now > budget || bytes > budget - now || index_bytes > budget - now - bytes)) return false;
+        if (most != 0 && (now > most || bytes > most - now)) return false;
     } while (!atomic_compare_exchange_weak(counted, &now, now + bytes));
     return true;
 }
@@ -160,10 +178,10 @@ void loom_space_uncharge(loom_space *space, uint64_t bytes) {
 }
 
 uint64_t loom_space_over(loom_space *space, uint64_t more) {
-    uint64_t budget = space->shared == NULL ? 0 : atomic_load(&space->shared->budget_bytes);
-    if (budget == 0) return 0;
-    uint64_t used = atomic_load(&space->shared->extent_bytes) + loom_index_bytes(space->options.index);
-    return used + more > budget ? used + more - budget : 0;
+    uint64_t most = space->shared == NULL ? 0 : extents_may_have(space);
+    if (most == 0) return 0;
+    uint64_t used = atomic_load(&space->shared->extent_bytes);
+    return used > most || more > most - used ? used + more - most : 0;
 }
 
 /* ---- lending ---- */
@@ -324,17 +342,19 @@ static loom_status make_room_locked(loom_space *space, const request *wanted, lo
     bool enough = false;
     loom_evicted evicted = {0};
     LOOM_TRY(reclaim_for(space, wanted, &enough, err));
-    uint64_t budget = atomic_load(&space->shared->budget_bytes), before = UINT64_MAX;
+    uint64_t budget = atomic_load(&space->shared->budget_bytes), before, chosen = 0;
     if (enough) return LOOM_OK;
     /* Without a budget nothing is evicted: the user did not ask for it. */
-    while (budget != 0 && wanted->bytes <= budget && evicted.bytes + evicted.expired_bytes != before) {
-        before = evicted.bytes + evicted.expired_bytes;
+    if (budget == 0 || wanted->bytes > budget) return no_room(space, wanted->bytes, &evicted, err);
+    do {
+        before = chosen;
         evicted.pinned_rows = evicted.held_rows = 0;
         /* In bulk, so that the scan for the least valuable rows is paid by many reservations. */
         LOOM_TRY(loom_space_evict_locked(space, at_least(wanted->bytes, budget / 32), false, &evicted, err));
         LOOM_TRY(reclaim_for(space, wanted, &enough, err));
         if (enough) return LOOM_OK;
-    }
+        chosen = evicted.rows + evicted.expired_rows + evicted.lost_rows;
+    } while (chosen > before);
     return no_room(space, wanted->bytes, &evicted, err);
 }
 
@@ -353,18 +373,41 @@ loom_status loom_space_make_room(loom_space *space, uint64_t bytes, bool at_tail
     return status;
 }
 
+static uint64_t monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Whether the budget is nearly used up, and nothing is there to be recycled. */
+static bool is_near_budget(loom_space *space) {
+    const loom_control_space *shared = space->shared;
+    uint64_t budget = atomic_load(&shared->budget_bytes);
+    uint64_t spare =
+        atomic_load(&shared->free_bytes) + atomic_load(&shared->lent_bytes) + atomic_load(&shared->deleted_bytes);
+    return budget != 0 && loom_space_over(space, budget / 64) > 0 && spare < budget / 64;
+}
+
+/* What was in vain a moment ago, because all is held or pinned, is not tried at every commit. */
+static bool is_due(loom_space *space) {
+    uint64_t now = monotonic_ns(), last = atomic_load(&space->upkeep_ns);
+    return now - last >= UPKEEP_NS && atomic_compare_exchange_strong(&space->upkeep_ns, &last, now);
+}
+
 void loom_space_upkeep(loom_space *space) {
     if (space->shared == NULL || !space->options.writable) return;
     loom_space_refresh(space);
-    uint64_t budget = atomic_load(&space->shared->budget_bytes);
-    bool near_budget = budget != 0 && loom_space_over(space, budget / 64) > 0 &&
-                       atomic_load(&space->shared->free_bytes) + atomic_load(&space->shared->lent_bytes) +
-                               atomic_load(&space->shared->deleted_bytes) <
-                           budget / 64;
-    if (!near_budget && atomic_load(&space->shared->deleted_bytes) <= DELETED_BYTES_MAX) return;
+    uint64_t deleted = atomic_load(&space->shared->deleted_bytes);
+    bool near_budget = is_near_budget(space);
+    bool much_deleted = deleted > DELETED_BYTES_MAX;
+    if (!near_budget && !much_deleted) return;
+    bool more_deleted = deleted > atomic_load(&space->deleted_kept) + DELETED_BYTES_MAX;
+    if (!more_deleted && !is_due(space)) return;
     if (loom_space_enter(space, NULL) != LOOM_OK) return;
     loom_evicted evicted = {0};
-    if (near_budget) (void)loom_space_evict_locked(space, budget / 32, false, &evicted, NULL);
+    if (near_budget)
+        (void)loom_space_evict_locked(space, atomic_load(&space->shared->budget_bytes) / 32, false, &evicted, NULL);
     (void)loom_space_reclaim_locked(space, loom_space_reuse_bytes(space), false, NULL);
+    atomic_store(&space->deleted_kept, atomic_load(&space->shared->deleted_bytes));
     loom_space_leave(space);
 }

@@ -64,7 +64,8 @@ loom_status loom_space_recount(loom_space *space, loom_error *err);
 typedef struct loom_evicted {
     uint64_t expired_rows, expired_bytes; /* whose time had come */
     uint64_t rows, bytes;                 /* others */
-    uint64_t pinned_rows, held_rows; /* that would have gone first, but an owner pins them, or a process uses them */
+    uint64_t pinned_rows, held_rows;      /* that would have gone, but an owner pins them, or a process uses them */
+    uint64_t lost_rows; /* chosen, but gone, replaced or pinned meanwhile: another process was faster */
 } loom_evicted;
 /* Turns results into tombstones until their bulk bytes come to `bytes` or none is left: first those that have expired,
  * then in the store's order. Never one that is pinned or held. `dry_run` only counts. The space is free after the next

@@ -16,6 +16,8 @@ struct loom_space {
     pthread_mutex_t lock;
     /* The last request that what is free could not meet, and loom_control_space.free_changes then. */
     _Atomic uint64_t vain_pages, vain_changes;
+    _Atomic uint64_t deleted_kept; /* after the last upkeep: what others hold */
+    _Atomic uint64_t upkeep_ns;    /* when it was in vain, or might have been; CLOCK_MONOTONIC */
 };
 
 /* Takes the lock. LOOM_BUSY when this thread has a batch open; LOOM_DENIED when the store may not be written. */
@@ -24,6 +26,8 @@ void loom_space_leave(loom_space *space);
 
 /* Under the lock. As loom_space_reclaim; `take_back`: lent ranges go back to the index first. */
 loom_status loom_space_reclaim_locked(loom_space *space, uint64_t keep_bytes, bool take_back, loom_error *err);
+/* The process is alone. */
+loom_status loom_space_sweep_locked(loom_space *space, uint64_t *found, loom_error *err);
 loom_status loom_space_evict_locked(loom_space *space, uint64_t bytes, bool dry_run, loom_evicted *evicted,
                                     loom_error *err);
 /* Brings the hints in control up to date. */

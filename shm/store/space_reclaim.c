@@ -177,7 +177,8 @@ static loom_status rebuild(loom_space *space, uint64_t *found, loom_error *err) 
     return loom_index_commit(batch, NULL, err);
 }
 
-static loom_status sweep_alone(loom_space *space, uint64_t *found, loom_error *err) {
+loom_status loom_space_sweep_locked(loom_space *space, uint64_t *found, loom_error *err) {
+    *found = 0;
     LOOM_TRY(rebuild(space, found, err));
     LOOM_TRY(loom_space_reclaim_locked(space, loom_space_reuse_bytes(space), false, err));
     LOOM_TRY(loom_extents_cut(space->options.extents, err));
@@ -193,7 +194,7 @@ loom_status loom_space_sweep(loom_space *space, uint64_t *found, bool *kept, loo
     if (status == LOOM_OK) {
         status = loom_control_alone(space->options.control, &alone, err);
         *kept = !alone || loom_extents_have_writers(space->options.extents);
-        if (status == LOOM_OK && !*kept) status = sweep_alone(space, found, err);
+        if (status == LOOM_OK && !*kept) status = loom_space_sweep_locked(space, found, err);
         loom_control_leave_gate(space->options.control);
     }
     loom_space_leave(space);
