@@ -220,6 +220,34 @@ static void free_ends_of_files_are_cut_off(void **state) {
     loom_store_close(store);
 }
 
+/* Sealed by a worker that has let its file go, and not committed yet: nobody may cut it off or write there. */
+static void sealed_bytes_survive_until_their_commit(void **state) {
+    (void)state;
+    loom_error err = {0};
+    static image_result sealed;
+    loom_store *store = open_with((loom_store_options){0});
+    put(store, 0, 0);
+    put(store, 1, 0);
+    loom_extent_writer *writer;
+    loom_batch *batch;
+    REQUIRE_OK(loom_extent_writer_open(loom_store_extents(store), &writer, &err));
+    write_image(writer, 2, WIDTH, &sealed);
+    loom_extent_writer_close(writer);
+    delete_image(store, 1);
+    REQUIRE_OK(loom_space_reclaim(space_of(store), 0, &err));
+    for (uint64_t i = 3; i < 6; i++)
+        put(store, i, 0);
+    REQUIRE_OK(loom_store_begin(store, &batch, &err));
+    REQUIRE_OK(loom_batch_put(batch, &sealed.result, &err));
+    REQUIRE_OK(loom_batch_commit(batch, &err));
+    for (uint64_t i = 2; i < 6; i++)
+        require_image(store, i, WIDTH);
+    require_image(store, 0, WIDTH);
+    assert_int_equal(usage_of(store).unowned_bytes, 0);
+    loom_buffer_free(&sealed.payload);
+    loom_store_close(store);
+}
+
 /* ---- the budget ---- */
 
 static void the_budget_is_never_exceeded(void **state) {
@@ -587,6 +615,7 @@ int main(void) {
         DISK_TEST(an_encoder_gives_back_what_it_did_not_need),
         DISK_TEST(what_was_lent_comes_back_at_close),
         DISK_TEST(free_ends_of_files_are_cut_off),
+        DISK_TEST(sealed_bytes_survive_until_their_commit),
         DISK_TEST(the_budget_is_never_exceeded),
         DISK_TEST(the_least_recently_used_goes),
         DISK_TEST(what_has_expired_goes_first),
