@@ -4,6 +4,7 @@
 
 #include "runtime/cli/human.h"
 #include "runtime/cli/store.h"
+#include "runtime/store_settings.h"
 #include "runtime/topology.h"
 #include "shm/store/admin.h"
 
@@ -82,16 +83,47 @@ static void print_report(const verify_request *request, const loom_verify_report
         printf("%" PRIu64 " findings; `voxloom store verify --repair` sets what is broken apart\n", report->findings);
 }
 
+/* The pages of the index before anything opens them: LMDB ends a process that meets some damaged ones. Where somebody
+ * has the store open, or it may not be written, this is left out: it could be opened then. */
+static loom_status check_pages(verify_context *both, bool *damaged, loom_error *err) {
+    loom_error why = {0};
+    uint64_t damages = 0;
+    bool rebuilt = false;
+    const char *path = both->job->config.store.path;
+    loom_status status = loom_store_salvage(path, both->request->repair, print_finding, both, &damages, &rebuilt, &why);
+    *damaged = status == LOOM_OK && damages > 0 && !rebuilt;
+    if (status == LOOM_OK && rebuilt && !both->job->quiet)
+        fprintf(stderr, "the index of %s was written anew; the damaged one is %s/index/damaged.mdb\n", path, path);
+    bool excused = (status == LOOM_BUSY || status == LOOM_DENIED) && !both->request->repair;
+    if (status != LOOM_OK && !excused) *err = why;
+    return excused ? LOOM_OK : status;
+}
+
+static loom_status open_store(loom_store_job *job, const verify_request *request, loom_error *err) {
+    const loom_store_access access = {.read_only = !request->repair};
+    return loom_store_open_configured(&job->config, &access, &job->store, err);
+}
+
 static loom_status verify_store(loom_store_job *job, void *context, loom_error *err) {
     verify_request *request = context;
     uint32_t cores = 1;
+    bool damaged = false;
     loom_verify_report report;
     verify_context both = {.job = job, .request = request};
     request->err = err;
     if (loom_topology_usable_cores(&cores, NULL) != LOOM_OK) cores = 1;
+    if (strcmp(job->config.store.path, ":memory:") == 0)
+        return loom_fail(err, LOOM_BAD_USAGE,
+                         "the store is :memory:, which is empty between runs; name a folder with --store");
     if (request->repair)
         LOOM_TRY(loom_store_confirm(job, err, "set apart what is broken in %s? Nothing that is good is touched.",
-                                    loom_store_path(job->store)));
+                                    job->config.store.path));
+    LOOM_TRY(check_pages(&both, &damaged, err));
+    if (damaged) {
+        job->exit_status = 1;
+        return request->status;
+    }
+    LOOM_TRY(open_store(job, request, err));
     const loom_verify_options options = {.repair = request->repair,
                                          .index_only = request->index_only,
                                          .threads = cores,
@@ -111,14 +143,11 @@ static int verify(const loom_command *self, int argc, char **argv) {
     verify_request request = {.repair = false};
     const loom_option options[] = {{.name = "--repair", .flag = &request.repair},
                                    {.name = "--index", .flag = &request.index_only}};
-    loom_store_shape shape = {.needs = LOOM_NEED_READ | LOOM_NEED_CONFIRM | LOOM_NEED_JSON | LOOM_NEED_PROGRESS,
-                              .options = options,
-                              .option_count = LOOM_COUNT(options),
-                              .work = verify_store,
-                              .context = &request};
-    /* Repair writes; what only looks must work where nothing may be written. */
-    for (int i = 0; i < argc; i++)
-        if (strcmp(argv[i], "--repair") == 0) shape.needs ^= LOOM_NEED_READ | LOOM_NEED_WRITE;
+    const loom_store_shape shape = {.needs = LOOM_NEED_CONFIRM | LOOM_NEED_JSON | LOOM_NEED_PROGRESS,
+                                    .options = options,
+                                    .option_count = LOOM_COUNT(options),
+                                    .work = verify_store,
+                                    .context = &request};
     return loom_store_do(self, argc, argv, &shape);
 }
 
