@@ -233,7 +233,15 @@ static void abort_leaves_nothing(void **state) {
     assert_int_equal(after.bulk_bytes, before.bulk_bytes);
     assert_int_equal(after.payload_bytes, before.payload_bytes);
     assert_int_equal(after.extent_files, before.extent_files);
-    assert_int_equal(after.extent_allocated_bytes, before.extent_allocated_bytes);
+    assert_int_equal(after.unowned_bytes, before.unowned_bytes);
+    if (memory_kind) {
+        assert_int_equal(after.extent_allocated_bytes, before.extent_allocated_bytes);
+        return;
+    }
+    reopen(); /* space in front of a large object, to align it, is then listed as free */
+    after = stats_now();
+    assert_true(after.extent_allocated_bytes - after.free_bytes <= before.extent_allocated_bytes);
+    assert_int_equal(after.unowned_bytes, 0);
     require_content(1, 3 * MIB, MIB);
 }
 
