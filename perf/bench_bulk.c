@@ -1,0 +1,358 @@
+/* bench_bulk.c - images into the store and out of it, against the fastest ways that this machine knows.
+ *
+ *   bench_bulk [write|read|all [RUNS]]        default: all 7
+ *
+ * write: 36 and 256 MiB, made of one hot tile of 1 MiB that changes a little each time (kernels produce tiles in
+ * cache), into fresh space, into recycled space whose pages are in memory, and into recycled space that is not; without
+ * and with fdatasync at the end. Contenders in turn, RUNS times: pwrite and mmap into a preallocated file; fio with
+ * io_uring (its own figure for the same file, block size 1 MiB, depth 8; with fsync its end_fsync); the store by stream
+ * (1 MiB at a time) and by window. The store's times are whole: reserve, write, hash, seal, and the row committed;
+ * durability "none" without fdatasync, "strict" (bulk bytes, then row) with it. "Recycled" baselines overwrite the file
+ * that was written before; the store gets the range of a deleted image. read: look-up, map, populate and sum of a
+ * cached 256 MiB image, against summing anonymous memory.
+ *
+ * Medians as Markdown tables. The last column is the fastest contender's time divided by the best of the store's; the
+ * goal is 0.9. Needs 5 GiB of disk under $TMPDIR or /tmp. */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "bench.h"
+#include "shm/store/extent.h"
+#include "shm/store/stream.h"
+
+#define TILE (UINT64_C(1) << 20)
+#define RUNS_MAX 99
+
+static char folder[256];
+static int runs = 7;
+static uint64_t image_bytes;
+static uint8_t *tile;
+static uint64_t counter;
+
+typedef enum state { FRESH, RECYCLED_RESIDENT, RECYCLED_COLD } state;
+static const char *const state_names[] = {"fresh", "recycled, in memory", "recycled, not in memory"};
+static state space;
+static int with_sync;
+
+static const uint8_t *next_tile(void) {
+    counter++;
+    for (size_t i = 0; i < TILE; i += 4096)
+        memcpy(tile + i, &counter, sizeof counter);
+    return tile;
+}
+
+/* ---- plain files ---- */
+
+static char file[300];
+
+static int allocated_file(void) {
+    if (space == FRESH) unlink(file);
+    int fd = open(file, O_RDWR | O_CREAT, 0600);
+    check(fd >= 0, "open");
+    if (space == RECYCLED_COLD) {
+        check(fdatasync(fd) == 0, "fdatasync");
+        check(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0, "fadvise");
+    }
+    return fd;
+}
+
+static double end_file(int fd, double began) {
+    if (with_sync) check(fdatasync(fd) == 0, "fdatasync");
+    double taken = seconds() - began;
+    close(fd);
+    return taken;
+}
+
+static double by_pwrite(void) {
+    int fd = allocated_file();
+    double began = seconds();
+    if (space == FRESH) check(posix_fallocate(fd, 0, (off_t)image_bytes) == 0, "fallocate");
+    for (uint64_t at = 0; at < image_bytes; at += TILE)
+        check(pwrite(fd, next_tile(), TILE, (off_t)at) == (ssize_t)TILE, "pwrite");
+    return end_file(fd, began);
+}
+
+static double by_mmap(void) {
+    int fd = allocated_file();
+    double began = seconds();
+    if (space == FRESH) check(posix_fallocate(fd, 0, (off_t)image_bytes) == 0, "fallocate");
+    uint8_t *window = mmap(NULL, image_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    check(window != MAP_FAILED, "mmap");
+    for (uint64_t at = 0; at < image_bytes; at += TILE)
+        memcpy(window + at, next_tile(), TILE);
+    munmap(window, image_bytes);
+    return end_file(fd, began);
+}
+
+/* ---- fio ---- */
+
+/* Its runtime in milliseconds is too coarse for one file of 36 MiB: as many files as make about 256 MiB, one after the
+ * other. */
+static double by_fio(void) {
+    unsigned files = image_bytes >= 256 * TILE ? 1 : (unsigned)(256 * TILE / image_bytes);
+    char command[1200], line[4096];
+    close(allocated_file());
+    if (space == FRESH) {
+        snprintf(command, sizeof command, "rm -f %s/fio.*", folder);
+        check(system(command) == 0, "rm");
+    }
+    snprintf(command, sizeof command,
+             "fio --name=w --directory=%s --filename_format=fio.\\$filenum --rw=write --bs=1M --filesize=%llu "
+             "--nrfiles=%u --file_service_type=sequential --ioengine=io_uring --iodepth=8 --fallocate=posix "
+             "--overwrite=0 --invalidate=%d --end_fsync=%d --thread --minimal 2>/dev/null",
+             folder, (unsigned long long)image_bytes, files, space == RECYCLED_COLD, with_sync);
+    FILE *out = popen(command, "r");
+    check(out != NULL, "popen");
+    double milliseconds = 0;
+    while (fgets(line, sizeof line, out) != NULL) {
+        char *at = line;
+        int field = 1;
+        for (; field < 50 && (at = strchr(at, ';')) != NULL; field++, at++)
+            if (field == 49) break; /* after 49 semicolons: field 50 of version 3 is the write runtime, ms */
+        if (field == 49 && at != NULL) milliseconds = strtod(at + 1, NULL);
+    }
+    int status = pclose(out);
+    return status == 0 && milliseconds > 0 ? milliseconds / 1000 / files : 0;
+}
+
+/* ---- the store ---- */
+
+static char store_path[300];
+static loom_store *store;
+static uint64_t image_number;
+
+static loom_image_header header_of(void) {
+    return loom_image_header_make(LOOM_U8, 3, (uint64_t[]){1024, 1024, image_bytes >> 20});
+}
+
+static int open_extent(uint32_t number) {
+    char name[400];
+    snprintf(name, sizeof name, "%.290s/extents/%08x.ext", store_path, number);
+    return open(name, O_RDWR);
+}
+
+static void drop_from_memory(void) {
+    for (uint32_t number = 0; number < 8; number++) {
+        int fd = open_extent(number);
+        if (fd < 0) continue;
+        check(fdatasync(fd) == 0 && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0, "dropping the page cache");
+        close(fd);
+    }
+}
+
+static uint64_t recycled_below; /* in extent file 0 */
+static unsigned recycled, written;
+
+static double by_stream(void);
+
+static void put_anchor(void) {
+    uint64_t bytes = image_bytes;
+    image_bytes = 20 * TILE; /* large enough to lie behind the others */
+    (void)by_stream();
+    image_bytes = bytes;
+}
+
+static bool take_place(const loom_result *result, void *context) {
+    *(loom_placement *)context = result->bulk;
+    return true;
+}
+
+static loom_placement last_place(void) {
+    loom_placement place = {0};
+    check_store(loom_store_each(store, take_place, &place, &err));
+    return place;
+}
+
+static void delete_images(uint64_t first, uint64_t last) {
+    loom_batch *batch;
+    check_store(loom_store_begin(store, &batch, &err));
+    for (uint64_t number = first; number <= last; number++) {
+        loom_id rkey = id_of("image", number);
+        check_store(loom_batch_delete(batch, &rkey, &err));
+    }
+    check_store(loom_batch_commit(batch, &err));
+}
+
+/* A new store; for recycled space with as many deleted images as will be written, and one behind them that stays. */
+static void prepare_store(void) {
+    loom_store_options options = {.path = store_path,
+                                  .create = true,
+                                  .reuse_bytes = UINT64_C(64) << 30,
+                                  .durability = with_sync ? LOOM_DURABLE_STRICT : LOOM_DURABLE_NONE};
+    check_store(loom_store_open(&options, &store, &err));
+    recycled_below = recycled = written = 0;
+    image_number = 0;
+    if (space == FRESH) return;
+    for (int i = 0; i < 2 * (runs + 1); i++)
+        (void)by_stream();
+    put_anchor();
+    recycled_below = last_place().offset;
+    delete_images(1, image_number - 1);
+    loom_store_close(store); /* alone, the next one makes free what was deleted */
+    check_store(loom_store_open(&options, &store, &err));
+    if (space == RECYCLED_COLD) drop_from_memory();
+}
+
+static void note_place(void) {
+    loom_placement place = last_place();
+    recycled += place.extent == 0 && place.offset < recycled_below;
+    written++;
+}
+
+static double by_stream(void) {
+    loom_image_header header = header_of();
+    loom_stream_options options = {.rkey = id_of("image", ++image_number), .type = LOOM_IMAGE, .image = &header};
+    loom_stream_writer *writer;
+    double began = seconds();
+    check_store(loom_stream_writer_create(store, &options, &writer, &err));
+    for (uint64_t at = 0; at < image_bytes; at += TILE)
+        check_store(loom_stream_writer_write(writer, next_tile(), TILE, &err));
+    check_store(loom_stream_writer_commit(writer, NULL, &err));
+    return seconds() - began;
+}
+
+static double by_window(void) {
+    loom_image_header header = header_of();
+    loom_value value = loom_image(&header, NULL);
+    loom_buffer payload = {0};
+    check_store(loom_value_encode(&value, &payload));
+    uint64_t *hashes = calloc(loom_extent_block_count(image_bytes), sizeof *hashes);
+    loom_id rkey = id_of("image", ++image_number);
+    loom_result result = {.rkey = rkey, .vid = rkey, .type = LOOM_IMAGE, .block_hashes = hashes};
+    loom_extent_writer *writer;
+    loom_reservation reservation;
+    loom_batch *batch;
+    double began = seconds();
+    check_store(loom_extent_writer_open(loom_store_extents(store), &writer, &err));
+    check_store(loom_extent_reserve(writer, image_bytes, LOOM_RESERVE_WINDOW, &reservation, &err));
+    for (uint64_t at = 0; at < image_bytes; at += TILE)
+        memcpy((uint8_t *)reservation.window + at, next_tile(), TILE);
+    result.bulk = reservation.placement;
+    check_store(loom_extent_seal(writer, &reservation, hashes, result.root, &err));
+    result.payload = payload.bytes;
+    result.payload_bytes = payload.length;
+    check_store(loom_store_begin(store, &batch, &err));
+    check_store(loom_batch_put(batch, &result, &err));
+    check_store(loom_batch_commit(batch, &err));
+    double taken = seconds() - began;
+    loom_extent_writer_close(writer);
+    loom_buffer_free(&payload);
+    free(hashes);
+    return taken;
+}
+
+/* ---- the tables ---- */
+
+typedef struct contender {
+    const char *name;
+    double (*run)(void);
+    double taken[RUNS_MAX];
+    double ms;
+} contender;
+
+static double write_case(contender *all, size_t count) {
+    prepare_store();
+    for (int run = -1; run < runs; run++) /* the first round makes the plain files and lends the first range */
+        for (size_t i = 0; i < count; i++) {
+            double taken = all[i].run();
+            if (run >= 0) all[i].taken[run] = taken;
+            if (i >= 3) note_place();
+        }
+    check(space == FRESH || recycled == written, "recycling");
+    for (size_t i = 0; i < count; i++)
+        all[i].ms = median(all[i].taken, (size_t)runs) * 1e3;
+    double fastest = 0, best = all[3].ms < all[4].ms ? all[3].ms : all[4].ms;
+    for (size_t i = 0; i < 3; i++)
+        if (all[i].ms > 0 && (fastest == 0 || all[i].ms < fastest)) fastest = all[i].ms;
+    return fastest / best;
+}
+
+static void bench_write(void) {
+    static const uint64_t sizes[] = {36 << 20, 256 << 20};
+    contender all[] = {{.name = "pwrite", .run = by_pwrite},
+                       {.name = "mmap", .run = by_mmap},
+                       {.name = "fio", .run = by_fio},
+                       {.name = "stream", .run = by_stream},
+                       {.name = "window", .run = by_window}};
+    printf(
+        "| MiB | space | fdatasync | pwrite, ms | mmap, ms | fio io_uring, ms | store by stream, ms | store by window, "
+        "ms | fastest / store |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    for (size_t size = 0; size < 2; size++)
+        for (with_sync = 0; with_sync < 2; with_sync++)
+            for (space = FRESH; space <= RECYCLED_COLD; space++) {
+                image_bytes = sizes[size];
+                double ratio = write_case(all, sizeof all / sizeof *all);
+                printf("| %llu | %s | %s | %.1f | %.1f | %.1f | %.1f | %.1f | %.2f |\n",
+                       (unsigned long long)(image_bytes >> 20), state_names[space], with_sync ? "yes" : "no", all[0].ms,
+                       all[1].ms, all[2].ms, all[3].ms, all[4].ms, ratio);
+                fflush(stdout);
+                loom_store_close(store);
+                clear(store_path);
+            }
+}
+
+/* Four sums, so that it is memory that is waited for. */
+static uint64_t sum_of(const void *bytes, uint64_t length) {
+    const uint64_t *words = bytes;
+    uint64_t sums[4] = {0};
+    for (uint64_t i = 0; i + 4 <= length / 8; i += 4)
+        for (unsigned k = 0; k < 4; k++)
+            sums[k] += words[i + k];
+    return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+static void bench_read(void) {
+    double anonymous[RUNS_MAX], stored[RUNS_MAX], looked[RUNS_MAX];
+    image_bytes = 256 << 20;
+    space = FRESH;
+    with_sync = 0;
+    prepare_store();
+    (void)by_stream();
+    uint8_t *memory = mmap(NULL, image_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(memory != MAP_FAILED, "mmap");
+    memset(memory, 1, image_bytes);
+    loom_arena *arena = loom_arena_new();
+    loom_id rkey = id_of("image", image_number);
+    volatile uint64_t sum = 0;
+    for (int run = 0; run < runs; run++) {
+        double began = seconds();
+        sum += sum_of(memory, image_bytes);
+        anonymous[run] = seconds() - began;
+        loom_result result;
+        loom_value value;
+        loom_view view;
+        began = seconds();
+        check_store(loom_store_find(store, &rkey, arena, &result, &err));
+        check_store(loom_store_value(store, &result, arena, &value, &view, &err));
+        looked[run] = seconds() - began;
+        sum += sum_of(value.image.voxels, image_bytes);
+        loom_extent_release(&view);
+        stored[run] = seconds() - began;
+        loom_arena_reset(arena);
+    }
+    double base = median(anonymous, (size_t)runs) * 1e3, ms = median(stored, (size_t)runs) * 1e3;
+    printf("\n| reading 256 MiB | ms | ratio |\n| --- | --- | --- |\n| anonymous memory | %.1f | 1 |\n"
+           "| stored image: find, map, populate, sum, unmap | %.1f | %.2f |\n| of which before the first voxel | %.1f "
+           "| |\n",
+           base, ms, ms / base, median(looked, (size_t)runs) * 1e3);
+    loom_arena_free(arena);
+    munmap(memory, image_bytes);
+    loom_store_close(store);
+}
+
+int main(int argc, char **argv) {
+    const char *what = argc > 1 ? argv[1] : "all";
+    if (argc > 2) runs = atoi(argv[2]);
+    check(runs >= 1 && runs <= RUNS_MAX, "reading RUNS (1 to 99)");
+    make_folder(folder, "bench-bulk");
+    snprintf(file, sizeof file, "%s/plain", folder);
+    snprintf(store_path, sizeof store_path, "%s/store", folder);
+    tile = aligned_alloc(4096, TILE);
+    check(tile != NULL, "malloc");
+    memset(tile, 7, TILE);
+    if (strcmp(what, "read") != 0) bench_write();
+    if (strcmp(what, "write") != 0) bench_read();
+    free(tile);
+    clear(folder);
+    return 0;
+}
