@@ -44,8 +44,8 @@ static loom_gc_report require_as_foretold(loom_store *store, loom_gc_options opt
     loom_gc_report again = gc(store, options, false);
     assert_int_equal(again.expired_rows + again.old_rows + again.evicted_rows + again.freed_bytes, 0);
     loom_verify_report verified;
-    loom_verify_options verify = {.threads = 1, .found = show_finding};
-    REQUIRE_OK(loom_store_verify_all(store, &verify, &verified, &err));
+    loom_verify_options checking = {.threads = 1, .found = show_finding};
+    REQUIRE_OK(loom_store_verify_all(store, &checking, &verified, &err));
     assert_int_equal(verified.findings, 0);
     assert_int_equal(verified.unowned_bytes, 0);
     return report;

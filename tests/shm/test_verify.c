@@ -400,7 +400,8 @@ static void damaged_pages_cost_what_they_held(void **state) {
         REQUIRE_OK(loom_store_salvage(path, true, NULL, NULL, &damages, &rebuilt, &err));
         assert_true(rebuilt);
         found_damage++;
-        if (getenv("VERIFY_PRINT") != NULL) print_message("page %zu flags %u damages %llu\n", page, flags, (unsigned long long)damages);
+        if (getenv("VERIFY_PRINT") != NULL)
+            print_message("page %zu flags %u damages %llu\n", page, flags, (unsigned long long)damages);
         store = open_ok();
         loom_verify_report report;
         verify(store, true, &report);
