@@ -351,7 +351,7 @@ static void test_lists(void **state) {
     size_t length;
     uint8_t ids[5][32];
     for (int i = 0; i < 5; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "p%d", i);
         loom_maker *maker = loom_maker_new();
         make_patient(maker, 50 + 5 * i, i % 2 ? "t1" : "flair");

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "conformance.h"
+#include "shm/store/backend.h"
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -275,6 +276,24 @@ static void test_opening_what_is_not_there(void **state) {
     loom_store_close(NULL);
 }
 
+static void test_registering(void **state) {
+    (void)state;
+    loom_error err = {0};
+    const char *place = NULL;
+    static const char *const wrong[] = {NULL, "", "toy", ":", "disk:", "memory:", "a:b", "a:b:", "a/b:"};
+    assert_non_null(loom_backend_of("toy:/somewhere", &place));
+    assert_string_equal(place, "/somewhere");
+    assert_null(loom_backend_of("/toy:/somewhere", &place));
+    assert_null(loom_backend_of("tox:", &place));
+    REQUIRE_STATUS(loom_store_register(NULL, &err), LOOM_BAD_ARGUMENT);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        loom_backend backend = *loom_backend_of("toy:", &place);
+        backend.scheme = wrong[i];
+        REQUIRE_STATUS(loom_store_register(&backend, &err), LOOM_BAD_ARGUMENT);
+    }
+    REQUIRE_OK(loom_store_register(loom_backend_of("toy:", &place), &err)); /* again: the same */
+}
+
 /* What a worker does: attaches, writes bulk bytes, and the opener puts the row. */
 static void test_attaching(void **state) {
     (void)state;
@@ -318,10 +337,16 @@ static void test_not_in_a_forked_child(void **state) {
 }
 
 const struct CMUnitTest life_tests[] = {
-    CONFORMANCE(test_pins),          CONFORMANCE(test_goals),
-    CONFORMANCE(test_expiry),        CONFORMANCE(test_what_is_held_keeps_its_bytes),
-    CONFORMANCE(test_another_place), CONFORMANCE(test_claims),
-    CONFORMANCE(test_reading_only),  CONFORMANCE(test_opening_what_is_not_there),
-    CONFORMANCE(test_attaching),     CONFORMANCE(test_not_in_a_forked_child),
+    CONFORMANCE(test_pins),
+    CONFORMANCE(test_goals),
+    CONFORMANCE(test_expiry),
+    CONFORMANCE(test_what_is_held_keeps_its_bytes),
+    CONFORMANCE(test_another_place),
+    CONFORMANCE(test_claims),
+    CONFORMANCE(test_reading_only),
+    CONFORMANCE(test_opening_what_is_not_there),
+    CONFORMANCE(test_registering),
+    CONFORMANCE(test_attaching),
+    CONFORMANCE(test_not_in_a_forked_child),
 };
 const size_t life_test_count = sizeof life_tests / sizeof life_tests[0];
