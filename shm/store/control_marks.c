@@ -107,8 +107,8 @@ static float priority_now(loom_control *control, uint64_t cost_ns, uint64_t byte
 void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes) {
     mark_word *word = word_of(control, row, true);
     if (word == NULL) return;
-    uint64_t packed = pack((loom_mark){.used_s = loom_control_seconds(control),
-                                       .priority = priority_now(control, cost_ns, bytes)});
+    uint64_t packed =
+        pack((loom_mark){.used_s = loom_control_seconds(control), .priority = priority_now(control, cost_ns, bytes)});
     /* Not stored when nothing changed: hot rows of many processes then share the cache line. */
     if (atomic_load_explicit(word, memory_order_relaxed) != packed)
         atomic_store_explicit(word, packed, memory_order_relaxed);
@@ -121,8 +121,7 @@ void loom_control_mark_created(loom_control *control, uint64_t row, uint64_t cos
     uint64_t epoch = loom_control_header_of(control)->marks_epoch_s, seconds = created_ns / 1000000000u, unused = 0;
     uint64_t since = seconds > epoch ? seconds - epoch : 1;
     if (since > loom_control_seconds(control)) since = loom_control_seconds(control);
-    uint64_t packed =
-        pack((loom_mark){.used_s = (uint32_t)since, .priority = priority_now(control, cost_ns, bytes)});
+    uint64_t packed = pack((loom_mark){.used_s = (uint32_t)since, .priority = priority_now(control, cost_ns, bytes)});
     atomic_compare_exchange_strong(word, &unused, packed);
 }
 
