@@ -242,6 +242,27 @@ static loom_status cut_file(loom_extents *extents, uint32_t number, loom_error *
     return status;
 }
 
+static bool is_whole(const loom_extents *extents, const char *name, uint64_t tail) {
+    struct stat now;
+    return fstatat(extents->options.dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)now.st_size >= tail;
+}
+
+loom_status loom_extents_complete(loom_extents *extents, uint32_t number, uint64_t tail, loom_error *err) {
+    char name[LOOM_EXTENT_NAME_BYTES];
+    struct stat now;
+    loom_extent_name(number, name);
+    if (tail <= LOOM_EXTENT_FIRST_OFFSET || is_whole(extents, name, tail)) return LOOM_OK;
+    int fd;
+    LOOM_TRY(loom_extents_open_file(extents, number, &fd, err));
+    int failed = fstat(fd, &now) != 0 ? errno : 0;
+    if (failed == 0 && (uint64_t)now.st_size < tail) failed = loom_file_resize(fd, tail);
+    loom_status status =
+        failed ? loom_fail_errno(err, failed, "cannot lengthen extent file %08x of %s", number, extents->options.path)
+               : write_header(extents, number, fd, tail, err);
+    close(fd);
+    return status;
+}
+
 static bool number_of_name(const char *name, uint32_t *number) {
     uint32_t value = 0;
     for (int i = 0; i < 8; i++) {

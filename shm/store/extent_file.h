@@ -82,6 +82,9 @@ loom_status loom_extents_set_reserved(loom_extents *extents, uint32_t number, in
 loom_status loom_extents_sync(loom_extents *extents, uint32_t number, loom_error *err);
 /* Only while no other process is attached and no writer open: cuts every file to its committed tail. */
 loom_status loom_extents_cut(loom_extents *extents, loom_error *err);
+/* A power failure may take the end of a file, or all of it: it gets the length that the index counts on, and what is
+ * new in it reads as zeros. Results that lay there do not match their hashes. */
+loom_status loom_extents_complete(loom_extents *extents, uint32_t number, uint64_t tail, loom_error *err);
 /* Returns an object's pages to the file system. Only while no process may see it. */
 loom_status loom_extents_punch(loom_extents *extents, const loom_placement *placement, loom_error *err);
 /* Files, and bytes as the file system counts them. */

@@ -113,6 +113,35 @@ static bool never_written(const char *folder) {
     return unmade;
 }
 
+/* LMDB writes the first pages of a new file without syncing them: a power failure would leave a file that is neither
+ * empty nor an index. So it is made under another name, synced, and renamed. */
+#define UNFINISHED "data.new"
+
+static int make_environment(const char *folder) {
+    size_t length = strlen(folder) + sizeof "/" UNFINISHED;
+    char *path = malloc(length);
+    MDB_env *env = NULL;
+    if (path == NULL) return ENOMEM;
+    snprintf(path, length, "%s/" UNFINISHED, folder);
+    int code = unlink(path) == 0 || errno == ENOENT ? mdb_env_create(&env) : errno;
+    if (code == MDB_SUCCESS) code = mdb_env_set_mapsize(env, MAP_BYTES_MIN);
+    if (code == MDB_SUCCESS) code = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0600);
+    if (code == MDB_SUCCESS) code = mdb_env_sync(env, 1);
+    mdb_env_close(env);
+    free(path);
+    return code;
+}
+
+static int make_file(const char *folder) {
+    int code = make_environment(folder);
+    if (code != MDB_SUCCESS) return code;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    if (renameat(fd, UNFINISHED, fd, "data.mdb") != 0 || fsync(fd) != 0) code = errno;
+    close(fd);
+    return code;
+}
+
 static loom_status open_environment(loom_index *index, const loom_index_options *options, loom_error *err) {
     size_t length = strlen(options->path) + sizeof "/index";
     char *folder = malloc(length);
@@ -123,7 +152,8 @@ static loom_status open_environment(loom_index *index, const loom_index_options 
     if (options->no_lock) flags |= MDB_NOLOCK;
     uint64_t bytes = options->map_bytes != 0 ? options->map_bytes : automatic_map_bytes();
     bool unmade = options->read_only && never_written(folder);
-    int code = try_open(index, folder, bytes, flags);
+    int code = options->alone && !options->read_only && never_written(folder) ? make_file(folder) : MDB_SUCCESS;
+    if (code == MDB_SUCCESS) code = try_open(index, folder, bytes, flags);
     /* Address space is short: RLIMIT_AS says ENOMEM, valgrind EINVAL. */
     while ((code == ENOMEM || code == EINVAL) && bytes / 2 >= MAP_BYTES_MIN) {
         bytes /= 2;

@@ -165,10 +165,25 @@ loom_status loom_space_reclaim(loom_space *space, uint64_t keep_bytes, loom_erro
 
 /* ---- sweeping ---- */
 
+static loom_status complete_files(loom_space *space, loom_index_batch *batch, loom_error *err) {
+    uint32_t *numbers;
+    size_t files;
+    LOOM_TRY(loom_index_extent_numbers(batch, &numbers, &files, err));
+    loom_status status = LOOM_OK;
+    for (size_t i = 0; i < files && status == LOOM_OK; i++) {
+        uint64_t tail;
+        status = loom_index_batch_tail(batch, numbers[i], &tail, err);
+        if (status == LOOM_OK) status = loom_extents_complete(space->options.extents, numbers[i], tail, err);
+    }
+    free(numbers);
+    return status;
+}
+
 static loom_status rebuild(loom_space *space, uint64_t *found, loom_error *err) {
     loom_index_batch *batch;
     LOOM_TRY(loom_index_begin(space->options.index, LOOM_DURABLE_VERIFIED, &batch, err));
     loom_status status = loom_space_return_lent(space, batch, err);
+    if (status == LOOM_OK) status = complete_files(space, batch, err);
     if (status == LOOM_OK) status = loom_index_rebuild_space(batch, LOOM_PAGE_BYTES, punch, space, found, err);
     if (status != LOOM_OK) {
         loom_index_abort(batch);

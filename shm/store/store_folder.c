@@ -18,6 +18,24 @@
 #define FORMAT_BYTES_MAX 512
 #define WRAPPING 1u /* how the master key is wrapped: key.c */
 
+/* After a power failure a new folder is there only if its parent was synced. A parent that may not be read is left to
+ * the file system. */
+static void sync_parent(int fd) {
+    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0) return;
+    (void)fsync(parent);
+    close(parent);
+}
+
+static int make_folder(const char *path) {
+    if (mkdir(path, 0700) != 0) return errno == EEXIST ? 0 : errno;
+    int made = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (made < 0) return errno;
+    sync_parent(made);
+    close(made);
+    return 0;
+}
+
 /* As mkdir -p, with mode 0700: a store may hold patient data. */
 static int make_folders(const char *path) {
     char *copy = strdup(path);
@@ -26,10 +44,10 @@ static int make_folders(const char *path) {
     for (char *at = copy + 1; failed == 0 && *at != '\0'; at++) {
         if (*at != '/') continue;
         *at = '\0';
-        if (mkdir(copy, 0700) != 0 && errno != EEXIST) failed = errno;
+        failed = make_folder(copy);
         *at = '/';
     }
-    if (failed == 0 && mkdir(copy, 0700) != 0 && errno != EEXIST) failed = errno;
+    if (failed == 0) failed = make_folder(copy);
     free(copy);
     return failed;
 }
@@ -295,6 +313,7 @@ loom_status loom_folder_create(loom_folder *folder, const loom_key *key, loom_er
     if (failed == 0) LOOM_TRY(make_master_key(folder, key, err));
     if (failed == 0 && mkdirat(folder->fd, "index", 0700) != 0 && errno != EEXIST) failed = errno;
     if (failed == 0 && mkdirat(folder->fd, "extents", 0700) != 0 && errno != EEXIST) failed = errno;
+    if (failed == 0 && fsync(folder->fd) != 0) failed = errno; /* FORMAT says that both are there */
     if (failed == 0) failed = write_format(folder);
     return failed == 0
                ? LOOM_OK

@@ -18,6 +18,8 @@
 #define CONTENT_MAX 320000u
 #define HASHES_MAX 2u
 
+unsigned model_keys = MODEL_KEYS;
+
 /* ---- numbers ---- */
 
 /* SplitMix64 (Steele, Lea and Flood 2014). */
@@ -303,7 +305,7 @@ op op_random(uint64_t *random, const unsigned *weights) {
     static const unsigned most[OP_KINDS] = {[OP_PUT] = OP_KEYS, [OP_STREAM] = 1, [OP_DELETE] = 6, [OP_REPLACE] = 1};
     unsigned count = most[kind] == 0 ? 0 : 1 + random_below(random, most[kind]);
     while (todo.count < count) {
-        unsigned number = random_below(random, MODEL_KEYS);
+        unsigned number = random_below(random, model_keys);
         if (!fits(todo.kind, number)) continue;
         bool again = false;
         for (unsigned i = 0; i < todo.count; i++)

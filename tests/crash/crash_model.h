@@ -9,6 +9,8 @@
 #include "shm/store/storage.h"
 
 #define MODEL_KEYS 240u
+/* Operations are on numbers below this (at most MODEL_KEYS). */
+extern unsigned model_keys;
 #define OP_KEYS 12u
 
 typedef enum model_kind {
