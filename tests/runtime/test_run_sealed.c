@@ -174,19 +174,34 @@ static bool shows_in_a_dump(pid_t pid, char where[64]) {
     return shown;
 }
 
+/* A short file of /proc, every byte but zeros, which become spaces; 0 when the process is gone. */
+static size_t read_entry(pid_t pid, const char *name, char *text, size_t capacity) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    int fd = open(path, O_RDONLY);
+    ssize_t length = fd >= 0 ? read(fd, text, capacity - 1) : 0;
+    if (fd >= 0) close(fd);
+    if (length < 0) length = 0;
+    for (ssize_t i = 0; i < length; i++)
+        if (text[i] == '\0') text[i] = ' ';
+    text[length] = '\0';
+    return (size_t)length;
+}
+
 static void look_at_worker(watch *all, pid_t pid) {
-    char path[64], text[8192], before[64] = "", now[64] = "";
+    char text[8192], before[64] = "", now[64] = "";
     /* A mapping is hidden just after it is made: one that is seen before is looked at again. */
     for (int again = 0; shows_in_a_dump(pid, now); again++) {
         if (again > 20 && strcmp(before, now) == 0) fail_msg("plain bytes would be in a core dump: %s", now);
         memcpy(before, now, sizeof before);
         pause_ms(1);
     }
-    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-    int fd = open(path, O_RDONLY);
-    ssize_t length = fd >= 0 ? read(fd, text, sizeof text) : 0;
-    if (fd >= 0) close(fd);
-    if (length > 0) assert_null(memmem(text, (size_t)length, "0f1e2d3c", 8));
+    if (read_entry(pid, "cmdline", text, sizeof text) > 0) assert_null(strstr(text, "0f1e2d3c"));
+    /* Soft limit of one byte or none: no core file, and no pipe either. */
+    const char *limit = read_entry(pid, "limits", text, sizeof text) > 0 ? strstr(text, "Max core file size") : NULL;
+    unsigned long long most = 0;
+    if (limit && sscanf(limit, "Max core file size %llu", &most) == 1) assert_true(most <= 1);
+    if (limit) assert_null(strstr(limit, "Max core file size unlimited"));
     all->workers++;
 }
 

@@ -3,7 +3,6 @@
 #include "sealed_scene.h"
 
 #include <lmdb.h>
-#include <sys/mman.h>
 
 #include "shm/store/cipher.h"
 #include "shm/store/seal.h"
@@ -73,6 +72,30 @@ static void test_no_bit_of_a_row_can_be_flipped(void **state) {
     }
     loom_cipher_free(cipher);
     loom_cipher_free(other);
+}
+
+/* Bytes that were never sealed: with the lengths of a sealed row or without, in a buffer that ends where they do. */
+static void test_made_up_rows_do_not_open(void **state) {
+    (void)state;
+    loom_cipher *cipher = cipher_of(1);
+    uint64_t random = 42;
+    for (int round = 0; round < 20000; round++) {
+        size_t length = next_random(&random) % 600;
+        uint8_t *bytes = malloc(length + 1);
+        for (size_t i = 0; i < length; i++)
+            bytes[i] = (uint8_t)next_random(&random);
+        if (length >= sizeof(loom_row_header) && round % 2 == 0) {
+            loom_row_header header = {.version = LOOM_ROW_VERSION,
+                                      .header_bytes = sizeof header,
+                                      .kind = LOOM_ROW_LIVE,
+                                      .flags = LOOM_ROW_SEALED,
+                                      .extra_bytes = (uint32_t)(length - sizeof header)};
+            memcpy(bytes, &header, sizeof header);
+        }
+        assert_int_equal(loom_seal_open_row(cipher, 1, bytes, &length, NULL), LOOM_CORRUPT);
+        free(bytes);
+    }
+    loom_cipher_free(cipher);
 }
 
 static void test_limits_of_sealing(void **state) {
