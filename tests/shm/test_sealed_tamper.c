@@ -362,10 +362,15 @@ static void test_objects_and_blocks_stay_in_their_places(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_bit_of_a_row_can_be_flipped),  cmocka_unit_test(test_limits_of_sealing),
-        cmocka_unit_test(test_values_stay_under_their_keys),    DISK_TEST(test_a_flip_in_FORMAT_is_an_error),
-        DISK_TEST(test_a_FORMAT_without_its_key_gives_nothing), DISK_TEST(test_rows_that_were_changed_count_as_absent),
-        DISK_TEST(test_a_flip_in_an_extent_is_an_error),        DISK_TEST(test_objects_and_blocks_stay_in_their_places),
+        cmocka_unit_test(test_no_bit_of_a_row_can_be_flipped),
+        cmocka_unit_test(test_made_up_rows_do_not_open),
+        cmocka_unit_test(test_limits_of_sealing),
+        cmocka_unit_test(test_values_stay_under_their_keys),
+        DISK_TEST(test_a_flip_in_FORMAT_is_an_error),
+        DISK_TEST(test_a_FORMAT_without_its_key_gives_nothing),
+        DISK_TEST(test_rows_that_were_changed_count_as_absent),
+        DISK_TEST(test_a_flip_in_an_extent_is_an_error),
+        DISK_TEST(test_objects_and_blocks_stay_in_their_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
