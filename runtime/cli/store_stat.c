@@ -245,6 +245,8 @@ static loom_status describe(loom_store_job *job, void *context, loom_error *err)
     loom_store_stats stats;
     totals->arena = job->arena;
     LOOM_TRY(loom_store_stat(job->store, &stats, err));
+    /* Where no writer is attached nobody has set one: the next will set this. */
+    if (stats.budget_bytes == 0) stats.budget_bytes = job->config.store.budget_bytes;
     LOOM_TRY(loom_store_each(job->store, add_row, totals, err));
     qsort(totals->operators, totals->operator_count, sizeof totals->operators[0], by_cost);
     if (job->json) return print_json(job->store, &stats, totals, err);

@@ -139,7 +139,8 @@ loom_status loom_store_irreproducible(const loom_id *rkey, loom_error *err);
 
 typedef struct loom_backend {
     const char *scheme; /* "toy:", with its colon: paths and tokens that begin with it are this backend's */
-    /* `place` is what follows the scheme. LOOM_NOT_FOUND when it is missing and options->create is not set. */
+    /* `place` is what follows the scheme. LOOM_NOT_FOUND when it is missing and options->create is not set. What
+     * several handles or processes cannot write at once refuses the second: LOOM_BUSY. */
     loom_status (*open)(const loom_store_options *options, const char *place, loom_store **store, loom_error *err);
     /* A worker process, `writer_index` below options->memory_writers; `token` is what follows the scheme. */
     loom_status (*attach)(const char *token, uint32_t writer_index, loom_store **store, loom_error *err);

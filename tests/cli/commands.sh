@@ -379,6 +379,21 @@ expect 1 store import short.pack --store s4
 lines_at_most err 1
 expect 1 store backup a.nii.gz/inside --store s
 
+# ---- store: settings reach it ----
+expect 0 run brain.imgql --store settings --workers 1 --set workers.pin=false --quiet --set store.ttl=30d --set store.budget=64MiB --set store.compression=always
+expect 0 store ls --store settings --json --op vox1.not
+says out '"codec":"zstd"'
+says out '"expires":1'
+expect 0 store put r.json --store settings --set store.ttl=30d
+expect 0 store ls --store settings --json --op loom.put
+says out '"expires":null'
+expect 0 store stat --store settings --set store.budget=64MiB
+says out "64.0 MiB, the budget"
+says out "compressed to"
+expect 0 store verify --store settings
+expect 0 store get goal:brain --store settings
+check "compressed results are the same" test "brain=$(cat out)" = "$(cat brain.text)"
+
 # ---- store: moved, upgraded, encrypted ----
 mv s3 moved
 expect 0 store verify --store moved

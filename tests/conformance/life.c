@@ -235,6 +235,36 @@ static void test_another_place(void **state) {
     require_value(&image.rkey, &value);
 }
 
+/* Whatever the codec: bytes that workers can map. */
+static void test_materialising(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_extent_writer *writer;
+    loom_result found;
+    loom_hold hold;
+    loom_view view;
+    bool fresh;
+    loom_image_header header = loom_image_header_make(LOOM_U8, 3, (uint64_t[]){300, 300, 20});
+    uint8_t *voxels = calloc(1, 1800000);
+    voxels[1234567] = 9; /* small when it is compressed */
+    loom_result image = drafted_image(NULL, &header, voxels);
+    put_one(&image);
+    open_again();
+    REQUIRE_OK(loom_store_hold(store, &image.rkey, arena, &found, &hold, &err));
+    REQUIRE_OK(loom_extent_writer_open(loom_store_extents(store), &writer, &err));
+    bool raw = found.codec == LOOM_CODEC_RAW;
+    REQUIRE_OK(loom_store_materialise(store, writer, arena, &found, &fresh, &err));
+    assert_int_equal(fresh, !raw);
+    assert_int_equal(found.codec, LOOM_CODEC_RAW);
+    assert_int_equal(found.bulk.bytes, 1800000);
+    REQUIRE_OK(loom_extent_view(loom_store_extents(store), &found.bulk, true, &view, &err));
+    assert_memory_equal(view.bytes, voxels, 1800000);
+    loom_extent_release(&view);
+    loom_extent_writer_close(writer);
+    loom_store_unhold(store, &hold);
+    free(voxels);
+}
+
 static void test_claims(void **state) {
     (void)state;
     loom_error err = {0};
@@ -342,6 +372,7 @@ const struct CMUnitTest life_tests[] = {
     CONFORMANCE(test_expiry),
     CONFORMANCE(test_what_is_held_keeps_its_bytes),
     CONFORMANCE(test_another_place),
+    CONFORMANCE(test_materialising),
     CONFORMANCE(test_claims),
     CONFORMANCE(test_reading_only),
     CONFORMANCE(test_opening_what_is_not_there),

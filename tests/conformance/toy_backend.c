@@ -4,11 +4,14 @@
 #include "toy_backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "shm/fork.h"
 #include "shm/store/memory_files.h"
@@ -22,6 +25,7 @@ typedef struct kept_piece {
 typedef struct toy_store {
     loom_store base;
     char *folder;
+    int folder_fd;           /* locked by the one that writes; -1 */
     loom_memory_files files; /* bulk bytes of this run */
     pthread_mutex_t lock;    /* of state and pieces */
     toy_state state;         /* committed */
@@ -521,6 +525,7 @@ static void toy_close(loom_store *base) {
     }
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->writer);
+    if (store->folder_fd >= 0) close(store->folder_fd);
     free(store->folder);
     free(store);
 }
@@ -589,6 +594,7 @@ static loom_status make_store(const char *place, loom_memory_files files, uint32
                                .generation = loom_fork_generation(),
                                .in_memory = true};
     store->files = files;
+    store->folder_fd = -1;
     store->state.next_row = 1;
     pthread_mutex_init(&store->lock, NULL);
     pthread_mutex_init(&store->writer, NULL);
@@ -602,13 +608,22 @@ static loom_status make_store(const char *place, loom_memory_files files, uint32
     return status;
 }
 
+/* One writer at a time: a second would not see what the first commits. The lock ends with the process. */
+static loom_status lock_folder(toy_store *store, const loom_store_options *options, loom_error *err) {
+    if (options->create && mkdir(store->folder, 0700) != 0 && errno != EEXIST)
+        return loom_fail_errno(err, errno, "cannot make %s", store->folder);
+    store->folder_fd = open(store->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->folder_fd < 0) return loom_fail_errno(err, errno, "cannot open %s; create it", store->folder);
+    if (options->read_only || flock(store->folder_fd, LOCK_EX | LOCK_NB) == 0) return LOOM_OK;
+    return loom_fail(err, LOOM_BUSY, "another process or handle writes to %s; wait for its end", store->folder);
+}
+
 static loom_status load(toy_store *store, const loom_store_options *options, loom_error *err) {
+    LOOM_TRY(lock_folder(store, options, err));
     loom_status status = toy_read(store->folder, &store->state, keep, load_bulk, store, err);
     if (status != LOOM_NOT_FOUND) return status;
     if (!options->create)
         return loom_fail(err, LOOM_NOT_FOUND, "there is no toy store at %s; create it", store->folder);
-    if (mkdir(store->folder, 0700) != 0 && errno != EEXIST)
-        return loom_fail_errno(err, errno, "cannot make %s", store->folder);
     return toy_write_manifest(store->folder, &store->state, err);
 }
 
