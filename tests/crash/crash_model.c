@@ -358,7 +358,7 @@ static loom_status run_stream(actor *of, unsigned number, loom_error *err) {
     uint64_t length, done = 0;
     const uint8_t *bytes = content_of(number, &length);
     loom_stream_options options = {
-        .rkey = model_rkey(number), .type = LOOM_BYTES, .bytes = number % 2 == 0 ? length : 0};
+        .rkey = model_rkey(number), .type = LOOM_BYTES, .bytes = number % 8 < 4 ? length : 0};
     LOOM_TRY(loom_stream_writer_create(of->store, &options, &stream, err));
     while (done < length) {
         uint64_t piece = length - done < 20000 ? length - done : 20000;

@@ -112,6 +112,13 @@ bool kill_next_note(victim *of, const target *aim, bool until_aim, note *got) {
     return !until_aim && kill_next_note(of, aim, false, got);
 }
 
+int kill_wait(victim *of) {
+    int status;
+    while (waitpid(of->pid, &status, 0) < 0)
+        if (errno != EINTR) abort();
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 bool kill_finish(victim *of) {
     int status;
     kill(of->pid, SIGKILL);

@@ -13,7 +13,8 @@ typedef enum note_type {
     NOTE_BEGUN = 1, /* an operation begins */
     NOTE_DONE,      /* it was acknowledged */
     NOTE_STANDING,  /* the child stands at a probe */
-    NOTE_FAILED     /* what must not happen: `text` says what */
+    NOTE_FAILED,    /* what must not happen: `text` says what */
+    NOTE_FIRED      /* the fault that was armed struck */
 } note_type;
 
 typedef struct note {
@@ -42,6 +43,8 @@ bool kill_next_note(victim *of, const target *aim, bool until_aim, note *got);
 /* Kills the child (a child that ended by itself: false; its status must be 0). Read the remaining notes afterwards. */
 bool kill_finish(victim *of);
 /* In the child. */
+/* Waits for a child that ends by itself: its exit status, or 128 + signal. */
+int kill_wait(victim *of);
 /* In the child: steps of LMDB and of the file system under the folder are probes as well, where calls can be seen. */
 void kill_watch(const char *folder);
 void kill_note(note_type type, const op *todo, const char *text);
