@@ -74,6 +74,10 @@ int loom_memory_resident(void *bytes, size_t length, unsigned char *pages) {
     return mincore(bytes, length, pages) == 0 ? 0 : errno;
 }
 
+void loom_file_write_out(int fd, uint64_t offset, uint64_t length) {
+    (void)sync_file_range(fd, (off_t)offset, (off_t)length, SYNC_FILE_RANGE_WRITE);
+}
+
 void loom_file_prefetch(int fd, uint64_t offset, uint64_t length) {
     /* Linux reads no more than the device's largest request for one call: ask piece by piece. */
     const uint64_t piece = 128u << 10;

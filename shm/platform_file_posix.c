@@ -72,6 +72,10 @@ int loom_memory_resident(void *bytes, size_t length, unsigned char *pages) {
     return ENOSYS;
 }
 
+void loom_file_write_out(int fd, uint64_t offset, uint64_t length) {
+    (void)fd, (void)offset, (void)length;
+}
+
 void loom_file_prefetch(int fd, uint64_t offset, uint64_t length) {
 #ifdef POSIX_FADV_WILLNEED
     /* Linux reads no more than the device's largest request for one call: ask piece by piece. */

@@ -84,7 +84,9 @@ static loom_status write_at(const loom_build_files *files, uint64_t offset, cons
 loom_status loom_build_files_write(loom_build_files *files, uint32_t number, uint64_t offset, const void *bytes,
                                    size_t length, loom_error *err) {
     LOOM_TRY(open_file(files, number, err));
-    return write_at(files, offset, bytes, length, err);
+    LOOM_TRY(write_at(files, offset, bytes, length, err));
+    loom_file_write_out(files->fd, offset, length);
+    return LOOM_OK;
 }
 
 loom_status loom_build_files_sync(loom_build_files *files, loom_error *err) {

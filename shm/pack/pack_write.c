@@ -79,7 +79,11 @@ static loom_status append(loom_pack_writer *writer, const void *bytes, size_t le
     if (length == 0) return LOOM_OK;
     writer->at += length;
     if (writer->filled + length > BUFFER_BYTES || length >= LONG_BYTES) LOOM_TRY(flush(writer, err));
-    if (length >= LONG_BYTES) return write_fully(writer, bytes, length, err);
+    if (length >= LONG_BYTES) {
+        LOOM_TRY(write_fully(writer, bytes, length, err));
+        loom_file_write_out(writer->fd, writer->at - length, length); /* nothing happens where it is a pipe */
+        return LOOM_OK;
+    }
     memcpy(writer->buffer + writer->filled, bytes, length);
     writer->filled += length;
     return LOOM_OK;
