@@ -15,7 +15,8 @@ typedef struct loaded_result {
 struct loom_item {
     loaded_result *loaded;
     const loom_value *value;
-    loom_item *parts; /* NULL until one is asked for; in the arena */
+    loom_item *parts;    /* NULL until one is asked for; in the arena */
+    loom_item *metadata; /* the same */
     bool root;
 };
 
@@ -121,6 +122,7 @@ int32_t loom_item_reference(const loom_item *item, uint8_t value_id[32]) {
 
 uint64_t loom_item_count(const loom_item *item) {
     if (item->value->type == LOOM_SEQUENCE) return item->value->sequence.count;
+    if (item->value->type == LOOM_DATASET) return item->value->dataset.count;
     return item->value->type == LOOM_RECORD ? item->value->record.count : 0;
 }
 
@@ -129,7 +131,8 @@ int32_t loom_item_is_tuple(const loom_item *item) {
 }
 
 static const loom_value *part_of(const loom_value *value, uint64_t place) {
-    return value->type == LOOM_SEQUENCE ? &value->sequence.items[place] : &value->record.fields[place].value;
+    if (value->type == LOOM_SEQUENCE) return &value->sequence.items[place];
+    return value->type == LOOM_DATASET ? &value->dataset.items[place] : &value->record.fields[place].value;
 }
 
 const loom_item *loom_item_at(loom_item *item, uint64_t place) {
@@ -159,6 +162,16 @@ const loom_item *loom_item_field(loom_item *item, const char *name, size_t lengt
         if (field->name_length == length && memcmp(field->name, name, length) == 0) return loom_item_at(item, i);
     }
     return NULL;
+}
+
+const loom_item *loom_item_metadata(loom_item *item) {
+    if (item->value->type != LOOM_DATASET) return NULL;
+    if (item->metadata == NULL) {
+        item->metadata = loom_arena_alloc(item->loaded->arena, sizeof *item->metadata);
+        if (item->metadata == NULL) return NULL;
+        *item->metadata = (loom_item){.loaded = item->loaded, .value = item->value->dataset.metadata};
+    }
+    return item->metadata;
 }
 
 const uint8_t *loom_item_encoding(loom_item *item, size_t *length) {

@@ -150,6 +150,10 @@ loom_status loom_maker_begin_tuple(loom_maker *maker) {
     return begin(maker, loom_tuple(NULL, 0));
 }
 
+loom_status loom_maker_begin_dataset(loom_maker *maker) {
+    return begin(maker, (loom_value){.type = LOOM_DATASET});
+}
+
 loom_status loom_maker_name(loom_maker *maker, const char *name, size_t length) {
     open_value *top = maker->depth > 0 ? &maker->stack[maker->depth - 1] : NULL;
     if (maker->failed || top == NULL || top->value.type != LOOM_RECORD || top->name != NULL)
@@ -169,6 +173,10 @@ static bool close_value(loom_arena *arena, open_value *top) {
     loom_value *items = loom_arena_array(arena, top->count, sizeof *items);
     for (size_t i = 0; i < top->count && items != NULL; i++)
         items[i] = top->fields[i].value;
+    if (top->value.type == LOOM_DATASET && items != NULL) { /* whose end saw that the first is there */
+        top->value = loom_dataset(&items[0], items + 1, top->count - 1);
+        return true;
+    }
     top->value.sequence.items = items;
     top->value.sequence.count = top->count;
     return items != NULL;
@@ -176,6 +184,9 @@ static bool close_value(loom_arena *arena, open_value *top) {
 
 loom_status loom_maker_end(loom_maker *maker) {
     if (maker->failed || maker->depth == 0 || maker->stack[maker->depth - 1].name != NULL)
+        return fail(maker, LOOM_BAD_ARGUMENT);
+    const open_value *last = &maker->stack[maker->depth - 1];
+    if (last->value.type == LOOM_DATASET && (last->count == 0 || last->fields[0].value.type != LOOM_RECORD))
         return fail(maker, LOOM_BAD_ARGUMENT);
     open_value top = maker->stack[--maker->depth];
     bool closed = close_value(maker->arena, &top);

@@ -128,7 +128,7 @@ LOOM_API int64_t loom_item_int(const loom_item *item);
 LOOM_API double loom_item_float(const loom_item *item); /* every bit, of a NaN too; an int is converted */
 /* A string or bytes; not NUL-terminated. */
 LOOM_API const char *loom_item_text(const loom_item *item, size_t *length);
-/* Items of a sequence, fields of a record. */
+/* Items of a sequence or dataset, fields of a record. */
 LOOM_API uint64_t loom_item_count(const loom_item *item);
 LOOM_API int32_t loom_item_is_tuple(const loom_item *item); /* a sequence that prints with parentheses */
 /* An item or field by its place, from 0; NULL beyond the end, and when memory is short. Belongs to `item`. */
@@ -136,6 +136,8 @@ LOOM_API const loom_item *loom_item_at(loom_item *item, uint64_t place);
 LOOM_API const char *loom_item_field_name(const loom_item *item, uint64_t place, size_t *length);
 /* A field by its name; NULL if there is none. */
 LOOM_API const loom_item *loom_item_field(loom_item *item, const char *name, size_t length);
+/* The record that describes a dataset: what queries look at. NULL for another type. */
+LOOM_API const loom_item *loom_item_metadata(loom_item *item);
 /* What a reference names: returns the type, or -1 for an item that is none. */
 LOOM_API int32_t loom_item_reference(const loom_item *item, uint8_t value_id[32]);
 /* MessagePack, as the store has it (shm/value.h; of an image its header); NULL when memory is short. */
@@ -201,6 +203,8 @@ LOOM_API loom_status loom_maker_encoded(loom_maker *maker, const void *bytes, si
 LOOM_API loom_status loom_maker_begin_record(loom_maker *maker);
 LOOM_API loom_status loom_maker_begin_sequence(loom_maker *maker);
 LOOM_API loom_status loom_maker_begin_tuple(loom_maker *maker);
+/* First a record, its metadata; then its items: references, or records that say how each is loaded ("op", "args"). */
+LOOM_API loom_status loom_maker_begin_dataset(loom_maker *maker);
 LOOM_API loom_status loom_maker_name(loom_maker *maker, const char *name, size_t length);
 LOOM_API loom_status loom_maker_end(loom_maker *maker);
 LOOM_API void loom_maker_clear(loom_maker *maker); /* for another value */

@@ -165,6 +165,38 @@ static void test_nested(void **state) {
     loom_maker_free(maker);
 }
 
+static void test_datasets(void **state) {
+    (void)state;
+    uint8_t id[32], vid[32] = {1, 2, 3};
+    size_t length;
+    loom_maker *maker = loom_maker_new();
+    OK(loom_maker_begin_dataset(maker));
+    assert_int_equal(loom_maker_end(maker), LOOM_BAD_ARGUMENT); /* no metadata */
+    loom_maker_clear(maker);
+    OK(loom_maker_begin_dataset(maker));
+    make_patient(maker, 44, "t2");
+    OK(loom_maker_reference(maker, LOOM_ITEM_IMAGE, vid));
+    OK(loom_maker_reference(maker, LOOM_ITEM_IMAGE, vid));
+    OK(loom_maker_end(maker));
+    OK(loom_shelf_set(shelf, "study", 5, maker, 0, id, &err));
+    loom_maker_free(maker);
+    open_again();
+    loom_item *item = got(id);
+    assert_int_equal(loom_item_type(item), LOOM_ITEM_DATASET);
+    assert_int_equal(loom_item_count(item), 2);
+    uint8_t found[32];
+    assert_int_equal(loom_item_reference(loom_item_at(item, 1), found), LOOM_ITEM_IMAGE);
+    assert_memory_equal(found, vid, 32);
+    loom_item *metadata = (loom_item *)loom_item_metadata(item);
+    assert_memory_equal(loom_item_text(loom_item_field(metadata, "modality", 8), &length), "t2", 2);
+    assert_null(loom_item_metadata(metadata));
+    loom_item_release(item);
+    loom_list *list; /* queries see it */
+    OK(loom_shelf_find(shelf, "patient.age == 44", 17, &list, &err));
+    assert_int_equal(loom_list_count(list), 1);
+    loom_list_free(list);
+}
+
 static void test_wrong_makers(void **state) {
     (void)state;
     loom_maker *maker = loom_maker_new();
@@ -541,9 +573,10 @@ int main(void) {
     setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
     setenv("VOXLOOM_STORE_DURABILITY", "none", 1); /* 200 commits: this is no test of the disk */
     const struct CMUnitTest tests[] = {
-        API_TEST(test_scalars), API_TEST(test_nested),    API_TEST(test_wrong_makers),    API_TEST(test_images),
-        API_TEST(test_names),   API_TEST(test_batches),   API_TEST(test_lists),           API_TEST(test_streams),
-        API_TEST(test_opening), API_TEST(test_encrypted), API_TEST(test_smaller_structs), API_TEST(test_threads),
+        API_TEST(test_scalars), API_TEST(test_nested),  API_TEST(test_datasets),  API_TEST(test_wrong_makers),
+        API_TEST(test_images),  API_TEST(test_names),   API_TEST(test_batches),   API_TEST(test_lists),
+        API_TEST(test_streams), API_TEST(test_opening), API_TEST(test_encrypted), API_TEST(test_smaller_structs),
+        API_TEST(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

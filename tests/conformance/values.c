@@ -95,6 +95,19 @@ static void test_records_and_sequences(void **state) {
     require_all_kept(values, sizeof values / sizeof values[0]);
 }
 
+static void test_datasets(void **state) {
+    (void)state;
+    const loom_id vid = id_of("item", 1);
+    const loom_value path = loom_string_of("a.nii.gz");
+    const loom_field description[] = {{"op", 2, loom_string_of("simpleitk.ReadImage")},
+                                      {"args", 4, loom_sequence(&path, 1)}};
+    const loom_value items[] = {loom_reference(LOOM_IMAGE, &vid), loom_record(description, 2)};
+    const loom_field fields[] = {{"study", 5, loom_string_of("flair")}, {"cases", 5, loom_int(2)}};
+    const loom_value metadata = loom_record(fields, 2), nothing = loom_record(NULL, 0);
+    const loom_value values[] = {loom_dataset(&metadata, items, 2), loom_dataset(&nothing, NULL, 0)};
+    require_all_kept(values, 2);
+}
+
 static void test_a_long_sequence(void **state) {
     (void)state;
     enum { COUNT = 200000 };
@@ -269,6 +282,7 @@ const struct CMUnitTest value_tests[] = {
     CONFORMANCE(test_text_of_any_length),
     CONFORMANCE(test_odd_text),
     CONFORMANCE(test_records_and_sequences),
+    CONFORMANCE(test_datasets),
     CONFORMANCE(test_a_long_sequence),
     CONFORMANCE(test_images_of_all_kinds),
     CONFORMANCE(test_images_of_all_sizes),
