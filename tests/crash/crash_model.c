@@ -135,6 +135,12 @@ static void make_value(unsigned number, made_value *made) {
     }
 }
 
+bool model_equals(unsigned number, const loom_value *value) {
+    made_value expected;
+    make_value(number, &expected);
+    return loom_value_equal(value, &expected.value);
+}
+
 /* ---- looking ---- */
 
 static model_state judge(loom_store *store, unsigned number, loom_arena *arena, const loom_result *found, char *why) {
@@ -148,10 +154,9 @@ static model_state judge(loom_store *store, unsigned number, loom_arena *arena, 
     if (status != LOOM_OK) return status == LOOM_CORRUPT ? MODEL_DAMAGED : MODEL_WRONG;
     status = loom_store_value(store, found, arena, &value, &view, &err);
     snprintf(why, 256, "value: %s: %.200s", loom_status_name(status), err.message);
+    if (status == LOOM_NOT_FOUND) return MODEL_GONE; /* deleted between the two; it asks for the row again */
     if (status != LOOM_OK) return status == LOOM_CORRUPT ? MODEL_DAMAGED : MODEL_WRONG;
-    made_value expected;
-    make_value(number, &expected);
-    bool equal = loom_value_equal(&value, &expected.value);
+    bool equal = model_equals(number, &value);
     loom_extent_release(&view);
     snprintf(why, 256, "other bytes than were stored");
     return equal ? MODEL_EXACT : MODEL_WRONG;
@@ -347,9 +352,13 @@ static loom_status run_put(actor *of, const op *todo, loom_error *err) {
     loom_status status = LOOM_OK;
     for (unsigned i = 0; i < todo->count && status == LOOM_OK; i++)
         status = make_result(of, todo->keys[i], &made[i], err);
-    if (status == LOOM_OK) status = put_made(of, todo, made, err);
-    for (unsigned i = 0; i < todo->count; i++)
+    bool complete = status == LOOM_OK;
+    if (complete) status = put_made(of, todo, made, err);
+    for (unsigned i = 0; i < todo->count; i++) {
+        /* No batch will name it. */
+        if (!complete) loom_extent_recycle(loom_store_extents(of->store), &made[i].result.bulk);
         loom_buffer_free(&made[i].payload);
+    }
     return status;
 }
 

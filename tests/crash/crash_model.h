@@ -29,6 +29,8 @@ bool model_has_bulk(unsigned number);  /* whether it can be evicted */
 bool model_is_pinned(unsigned number); /* whether it is pinned when it is put: never evicted */
 loom_id model_rkey(unsigned number);
 
+bool model_equals(unsigned number, const loom_value *value);
+
 typedef enum model_state {
     MODEL_ABSENT,  /* never stored, or forgotten */
     MODEL_GONE,    /* deleted or evicted: its trace is there */
