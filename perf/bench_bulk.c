@@ -183,7 +183,7 @@ static void prepare_store(void) {
     recycled_below = recycled = written = 0;
     image_number = 0;
     if (space == FRESH) return;
-    for (int i = 0; i < 2 * (runs + 1); i++)
+    for (int i = 0; i < 2 * (runs + 1) + 4; i++) /* some to spare: ranges are lent 256 MiB at a time */
         (void)by_stream();
     put_anchor();
     recycled_below = last_place().offset;
