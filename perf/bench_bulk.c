@@ -313,7 +313,7 @@ static void bench_read(void) {
     memset(memory, 1, image_bytes);
     loom_arena *arena = loom_arena_new();
     loom_id rkey = id_of("image", image_number);
-    volatile uint64_t sum = 0;
+    static volatile uint64_t sum;
     for (int run = 0; run < runs; run++) {
         double began = seconds();
         sum += sum_of(memory, image_bytes);
