@@ -1,8 +1,8 @@
 /* bench_sealed.c - what encryption costs: bench_sealed FOLDER.
  *
- * The same work in a plain and in an encrypted store below FOLDER, in turns, medians of RUNS: small rows put in batches
- * of 1,000 and got in another order (cached), and an image of 36 MiB written by a worker's writer and put, read by
- * value, and made mappable. Also the primitives alone. Prints a Markdown table with ratios. */
+ * The same work in a plain and in an encrypted store below FOLDER, in turns, the least of RUNS: small rows put in
+ * batches of 1,000 and got in another order (cached), and an image of 36 MiB written by a worker's writer and put, read
+ * by value, and made mappable. Also the primitives alone. Prints a Markdown table with ratios. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "shm/store/key.h"
 #include "shm/store/storage.h"
 
-#define RUNS 7
+#define RUNS 15
 #define ROWS 50000u
 #define BATCH 1000u
 #define PAYLOAD 100u
@@ -39,14 +39,12 @@ static double seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values) {
-    qsort(values, RUNS, sizeof *values, by_value);
-    return values[RUNS / 2];
+/* The least is what the work takes; all else is what others did meanwhile. */
+static double least(const double *values) {
+    double best = values[0];
+    for (unsigned i = 1; i < RUNS; i++)
+        if (values[i] < best) best = values[i];
+    return best;
 }
 
 static loom_id id_of(const char *kind, unsigned run, unsigned number) {
@@ -155,7 +153,8 @@ static double read_image(loom_store *store, unsigned run, uint64_t expected) {
     loom_view view;
     double begin = seconds();
     check(loom_store_find(store, &rkey, arena, &found, &err));
-    check(loom_store_verify(store, &found, &err));
+    /* Raw bytes are verified at their first use; decryption verifies. */
+    if (found.codec == LOOM_CODEC_RAW) check(loom_store_verify(store, &found, &err));
     check(loom_store_value(store, &found, arena, &value, &view, &err));
     bool same = sum_of(value.image.voxels) == expected;
     double spent = seconds() - begin;
@@ -174,7 +173,6 @@ static double map_image(loom_store *store, loom_extent_writer *writer, unsigned 
     bool fresh;
     double begin = seconds();
     check(loom_store_hold(store, &rkey, arena, &found, &hold, &err));
-    /* Raw bytes are verified at their first use; decryption verifies. */
     if (found.codec == LOOM_CODEC_RAW) check(loom_store_verify(store, &found, &err));
     check(loom_store_materialise(store, writer, arena, &found, &fresh, &err));
     check(loom_extent_view(loom_store_extents(store), &found.bulk, true, &view, &err));
@@ -235,8 +233,8 @@ static loom_store *open_in(const char *folder, const char *name, const loom_key 
     return store;
 }
 
-static void print_row(const char *what, double *plain, double *sealed, double unit, const char *name) {
-    double p = median(plain), s = median(sealed);
+static void print_row(const char *what, const double *plain, const double *sealed, double unit, const char *name) {
+    double p = least(plain), s = least(sealed);
     printf("| %s | %.2f %s | %.2f %s | %.2f |\n", what, p / unit, name, s / unit, name, s / p);
 }
 
