@@ -75,6 +75,18 @@ static bool in_memory(const loom_extents *extents) {
     return extents->options.dir_fd < 0;
 }
 
+/* What a dead process left behind the tail need not be zero: it may have died when it had cut the tail and not yet the
+ * file, or with the power. Where it cannot be cut, the tail is put behind it. */
+static void cut_left_over(loom_extent_writer *writer, uint64_t size) {
+    if (size <= writer->tail) return;
+    if (loom_file_resize(writer->fd, writer->tail) == 0) {
+        if (writer->extents->space != NULL) loom_space_uncharge(writer->extents->space, size - writer->tail);
+        writer->allocated = writer->tail;
+    } else {
+        writer->tail = writer->allocated = (size + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
+    }
+}
+
 /* Opens file `number`, whose lock is held. */
 static loom_status open_locked(loom_extent_writer *writer, uint32_t number, loom_error *err) {
     LOOM_TRY(loom_extents_open_file(writer->extents, number, &writer->fd, err));
@@ -94,6 +106,7 @@ static loom_status open_locked(loom_extent_writer *writer, uint32_t number, loom
     uint64_t size = (uint64_t)now.st_size / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
     writer->allocated = size > writer->tail ? size : writer->tail;
     writer->number = number;
+    if (!in_memory(writer->extents)) cut_left_over(writer, (uint64_t)now.st_size);
     return LOOM_OK;
 }
 
@@ -404,9 +417,13 @@ loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, unsi
     return status;
 }
 
+static bool is_open(const loom_extent_writer *writer, const loom_reservation *reservation) {
+    return writer->taken > 0 && reservation->placement.extent == range_number(writer) &&
+           reservation->placement.offset == range_offset(writer);
+}
+
 static bool is_at_tail(const loom_extent_writer *writer, const loom_reservation *reservation) {
-    return writer->taken > 0 && !is_recycled(writer) && reservation->placement.extent == writer->number &&
-           reservation->placement.offset == writer->tail;
+    return !is_recycled(writer) && is_open(writer, reservation);
 }
 
 loom_status loom_extent_extend(loom_extent_writer *writer, loom_reservation *reservation, uint64_t bytes,
@@ -425,7 +442,7 @@ loom_status loom_extent_extend(loom_extent_writer *writer, loom_reservation *res
 }
 
 void loom_extent_keep(loom_extent_writer *writer, const loom_reservation *reservation, uint64_t bytes) {
-    if (is_at_tail(writer, reservation) && whole_pages(bytes) <= writer->taken) writer->kept = whole_pages(bytes);
+    if (is_open(writer, reservation) && whole_pages(bytes) <= writer->taken) writer->kept = whole_pages(bytes);
 }
 
 static loom_status resume_locked(loom_extent_writer *writer, const loom_placement *placement, loom_error *err) {
@@ -557,6 +574,13 @@ static void abandon_tail(loom_extent_writer *writer) {
     writer->allocated = writer->tail = begin;
 }
 
+static void abandon_recycled(const loom_extent_writer *writer) {
+    loom_lent rest = writer->recycled;
+    rest.page += writer->kept / LOOM_PAGE_BYTES;
+    rest.pages -= writer->kept / LOOM_PAGE_BYTES;
+    if (rest.pages > 0) loom_space_give_back(writer->extents->space, &rest);
+}
+
 void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservation) {
     if (reservation != NULL) reservation->window = NULL;
     unmap_window(writer);
@@ -564,7 +588,7 @@ void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservati
     if (!is_recycled(writer))
         abandon_tail(writer);
     else if (writer->extents->generation == loom_fork_generation())
-        loom_space_give_back(writer->extents->space, &writer->recycled);
+        abandon_recycled(writer);
     writer->recycled = (loom_lent){0};
     writer->taken = writer->kept = 0;
 }

@@ -19,6 +19,7 @@ static void end_batch(loom_index_batch *batch) {
     loom_tail_free(&batch->tails[0]);
     loom_tail_free(&batch->tails[1]);
     free(batch->extents);
+    free(batch->disowned);
     free(batch->scratch);
     loom_field_source_free(batch->fields);
     free(batch);
@@ -277,8 +278,11 @@ static loom_status give_up(loom_index_batch *batch, const loom_result *result, c
 static loom_status put_again(loom_index_batch *batch, const loom_result *stored, const loom_result *result,
                              loom_error *err) {
     LOOM_TRY(give_up(batch, result, stored, err));
-    if (loom_row_same_value(stored, result)) return LOOM_OK;
-    return loom_store_irreproducible(&result->rkey, err);
+    if (!loom_row_same_value(stored, result)) return loom_store_irreproducible(&result->rkey, err);
+    if (batch->durability != LOOM_DURABLE_STRICT || stored->row >= batch->first_row) return LOOM_OK;
+    /* What is acknowledged is durable, also when a process that promised less has stored it. */
+    batch->changed = true;
+    return stored->bulk.bytes > 0 ? loom_index_note_written(batch, stored->bulk.extent, err) : LOOM_OK;
 }
 
 loom_status loom_index_put(loom_index_batch *batch, const loom_result *result, loom_error *err) {
@@ -388,6 +392,7 @@ loom_status loom_index_succeed(loom_index_batch *batch, const loom_id *from, con
     LOOM_TRY(find_stored_locked(batch, &result->rkey, &gone, &other, &kind, err)); /* a tombstone, or expired */
     LOOM_TRY(append_unowned(batch, result, err));
     LOOM_TRY(loom_index_own_range(batch, &grown, err));
+    LOOM_TRY(loom_index_note_written(batch, after.extent, err)); /* its pages may all have been there */
     if (gone != 0 && kind == LOOM_ROW_LIVE) LOOM_TRY(retire_value(batch, &other, err));
     return gone != 0 ? remove_row(batch, &other, err) : LOOM_OK;
 }

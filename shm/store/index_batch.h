@@ -9,10 +9,16 @@
 /* What a batch changes about one extent file. */
 typedef struct loom_extent_change {
     uint32_t number;
-    bool written; /* the batch names new bytes in it */
+    bool written;  /* the batch names new bytes in it */
     uint64_t tail; /* in pages, as all of these */
     int64_t live, deleted, free;
 } loom_extent_change;
+
+/* An entry of `deleted` that the batch has made. */
+typedef struct loom_disowned {
+    loom_placement range;
+    uint64_t number;
+} loom_disowned;
 
 struct loom_index_batch {
     loom_index *index;
@@ -27,6 +33,8 @@ struct loom_index_batch {
     loom_tail tails[2];
     loom_extent_change *extents;
     size_t extent_count, extent_capacity;
+    loom_disowned *disowned;
+    size_t disowned_count, disowned_capacity;
     uint8_t *scratch; /* aligned copy of a stored row */
     size_t scratch_capacity;
     struct loom_field_source *fields; /* made when the first record comes */
@@ -59,18 +67,20 @@ loom_status loom_index_move_tail(loom_index_batch *batch, loom_error *err);
 /* The entries of a live row in the table of fields, if it is a record or dataset: in the transaction that makes the row
  * live, and in the one that ends it, while its bulk bytes can still be read. */
 loom_status loom_index_put_fields(loom_index_batch *batch, const loom_result *result, uint64_t row, loom_error *err);
-loom_status loom_index_delete_fields(loom_index_batch *batch, const loom_result *result, uint64_t row,
-                                     loom_error *err);
+loom_status loom_index_delete_fields(loom_index_batch *batch, const loom_result *result, uint64_t row, loom_error *err);
 /* Empties the table and enters every live row anew: for migration and repair. */
 loom_status loom_index_rebuild_fields(loom_index_batch *batch, loom_error *err);
 
 /* ---- index_space.c ---- */
-/* A row of this batch owns the range. */
+/* A row of this batch owns the range, also if the batch gave it up before: what was refused may be put again once the
+ * row that was in the way is deleted. */
 loom_status loom_index_own_range(loom_index_batch *batch, const loom_placement *bulk, loom_error *err);
-/* No row owns the range any more. */
+/* No row owns the range any more. One that came with a result (was_live false) may be given up twice in a batch. */
 loom_status loom_index_disown_range(loom_index_batch *batch, const loom_placement *bulk, bool was_live,
                                     loom_error *err);
 loom_status loom_index_write_extents(loom_index_batch *batch, loom_error *err);
+/* The batch answers for bytes in this file: they are synced before it commits, if its durability is strict. */
+loom_status loom_index_note_written(loom_index_batch *batch, uint32_t extent, loom_error *err);
 /* With durability strict: syncs the files that the batch names new bytes in. */
 loom_status loom_index_sync_bulk(const loom_index_batch *batch, loom_extents *extents, loom_error *err);
 

@@ -217,6 +217,9 @@ static loom_status migrate(migration *of, loom_error *err) {
 static loom_status upgrade(migration *of, uint32_t *from, loom_error *err) {
     bool present = false;
     LOOM_TRY(loom_folder_check_system(&of->folder, err));
+    /* The portable twin would lose this process's locks, and not see them. */
+    if (loom_disk_is_open(&of->folder))
+        return loom_fail(err, LOOM_BUSY, "this process has the store %s open; close it first", of->folder.path);
     LOOM_TRY(attach_alone(of, err));
     LOOM_TRY(loom_folder_read_any_format(&of->folder, &present, err)); /* inside the gate: another may have upgraded */
     if (!present) return loom_fail(err, LOOM_NOT_FOUND, "there is no store in the folder %s", of->folder.path);

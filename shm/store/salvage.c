@@ -15,6 +15,7 @@
 #include "shm/store/control.h"
 #include "shm/store/extent_file.h"
 #include "shm/store/index_space.h"
+#include "shm/store/store_disk.h"
 #include "shm/store/store_folder.h"
 #include "shm/store/tree.h"
 
@@ -299,6 +300,9 @@ loom_status loom_store_salvage(const char *path, bool repair, loom_finding_visit
     LOOM_TRY(loom_folder_open(path, false, &of.folder, err));
     loom_status status = loom_folder_check_system(&of.folder, err);
     if (status == LOOM_OK) status = loom_folder_read_format(&of.folder, &present, err);
+    /* The portable twin would lose this process's locks, and not see them. */
+    if (status == LOOM_OK && loom_disk_is_open(&of.folder))
+        status = loom_fail(err, LOOM_BUSY, "this process has the store %s open; close it first", of.folder.path);
     if (status == LOOM_OK && present) {
         status = loom_control_enter(of.folder.fd, of.folder.path, &control, &quiet, err);
         if (status == LOOM_OK && quiet)

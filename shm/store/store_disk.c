@@ -240,9 +240,11 @@ static loom_status disk_put(loom_batch *batch, const loom_result *result, loom_e
         if (known && batch->store->cipher != NULL) return put_again(index, encoder, &stored, result, err);
     }
     loom_result encoded = loom_encode_result(encoder, result);
-    LOOM_TRY(loom_index_put(index, &encoded, err));
-    if (encoded.codec == result->codec || batch->store->cipher != NULL) return LOOM_OK;
-    return loom_index_disown_range(index, &result->bulk, false, err); /* this run may still hold it */
+    loom_status status = loom_index_put(index, &encoded, err);
+    if (status != LOOM_OK && status != LOOM_IRREPRODUCIBLE) return status;
+    if (encoded.codec == result->codec || batch->store->cipher != NULL) return status;
+    LOOM_TRY(loom_index_disown_range(index, &result->bulk, false, err)); /* this run may still hold it */
+    return status;
 }
 
 static loom_status disk_erase(loom_batch *batch, const loom_id *rkey, loom_error *err) {
@@ -251,6 +253,10 @@ static loom_status disk_erase(loom_batch *batch, const loom_id *rkey, loom_error
     if (!of->deletes) loom_space_before_delete(disk_of(batch->store)->disk->space);
     of->deletes = true;
     LOOM_TRY(transaction(batch, &index, err));
+#ifdef LOOM_MUTANT_EARLY_REUSE /* a mistake that tests/crash must find; never in a product */
+    loom_result gone;
+    if (loom_index_current(index, rkey, &gone, NULL) == LOOM_OK) loom_extent_recycle(batch->store->stored, &gone.bulk);
+#endif
     return loom_index_delete(index, rkey, err);
 }
 

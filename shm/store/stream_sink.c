@@ -148,10 +148,9 @@ void loom_stream_sink_describe(loom_stream_sink *sink, uint64_t length, loom_res
 void loom_stream_sink_finish(loom_stream_sink *sink, uint64_t length) {
     if (sink->reservation.placement.bytes == 0) return;
     /* The row is committed: what fails here leaves a few pages to gc, nothing else. */
-    uint64_t reserved = sink->reservation.placement.bytes;
+    loom_extent_keep(sink->writer, &sink->reservation, length);
     sink->reservation.placement.bytes = length;
-    if (loom_extent_seal(sink->writer, &sink->reservation, NULL, NULL, NULL) != LOOM_OK)
-        loom_extent_keep(sink->writer, &sink->reservation, reserved);
+    (void)loom_extent_seal(sink->writer, &sink->reservation, NULL, NULL, NULL);
     sink->reservation.placement.bytes = 0;
 }
 
