@@ -169,6 +169,9 @@ loom_status loom_control_pins(loom_control *control, loom_pins *pins, loom_error
 }
 
 bool loom_pins_has(const loom_pins *pins, const loom_placement *place) {
+#ifdef LOOM_MUTANT_REUSE_PINNED /* a mistake that tests/crash must find; never in a product */
+    if (pins != NULL) return false;
+#endif
     if (pins->barrier) return true;
     if (pins->count == 0 || place->bytes == 0) return false;
     /* The first key at or behind the beginning of the range, if it lies before the end. */
