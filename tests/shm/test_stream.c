@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "io/zstd_codec.h"
+#include "shm/platform_file.h"
 #include "shm/store/key.h"
 #include "shm/store/stream.h"
 #include "store_support.h"
@@ -234,8 +235,8 @@ static void abort_leaves_nothing(void **state) {
     assert_int_equal(after.payload_bytes, before.payload_bytes);
     assert_int_equal(after.extent_files, before.extent_files);
     assert_int_equal(after.unowned_bytes, before.unowned_bytes);
-    if (memory_kind) {
-        assert_int_equal(after.extent_allocated_bytes, before.extent_allocated_bytes);
+    if (memory_kind) { /* the portable twin cannot punch: there the space is zero, and used again */
+        if (loom_file_locks_are_shared()) assert_int_equal(after.extent_allocated_bytes, before.extent_allocated_bytes);
         return;
     }
     reopen(); /* space in front of a large object, to align it, is then listed as free */
