@@ -16,6 +16,7 @@
 #include "shm/store/index_space.h"
 #include "shm/store/row.h"
 #include "shm/store/store.h"
+#include "shm/store/store_disk.h"
 #include "shm/store/store_folder.h"
 
 /* ---- the steps ---- */
