@@ -11,6 +11,8 @@
 #include "runtime/task_result.h"
 #include "runtime/worker/memo_list.h"
 
+#define BATCH_BYTES (UINT64_C(256) << 20)
+
 typedef enum entry_kind {
     ENTRY_PUT,     /* a task, by the name `id` */
     ENTRY_REPLACE, /* a task whose result has another place now */
@@ -41,6 +43,7 @@ struct loom_committer {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* by either side */
     entry_list queued;      /* guarded by lock, as all below */
+    uint64_t queued_bytes;  /* of bulk: working copies of an encrypted run wait for their batch in memory */
     bool busy, flush, hurry, stop;
     loom_error error; /* the first */
     uint64_t irreproducible;
@@ -208,6 +211,10 @@ static loom_status commit_entries(loom_committer *committer, const entry_list *l
 
 /* ---- the thread ---- */
 
+static bool batch_is_full(const loom_committer *committer) {
+    return committer->queued.count >= committer->batch_rows || committer->queued_bytes >= BATCH_BYTES;
+}
+
 /* Waits, with the lock held, until there is a reason to commit: enough rows, a flush, or rows that waited long enough.
  */
 static void wait_for_batch(loom_committer *committer) {
@@ -215,8 +222,7 @@ static void wait_for_batch(loom_committer *committer) {
         pthread_cond_wait(&committer->changed, &committer->lock);
     uint64_t until_ns = now_ns(CLOCK_REALTIME) + committer->batch_ms * 1000000u;
     struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u)};
-    while (!committer->stop && !committer->flush && !committer->hurry &&
-           committer->queued.count < committer->batch_rows)
+    while (!committer->stop && !committer->flush && !committer->hurry && !batch_is_full(committer))
         if (pthread_cond_timedwait(&committer->changed, &committer->lock, &until) == ETIMEDOUT) break;
 }
 
@@ -230,6 +236,7 @@ static void *committer_main(void *context) {
         entry_list empty = {.entries = taken.entries, .capacity = taken.capacity};
         taken = committer->queued;
         committer->queued = empty;
+        committer->queued_bytes = 0;
         committer->busy = true;
         committer->hurry = false;
         pthread_mutex_unlock(&committer->lock);
@@ -294,7 +301,9 @@ static loom_status append(loom_committer *committer, entry item) {
     }
     if (status == LOOM_OK) {
         list->entries[list->count++] = item;
-        if (list->count == 1 || list->count == committer->batch_rows) pthread_cond_broadcast(&committer->changed);
+        if (item.kind == ENTRY_PUT)
+            committer->queued_bytes += loom_segment_task(committer->segment, item.task)->bulk.bytes;
+        if (list->count == 1 || batch_is_full(committer)) pthread_cond_broadcast(&committer->changed);
     }
     pthread_mutex_unlock(&committer->lock);
     return status;
