@@ -12,6 +12,7 @@
 #include "shm/fork.h"
 #include "shm/store/encode.h"
 #include "shm/store/index_batch.h"
+#include "shm/store/unsynced.h"
 #include "shm/store/working.h"
 
 typedef struct disk_store {
@@ -194,6 +195,10 @@ static loom_status disk_begin(loom_store *store, loom_batch **batch, loom_error 
 static loom_status transaction(loom_batch *batch, loom_index_batch **index, loom_error *err) {
     disk_batch *of = (disk_batch *)batch;
     disk_store *store = disk_of(batch->store);
+    if (of->index == NULL && store->durability == LOOM_DURABLE_NONE && !atomic_load(&store->disk->unsynced)) {
+        LOOM_TRY(loom_unsynced_note(&store->disk->folder, err));
+        atomic_store(&store->disk->unsynced, true);
+    }
     if (of->index == NULL) LOOM_TRY(loom_index_begin(store->disk->index, store->durability, &of->index, err));
     *index = of->index;
     return LOOM_OK;

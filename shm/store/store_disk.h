@@ -22,6 +22,7 @@ typedef struct loom_disk {
     loom_extents *extents;
     loom_space *space;
     loom_cipher *cipher;           /* owned; NULL: plain */
+    _Atomic bool unsynced;         /* this process has noted that it commits without syncing */
     bool opener;                   /* one of its handles may write: it counts look-ups in the index at close */
     loom_store_options options;    /* of the newest opener, defaults filled in; its pointers are not kept */
 } loom_disk;

@@ -10,6 +10,7 @@
 
 #include "shm/store/codec.h"
 #include "shm/store/store_disk.h"
+#include "shm/store/unsynced.h"
 
 #define BALLAST_BYTES_DEFAULT (UINT64_C(4) << 20)
 #define REUSE_BYTES_DEFAULT (UINT64_C(1) << 30)
@@ -167,7 +168,11 @@ static loom_status open_parts(loom_disk *made, const loom_store_options *options
     uint64_t extent_bytes = made->options.extent_bytes, step_bytes = made->options.step_bytes;
     LOOM_TRY(loom_control_alone(made->control, &alone, err));
     LOOM_TRY(loom_control_attach(made->control, alone, made->folder.uuid, role, &extent_bytes, &step_bytes, err));
+    bool unsynced = false;
+    if (alone) LOOM_TRY(loom_unsynced_check(&made->folder, &unsynced, err));
     LOOM_TRY(open_index(made, options, quiet, alone, err));
+    if (unsynced && !made->read_only && loom_index_sync(made->index, NULL) == LOOM_OK)
+        loom_unsynced_clear(&made->folder);
     LOOM_TRY(open_extents(made, extent_bytes, step_bytes, err));
     made->index->bulk = made->extents;
     return open_space(made, role, alone, err);
@@ -244,6 +249,18 @@ static loom_status get_locked(const loom_store_options *options, const uint8_t *
     return LOOM_OK;
 }
 
+/* Whoever opens the store next need not look at the index first. */
+static void end_unsynced(loom_disk *used) {
+    bool alone = false;
+    if (!used->unsynced || loom_control_others(used->control, LOOM_ROLE_OPENER) > 0 ||
+        loom_control_retake_gate(used->control, NULL) != LOOM_OK)
+        return;
+    if (loom_control_alone(used->control, &alone, NULL) == LOOM_OK && alone &&
+        loom_index_sync(used->index, NULL) == LOOM_OK)
+        loom_unsynced_clear(&used->folder);
+    loom_control_leave_gate(used->control);
+}
+
 static void release_locked(loom_disk *used) {
     if (--used->handles > 0) return;
     unregister(used);
@@ -254,6 +271,7 @@ static void release_locked(loom_disk *used) {
          * coordinator may hold the writer lock for long; then it moves the tail itself. */
         if (loom_control_others(used->control, LOOM_ROLE_OPENER) == 0) (void)loom_index_flush_tail(used->index, NULL);
         (void)loom_index_sync(used->index, NULL);
+        end_unsynced(used);
     }
     free_disk(used);
 }

@@ -76,7 +76,7 @@ static unsigned least_of(loom_durability durability, unsigned mark) {
     unsigned at = mark;
     if (durability == LOOM_DURABLE_NONE) return 0;
     if (durability == LOOM_DURABLE_STRICT) return mark;
-    while (at > 0 && !op_puts(&ops[at - 1]) && !op_deletes(&ops[at - 1]))
+    while (at > 0 && memcmp(states[at], states[at - 1], sizeof states[at]) == 0) /* nothing was committed, perhaps */
         at--;
     return at > 0 ? at - 1 : 0;
 }
