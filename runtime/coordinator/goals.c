@@ -188,7 +188,7 @@ static loom_status deliver(loom_session *session, size_t index, uint32_t step, l
     loom_status status = loom_step_value(session, step, arena, &value, &cause);
     if (status == LOOM_NOT_FOUND || status == LOOM_CORRUPT) {
         loom_arena_free(arena);
-        LOOM_TRY(loom_recompute(session, step, err));
+        LOOM_TRY(loom_recompute(session, step, status, err));
         return loom_demand(session, step, err);
     }
     if (status == LOOM_OK) {

@@ -42,7 +42,7 @@ static loom_status value_of(loom_expansion *at, loom_node_index node, loom_value
             status = loom_hold_items(session, value, LOOM_NESTING_MAX, false, at->err);
         }
         if (status != LOOM_NOT_FOUND && status != LOOM_CORRUPT) return status;
-        LOOM_TRY(loom_recompute(session, step, at->err));
+        LOOM_TRY(loom_recompute(session, step, status, at->err));
         if (session->graph.steps[step].state == LOOM_STEP_FAILED)
             return loom_fail(at->err, LOOM_SKIPPED, "a value that decides how a loop expands is no longer stored");
     }

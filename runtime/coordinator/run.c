@@ -104,6 +104,9 @@ static void give_up(loom_session *session, uint32_t number, const loom_death *de
                   (unsigned)loom_segment_task(session->segment, number)->deaths, death->status);
     uint32_t index = loom_segment_task(session->segment, number)->cookie;
     if (!loom_task_fail(session->segment, number, LOOM_WORKER_DIED, &cause)) return;
+    const loom_task *task = loom_segment_task(session->segment, number);
+    /* The dead worker's claim is this run's: other runs would wait for it to the end of this one. */
+    if (task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(session->store, &task->rkey);
     if (session->graph.steps[index].state == LOOM_STEP_TASK) session->in_flight--;
     session->graph.steps[index].state = LOOM_STEP_SETTLED;
     loom_step_fails(session, index, &cause);

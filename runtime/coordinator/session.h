@@ -123,9 +123,9 @@ loom_status loom_work_drain(loom_session *session, loom_error *err);
 loom_status loom_demand(loom_session *session, uint32_t step, loom_error *err);
 /* Tells users of a step. */
 loom_status loom_announce(loom_session *session, uint32_t step, loom_event event);
-/* A stored value turned out to be missing or damaged: its step is SETTLED again, to be demanded; or FAILED, if it is
- * an item of a stored sequence, which nobody can compute. */
-loom_status loom_recompute(loom_session *session, uint32_t step, loom_error *err);
+/* A stored value turned out to be missing (`why` LOOM_NOT_FOUND) or damaged: its step is SETTLED again, to be demanded;
+ * or FAILED, if it is an item of a stored sequence, which nobody can compute. A damaged one is deleted. */
+loom_status loom_recompute(loom_session *session, uint32_t step, loom_status why, loom_error *err);
 
 /* ---- engage.c ---- */
 /* Creates the segment and starts the committer and the workers, once: when there is something to compute. */

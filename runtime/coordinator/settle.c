@@ -207,7 +207,7 @@ loom_status loom_demand(loom_session *session, uint32_t index, loom_error *err) 
     return step->state == LOOM_STEP_SETTLED ? loom_submit(session, index, err) : LOOM_OK;
 }
 
-loom_status loom_recompute(loom_session *session, uint32_t index, loom_error *err) {
+loom_status loom_recompute(loom_session *session, uint32_t index, loom_status why, loom_error *err) {
     loom_step *step = &session->graph.steps[index];
     bool counted_as_computed = step->released;
     loom_unhold_step(session, index);
@@ -224,5 +224,6 @@ loom_status loom_recompute(loom_session *session, uint32_t index, loom_error *er
     if (!counted_as_computed) session->reused--;
     session->done--;
     LOOM_TRY(loom_engage(session, err));
+    if (why == LOOM_NOT_FOUND) return LOOM_OK; /* what has its key by now was stored by another run, and is good */
     return loom_committer_forget(session->committer, &session->graph.steps[index].rkey);
 }

@@ -15,17 +15,20 @@ static loom_status put_constant(loom_session *session, const loom_step *step, lo
     return status;
 }
 
-/* Whether a stored result is good; the items of a sequence lie in the store themselves, and if one is gone or damaged
- * the sequence must be gathered again from items that are computed again. */
+/* Whether a stored result, which is held, is good; the items of a sequence lie in the store themselves, and if one is
+ * gone or damaged the sequence must be gathered again from items that are computed again. The value is that of this
+ * result: looked up again, it might lie elsewhere, and what is held would be that. */
 static loom_status verify_stored(loom_session *session, uint32_t index, const loom_result *result, loom_error *err) {
     /* What is decoded next (make_mappable) is compared with its hashes there. */
     bool known = session->graph.steps[index].released || result->codec != LOOM_CODEC_RAW;
     if (!known) LOOM_TRY(loom_store_verify(session->store, result, err));
     if (result->type != LOOM_SEQUENCE) return LOOM_OK;
     loom_value sequence;
-    LOOM_TRY(loom_step_value(session, index, session->scratch, &sequence, err));
-    if (sequence.type != LOOM_SEQUENCE) return LOOM_OK;
-    return loom_hold_items(session, &sequence, LOOM_NESTING_MAX, true, err);
+    loom_view view;
+    LOOM_TRY(loom_store_value(session->store, result, session->scratch, &sequence, &view, err));
+    loom_status status = loom_hold_items(session, &sequence, LOOM_NESTING_MAX, true, err);
+    loom_extent_release(&view);
+    return status;
 }
 
 /* A stored result whose bytes cannot be mapped (compressed, encrypted) gets a raw copy for this run. *fresh: the store
@@ -145,7 +148,7 @@ static loom_status visit(loom_session *session, step_stack *stack, loom_error *e
     if (step->state == LOOM_STEP_DONE) {
         loom_error cause = {0};
         loom_status status = submit_done(session, index, &cause);
-        if (status == LOOM_NOT_FOUND || status == LOOM_CORRUPT) return loom_recompute(session, index, err);
+        if (status == LOOM_NOT_FOUND || status == LOOM_CORRUPT) return loom_recompute(session, index, status, err);
         if (status != LOOM_OK && err) *err = cause;
         return status;
     }

@@ -247,8 +247,11 @@ loom_status loom_build_entry(loom_build *build, const loom_entry *entry, loom_er
     LOOM_TRY(transaction(build, entry->value.mv_size, err));
     MDB_dbi table;
     MDB_val key = entry->key, value = entry->value;
-    unsigned flags = MDB_CREATE | ((entry->flags & LOOM_ENTRY_INTEGER) != 0 ? MDB_INTEGERKEY : 0u);
+    unsigned kind = 0, flags = MDB_CREATE | ((entry->flags & LOOM_ENTRY_INTEGER) != 0 ? MDB_INTEGERKEY : 0u);
     int code = mdb_dbi_open(build->txn, entry->name, flags, &table);
+    /* LMDB says nothing when the table is open already, and compares integers of any length. */
+    if (code == MDB_SUCCESS) code = mdb_dbi_flags(build->txn, table, &kind);
+    if (code == MDB_SUCCESS && ((kind ^ flags) & MDB_INTEGERKEY) != 0) code = MDB_INCOMPATIBLE;
     size_t integer = 0;
     if ((entry->flags & LOOM_ENTRY_INTEGER) != 0 && key.mv_size == sizeof integer) {
         memcpy(&integer, key.mv_data, sizeof integer); /* LMDB wants it aligned */

@@ -120,7 +120,10 @@ static loom_status take_bytes(importing *of, loom_result *result, loom_error *er
         return status;
     }
     LOOM_TRY(loom_extent_seal(of->writer, &reservation, hashes, root, err));
-    if (memcmp(root, result->root, sizeof root) != 0) return damaged("hashes that do not match their root", err);
+    if (memcmp(root, result->root, sizeof root) != 0) {
+        loom_extent_recycle(loom_store_extents(of->store), &reservation.placement);
+        return damaged("hashes that do not match their root", err);
+    }
     result->bulk = reservation.placement;
     of->bulk_bytes += result->bulk.bytes;
     return LOOM_OK;
