@@ -235,10 +235,19 @@ loom_status loom_folder_read_format(loom_folder *folder, bool *present, loom_err
                      folder->path, folder->format, LOOM_STORE_FORMAT, folder->path);
 }
 
+static int open_format(const loom_folder *folder) {
+    return openat(folder->fd, "FORMAT", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
 loom_status loom_folder_read_any_format(loom_folder *folder, bool *present, loom_error *err) {
     *present = false;
-    int fd = openat(folder->fd, "FORMAT", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT) return check_unfinished(folder, err);
+    int fd = open_format(folder);
+    if (fd < 0 && errno == ENOENT) {
+        loom_status status = check_unfinished(folder, err);
+        /* Another process may have created the store meanwhile. */
+        if (status == LOOM_OK || (fd = open_format(folder)) < 0) return status;
+        loom_error_clear(err);
+    }
     if (fd < 0)
         return loom_fail_errno(
             err, errno, "cannot read %s/FORMAT; ask its owner, or choose another folder with --store", folder->path);

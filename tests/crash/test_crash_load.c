@@ -13,12 +13,12 @@
 #include "io/zstd_codec.h"
 #include "shm/store/admin.h"
 
-#define KEYS 2000u
+#define KEYS 3000u
 #define HELD 4u
 #define PROCESSES_MAX 64u
-#define BUDGET (UINT64_C(14) << 20)
+#define BUDGET (UINT64_C(24) << 20)
 /* Commits may add to the index what was not reserved: readers that are stopped keep its old pages. */
-#define INDEX_BYTES (UINT64_C(2) << 20)
+#define INDEX_BYTES (UINT64_C(8) << 20)
 #define GROWTH_BYTES (UINT64_C(2) << 20) /* what a quarter may need more than another */
 
 static char folder[256], path[300];
@@ -179,10 +179,10 @@ static unsigned disturb(pid_t *pids, double begun) {
     while (now() - begun < seconds) {
         pid_t stopped = pids[writers + 1 + turn % (readers - 1)];
         kill(stopped, SIGSTOP);
-        pause_s(0.15);
+        pause_s(0.03);
         kill(stopped, SIGCONT);
-        pause_s(0.05);
-        if (turn++ % 2 != 0) continue;
+        pause_s(0.1);
+        if (turn++ % 3 != 0) continue;
         int status;
         kill(pids[writers], SIGKILL);
         assert_int_equal(waitpid(pids[writers], &status, 0), pids[writers]);

@@ -1,5 +1,6 @@
 /* test_crash_workers.c - workers that are killed under a coordinator that lives: what they sealed and passed on stays
- * whole, though it is committed only after their successors have written. */
+ * whole, though it is committed only after their successors have written. And a store that many processes create at
+ * once. */
 #include "../shm/store_support.h"
 
 #include <signal.h>
@@ -185,9 +186,48 @@ static void a_killed_workers_objects_stay_whole(void **state) {
     print_message("%d kills, %zu objects\n", WORKER_KILLS, count);
 }
 
+/* ---- a store that many create at once ---- */
+
+#define CREATORS 6
+#define CREATIONS 40
+
+static void create(int go) {
+    loom_error err = {0};
+    loom_store *store;
+    char byte;
+    if (read(go, &byte, 1) < 0) _exit(1); /* all begin when the other end is closed */
+    REQUIRE_OK(loom_store_open(&(loom_store_options){.path = path, .create = true}, &store, &err));
+    loom_store_close(store);
+    _exit(0);
+}
+
+static void many_processes_create_one_store(void **state) {
+    (void)state;
+    for (int round = 0; round < CREATIONS; round++) {
+        int go[2];
+        pid_t children[CREATORS];
+        remove_tree(path);
+        assert_int_equal(pipe(go), 0);
+        fflush(NULL);
+        for (int i = 0; i < CREATORS; i++) {
+            children[i] = fork();
+            if (children[i] != 0) continue;
+            close(go[1]);
+            create(go[0]);
+        }
+        close(go[0]), close(go[1]);
+        for (int i = 0; i < CREATORS; i++) {
+            int status;
+            assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+            assert_int_equal(status, 0);
+        }
+    }
+}
+
 int main(void) {
     print_message("seed %llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_killed_workers_objects_stay_whole, setup, teardown)};
+        cmocka_unit_test_setup_teardown(a_killed_workers_objects_stay_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_processes_create_one_store, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
