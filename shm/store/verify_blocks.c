@@ -1,6 +1,7 @@
 /* verify_blocks.c - every block of every live object against its hash, on several threads, in the order in which they
  * lie in the files. The rows are looked up again, one by one: nothing keeps the snapshot alive for as long as this
  * takes, and each range is pinned while it is read. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -50,24 +51,42 @@ static bool read_fully(int fd, uint64_t at, uint8_t *bytes, size_t length) {
     size_t have = 0;
     while (have < length) {
         ssize_t got = pread(fd, bytes + have, length - have, (off_t)(at + have));
+        if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return false;
         have += (size_t)got;
     }
     return true;
 }
 
-static void open_extent(worker *of, uint32_t number) {
-    if (of->fd >= 0 && of->open == number) return;
+/* What cannot be read here and now is not damaged: the whole ends with the error, and nothing is repaired. */
+static void give_up(check *all, loom_status status, const loom_error *why) {
+    pthread_mutex_lock(&all->lock);
+    if (all->status == LOOM_OK) {
+        all->status = status;
+        if (all->err != NULL) *all->err = *why;
+    }
+    pthread_mutex_unlock(&all->lock);
+    atomic_store(&all->stop, true);
+}
+
+/* False: given up. A file that is missing is damage. */
+static bool open_extent(worker *of, uint32_t number) {
+    if (of->fd >= 0 && of->open == number) return true;
     char name[LOOM_EXTENT_NAME_BYTES];
     loom_extent_name(number, name);
     if (of->fd >= 0) close(of->fd);
     of->fd = openat(of->all->of->parts.extents_fd, name, O_RDONLY | O_CLOEXEC);
     of->open = number;
+    if (of->fd >= 0 || errno == ENOENT) return true;
+    loom_error why = {0};
+    loom_status status = loom_fail_errno(&why, errno, "cannot open extent file %s to verify it", name);
+    give_up(of->all, status, &why);
+    return false;
 }
 
 /* With pread, not a map: a bad sector is damage here, not a signal. */
 static void check_raw(worker *of, const loom_result *result, damage *found) {
-    open_extent(of, result->bulk.extent);
+    if (!open_extent(of, result->bulk.extent)) return;
     for (uint64_t from = 0; from < result->bulk.bytes; from += READ_BYTES) {
         uint64_t left = result->bulk.bytes - from;
         size_t length = left < READ_BYTES ? (size_t)left : READ_BYTES;
@@ -88,7 +107,10 @@ static void check_raw(worker *of, const loom_result *result, damage *found) {
 static void check_encoded(worker *of, const loom_result *result, damage *found) {
     const loom_store *store = of->all->of->store;
     loom_bulk_damage bad;
-    if (loom_bulk_check(store->stored, result, store->cipher, 1, &bad, NULL) == LOOM_OK) return;
+    loom_error why = {0};
+    loom_status status = loom_bulk_check(store->stored, result, store->cipher, 1, &bad, &why);
+    if (status != LOOM_OK && status != LOOM_CORRUPT) give_up(of->all, status, &why);
+    if (status != LOOM_CORRUPT) return;
     *found = (damage){.blocks = bad.bad_blocks, .first = bad.first_bad};
     if (found->blocks == 0) found->blocks = loom_extent_block_count(result->bulk.bytes); /* its frame table, or key */
 }
@@ -183,8 +205,9 @@ static void work(check *all, bool tells) {
         check_span(&of, &all->spans[i]);
         uint64_t done = atomic_fetch_add(&all->done, 1) + 1;
         if (!tells) continue;
-        all->status = loom_verify_tell(all->of, "blocks", done, all->live, all->err);
-        if (all->status != LOOM_OK) atomic_store(&all->stop, true);
+        loom_error why = {0};
+        loom_status status = loom_verify_tell(all->of, "blocks", done, all->live, &why);
+        if (status != LOOM_OK) give_up(all, status, &why);
     }
     if (of.fd >= 0) close(of.fd);
     free(of.buffer);

@@ -81,9 +81,10 @@ static bool check_value(verify *of, const loom_result *result) {
     if (!may_refer(result->type) || result->blob) return true;
     loom_value value;
     loom_arena_reset(of->arena);
-    if (loom_value_decode(result->payload, result->payload_bytes, of->arena, &value, NULL) != LOOM_OK) return false;
-    gather_references(of, &value, result->row, 0);
-    return true;
+    loom_status status = loom_value_decode(result->payload, result->payload_bytes, of->arena, &value, NULL);
+    if (status == LOOM_OK) gather_references(of, &value, result->row, 0);
+    of->exhausted |= status == LOOM_NO_MEMORY; /* no damage */
+    return status == LOOM_OK || status == LOOM_NO_MEMORY;
 }
 
 static void count_live(loom_index_state *sums, const loom_result *result) {

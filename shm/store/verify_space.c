@@ -50,18 +50,21 @@ static bool has_our_header(const verify *of, int fd, uint32_t number) {
            memcmp(header.uuid, of->parts.uuid, sizeof header.uuid) == 0;
 }
 
-static void look_at_file(const verify *of, verify_file *file) {
+static loom_status look_at_file(const verify *of, verify_file *file, loom_error *err) {
     char name[LOOM_EXTENT_NAME_BYTES];
     struct stat now;
     loom_extent_name(file->number, name);
     int fd = openat(of->parts.extents_fd, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
+    if (fd < 0 && errno != ENOENT && errno != ELOOP)
+        return loom_fail_errno(err, errno, "cannot open extent file %s to verify it", name);
+    if (fd < 0) return LOOM_OK; /* damage, not an error */
     if (fstat(fd, &now) == 0 && S_ISREG(now.st_mode)) {
         file->present = true;
         file->bytes = (uint64_t)now.st_size;
         file->sound = has_our_header(of, fd, file->number);
     }
     close(fd);
+    return LOOM_OK;
 }
 
 /* Adds the files that the index does not know. `known` of them are sorted. */
@@ -208,7 +211,7 @@ loom_status loom_verify_space(verify *of, loom_error *err) {
     sort_files(of);
     verify_file *files = files_of(of);
     for (size_t i = 0; i < of->files.count; i++)
-        look_at_file(of, &files[i]);
+        LOOM_TRY(look_at_file(of, &files[i], err));
     check_spans(of);
     for (size_t i = 0; i < of->files.count; i++) {
         check_whole(of, &files[i]);

@@ -2,7 +2,11 @@
  * left behind, seals that fail, acknowledged results in a store that promises them. */
 #include "space_scene.h"
 
+#include <sys/resource.h>
+
 #include "io/zstd_codec.h"
+#include "shm/store/admin.h"
+#include "shm/store/codec.h"
 #include "shm/store/extent_file.h"
 #include "shm/store/index_batch.h"
 
@@ -248,9 +252,86 @@ static void succeeded_in_place_is_made_durable(void **state) {
     loom_store_close(store);
 }
 
+/* ---- repair loses nothing that is good ---- */
+
+static loom_status repair(loom_store *store, bool (*progress)(const char *, uint64_t, uint64_t, void *),
+                          loom_verify_report *report, loom_error *err) {
+    loom_verify_options options = {.repair = true, .threads = 2, .progress = progress};
+    return loom_store_verify_all(store, &options, report, err);
+}
+
+/* By a program that cannot read what is compressed. */
+static void unreadable_is_not_damaged(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_verify_report report;
+    loom_store *store = open_with((loom_store_options){.compression = LOOM_COMPRESS_ALWAYS});
+    loom_extent_writer *writer;
+    loom_reservation reservation;
+    loom_batch *batch;
+    static image_result image;
+    image.header = loom_image_header_make(LOOM_U8, 2, (uint64_t[]){WIDTH, 3});
+    loom_value value = loom_image(&image.header, NULL);
+    REQUIRE_OK(loom_value_encode(&value, &image.payload));
+    REQUIRE_OK(loom_extent_writer_open(loom_store_extents(store), &writer, &err));
+    REQUIRE_OK(loom_extent_reserve(writer, 3 * WIDTH, LOOM_RESERVE_WINDOW | LOOM_RESERVE_ZEROED, &reservation, &err));
+    REQUIRE_OK(loom_extent_seal(writer, &reservation, image.hashes, image.result.root, &err));
+    loom_extent_writer_close(writer);
+    image.result.rkey = image.result.vid = id_of("image", 1);
+    image.result.type = LOOM_IMAGE;
+    image.result.payload = image.payload.bytes;
+    image.result.payload_bytes = image.payload.length;
+    image.result.bulk = reservation.placement;
+    image.result.block_hashes = image.hashes;
+    REQUIRE_OK(loom_store_begin(store, &batch, &err));
+    REQUIRE_OK(loom_batch_put(batch, &image.result, &err));
+    REQUIRE_OK(loom_batch_commit(batch, &err));
+    loom_buffer_free(&image.payload);
+    loom_compressor_register(NULL);
+    REQUIRE_STATUS(repair(store, NULL, &report, &err), LOOM_UNSUPPORTED);
+    loom_zstd_register();
+    assert_true(has_image(store, 1));
+    REQUIRE_OK(repair(store, NULL, &report, &err));
+    assert_int_equal(report.findings, 0);
+    loom_store_close(store);
+}
+
+/* By a process that may not open one more file. */
+static void unopened_is_not_damaged(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_verify_report report;
+    loom_store *store = open_with((loom_store_options){0});
+    struct rlimit before, limit;
+    put(store, 1);
+    put(store, 2);
+    REQUIRE_OK(repair(store, NULL, &report, &err));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int free_fd = dup(0);
+    close(free_fd);
+    bool verified = false;
+    /* At first the index cannot be read, then the folder of files, then one file, then its blocks. */
+    for (rlim_t more = 0; !verified && more < 16; more++) {
+        limit = before;
+        limit.rlim_cur = (rlim_t)free_fd + more;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        loom_error_clear(&err);
+        loom_status status = repair(store, NULL, &report, &err);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        verified = status == LOOM_OK;
+        assert_int_equal(report.findings, 0);
+        assert_true(has_image(store, 1) && has_image(store, 2));
+    }
+    assert_true(verified);
+    require_image(store, 1, WIDTH);
+    loom_store_close(store);
+}
+
 int main(void) {
     loom_zstd_register();
     const struct CMUnitTest tests[] = {
+        DISK_TEST(unreadable_is_not_damaged),
+        DISK_TEST(unopened_is_not_damaged),
         DISK_TEST(refused_then_stored_raw),
         DISK_TEST(refused_then_stored_compressed),
         DISK_TEST(refused_after_it_was_encoded),
