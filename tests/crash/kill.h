@@ -12,6 +12,7 @@
 typedef enum note_type {
     NOTE_BEGUN = 1, /* an operation begins */
     NOTE_DONE,      /* it was acknowledged */
+    NOTE_REFUSED,   /* it was not done: no space */
     NOTE_STANDING,  /* the child stands at a probe */
     NOTE_FAILED,    /* what must not happen: `text` says what */
     NOTE_FIRED      /* the fault that was armed struck */
