@@ -171,12 +171,14 @@ static loom_status read_live(loom_index_batch *batch, uint64_t row, loom_arena *
     return LOOM_OK;
 }
 
-static loom_status evict_row(loom_index_batch *batch, const victim *chosen, loom_arena *arena, bool *gone,
-                             loom_error *err) {
+loom_status loom_space_delete_row(loom_index_batch *batch, uint64_t row, uint64_t expired_by_ns, loom_arena *arena,
+                                  bool *gone, loom_error *err) {
     loom_result result;
     bool pinned = false;
     *gone = false;
-    loom_status status = read_live(batch, chosen->row, arena, &result, err);
+    loom_status status = read_live(batch, row, arena, &result, err);
+    if (status == LOOM_OK && expired_by_ns != 0 && (result.expires_ns == 0 || result.expires_ns > expired_by_ns))
+        return LOOM_OK;
     if (status == LOOM_OK) status = loom_index_is_pinned(batch, &result.rkey, &pinned, err);
     if (status == LOOM_OK && pinned) return LOOM_OK;
     if (status == LOOM_OK) status = loom_index_delete(batch, &result.rkey, err);
@@ -184,14 +186,14 @@ static loom_status evict_row(loom_index_batch *batch, const victim *chosen, loom
     return status == LOOM_NOT_FOUND ? LOOM_OK : status;
 }
 
-static loom_status evict_rows(loom_index_batch *batch, const victim *rows, size_t count, loom_evicted *evicted,
-                              loom_error *err) {
+static loom_status evict_rows(loom_index_batch *batch, const victim *rows, size_t count, uint64_t now_ns,
+                              loom_evicted *evicted, loom_error *err) {
     loom_arena *arena = loom_arena_new();
     if (arena == NULL) return loom_batch_no_memory(batch, err);
     loom_status status = LOOM_OK;
     for (size_t i = 0; i < count && status == LOOM_OK; i++) {
         bool gone = false;
-        status = evict_row(batch, &rows[i], arena, &gone, err);
+        status = loom_space_delete_row(batch, rows[i].row, rows[i].score == EXPIRED ? now_ns : 0, arena, &gone, err);
         loom_arena_reset(arena);
         evicted->lost_rows += !gone;
         if (!gone) continue;
@@ -210,7 +212,7 @@ static loom_status evict_batch(choice *of, const victim *rows, size_t count, loo
     loom_index_batch *batch;
     loom_evicted evicted = {0};
     LOOM_TRY(loom_index_begin(of->space->options.index, LOOM_DURABLE_VERIFIED, &batch, err));
-    loom_status status = evict_rows(batch, rows, count, &evicted, err);
+    loom_status status = evict_rows(batch, rows, count, of->now_ns, &evicted, err);
     LOOM_PROBE("evict:deleted");
     if (status == LOOM_OK)
         status = loom_index_commit(batch, NULL, err);

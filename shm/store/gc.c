@@ -18,7 +18,6 @@
 
 typedef struct victim {
     uint64_t row;
-    loom_id rkey;
     uint64_t bytes; /* in whole pages */
     bool expired;
 } victim;
@@ -83,7 +82,7 @@ static bool choose(gc *of, const loom_result *result, bool expired) {
         of->capacity = capacity;
     }
     uint64_t bytes = (range.bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
-    of->victims[of->count++] = (victim){.row = result->row, .rkey = result->rkey, .bytes = bytes, .expired = expired};
+    of->victims[of->count++] = (victim){.row = result->row, .bytes = bytes, .expired = expired};
     of->victim_bytes += bytes;
     return true;
 }
@@ -178,19 +177,25 @@ static loom_status dry_run(gc *of, loom_error *err) {
 /* ---- a real one ---- */
 
 static loom_status delete_some(gc *of, size_t from, size_t to, loom_error *err) {
-    loom_batch *batch;
-    LOOM_TRY(loom_store_begin(of->store, &batch, err));
-    loom_status status = LOOM_OK;
+    loom_index_batch *batch;
+    loom_space_before_delete(of->parts.space);
+    loom_arena *arena = loom_arena_new();
+    if (arena == NULL) return no_memory(err);
+    loom_status status = loom_index_begin(of->parts.index, LOOM_DURABLE_VERIFIED, &batch, err);
+    bool begun = status == LOOM_OK;
     for (size_t i = from; i < to && status == LOOM_OK; i++) {
-        status = loom_batch_delete(batch, &of->victims[i].rkey, err);
-        if (status == LOOM_NOT_FOUND) of->victims[i].row = 0; /* gone meanwhile */
-        if (status == LOOM_NOT_FOUND) status = LOOM_OK;
+        bool gone = false;
+        victim *chosen = &of->victims[i];
+        status = loom_space_delete_row(batch, chosen->row, chosen->expired ? of->now_ns : 0, arena, &gone, err);
+        loom_arena_reset(arena);
+        if (!gone) chosen->row = 0; /* not what was chosen any more */
     }
+    loom_arena_free(arena);
     if (status != LOOM_OK) {
-        loom_batch_abort(batch);
+        if (begun) loom_index_abort(batch);
         return status;
     }
-    LOOM_TRY(loom_batch_commit(batch, err));
+    LOOM_TRY(loom_index_commit(batch, NULL, err));
     for (size_t i = from; i < to; i++)
         if (of->victims[i].row != 0) count_victim(of, &of->victims[i]);
     return LOOM_OK;

@@ -103,4 +103,9 @@ void loom_space_uncharge(loom_space *space, uint64_t bytes);
  * refused, not the budget. LOOM_NO_SPACE says what is in the way. */
 loom_status loom_space_make_room(loom_space *space, uint64_t bytes, bool at_tail, bool disk_full, loom_error *err);
 
+/* In a batch, of a row that was chosen before it began: the row becomes a tombstone, unless it is live no more, or an
+ * owner pins its result, or (expired_by_ns not 0) its time has been put off beyond that. *gone says whether. */
+loom_status loom_space_delete_row(loom_index_batch *batch, uint64_t row, uint64_t expired_by_ns, loom_arena *arena,
+                                  bool *gone, loom_error *err);
+
 #endif

@@ -182,9 +182,14 @@ static loom_status look_for_writer(loom_store *store, const loom_id *rkey, loom_
     loom_status found = loom_store_find(store, &key, arena, &record, err);
     if (found != LOOM_OK && found != LOOM_NOT_FOUND) return found;
     if (found == LOOM_OK && loom_stream_record_decode(&record, arena, &state, NULL) != LOOM_OK) found = LOOM_NOT_FOUND;
-    loom_status claimed = loom_store_claim(store, &key, NULL);
-    if (claimed == LOOM_BUSY) return busy(rkey, state.done, " by another process", err);
+    /* Under the lock: a claim of this process that began meanwhile would be taken for ours, and ended. */
+    pthread_mutex_lock(&lock);
+    const loom_stream_entry *entry = entry_of(store, rkey);
+    loom_status claimed = entry == NULL ? loom_store_claim(store, &key, NULL) : LOOM_BUSY;
     if (claimed == LOOM_OK) loom_store_unclaim(store, &key);
+    if (entry != NULL) state.done = atomic_load(&entry->done);
+    pthread_mutex_unlock(&lock);
+    if (claimed == LOOM_BUSY) return busy(rkey, state.done, entry == NULL ? " by another process" : "", err);
     return found == LOOM_OK && record.bulk.bytes > 0 ? busy(rkey, state.done, " (suspended)", err) : LOOM_NOT_FOUND;
 }
 
