@@ -2,6 +2,7 @@
  * what other tables should say of them; then those tables are compared. */
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "shm/store/index_fields.h"
 #include "shm/store/verify_parts.h"
@@ -107,6 +108,13 @@ static void note_row(verify *of, const loom_row_header *header, const loom_resul
     expect_range(of, result);
 }
 
+/* A row that a later version wrote, not one whose version or codec was damaged: its checksum tells. */
+static bool is_whole(uint64_t row, const loom_tree_entry *entry, const loom_row_header *header) {
+    uint64_t seed = XXH3_64bits_withSeed(entry->value, offsetof(loom_row_header, check), row);
+    return XXH3_64bits_withSeed(entry->value + sizeof *header, entry->value_bytes - sizeof *header, seed) ==
+           header->check;
+}
+
 static bool visit_row(const loom_tree_entry *entry, void *context) {
     row_walk *rows = context;
     verify *of = rows->of;
@@ -118,8 +126,15 @@ static bool visit_row(const loom_tree_entry *entry, void *context) {
     if (entry->key_bytes == sizeof row) memcpy(&row, entry->key, sizeof row);
     of->report->rows++;
     if (of->sums.next_row <= row) of->sums.next_row = row + 1;
-    if (row == 0 || !loom_row_peek(entry->value, entry->value_bytes, &header) ||
-        loom_verify_decode(of, row, entry->value, entry->value_bytes, &result, &kind, &why) != LOOM_OK) {
+    loom_status status = LOOM_CORRUPT;
+    if (row != 0 && loom_row_peek(entry->value, entry->value_bytes, &header))
+        status = loom_verify_decode(of, row, entry->value, entry->value_bytes, &result, &kind, &why);
+    if (status == LOOM_NEWER_STORE && is_whole(row, entry, &header)) {
+        rows->status = status; /* only that version can tell what is sound */
+        if (rows->err != NULL) *rows->err = why;
+        return false;
+    }
+    if (status != LOOM_OK) {
         if (!of->exhausted) note_bad_row(of, row, &why);
     } else if (kind == LOOM_ROW_LIVE && !check_value(of, &result)) {
         note_bad_row(of, row, &why);

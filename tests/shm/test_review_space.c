@@ -3,6 +3,7 @@
 #include "space_scene.h"
 
 #include <sys/resource.h>
+#include <xxhash.h>
 
 #include "io/zstd_codec.h"
 #include "shm/store/admin.h"
@@ -327,6 +328,39 @@ static void unopened_is_not_damaged(void **state) {
     loom_store_close(store);
 }
 
+/* A row that a later version wrote, its checksum right: kept for that one. */
+static void newer_is_not_damaged(void **state) {
+    (void)state;
+    loom_error err = {0};
+    loom_verify_report report;
+    loom_index_batch *batch;
+    loom_store_parts parts;
+    loom_store *store = open_with((loom_store_options){0});
+    put(store, 1);
+    REQUIRE_OK(loom_store_parts_of(store, &parts, &err));
+    REQUIRE_OK(loom_index_begin(parts.index, LOOM_DURABLE_VERIFIED, &batch, &err));
+    size_t row = 1;
+    MDB_val key = {sizeof row, &row}, value;
+    assert_int_equal(mdb_get(batch->txn, parts.index->rows, &key, &value), 0);
+    size_t length = value.mv_size;
+    uint8_t *bytes = malloc(length);
+    memcpy(bytes, value.mv_data, length);
+    bytes[offsetof(loom_row_header, codec)] = 9;
+    uint64_t check = XXH3_64bits_withSeed(bytes, offsetof(loom_row_header, check), row);
+    check = XXH3_64bits_withSeed(bytes + sizeof(loom_row_header), length - sizeof(loom_row_header), check);
+    memcpy(bytes + offsetof(loom_row_header, check), &check, sizeof check);
+    value = (MDB_val){length, bytes};
+    assert_int_equal(mdb_put(batch->txn, parts.index->rows, &key, &value, 0), 0);
+    batch->changed = true;
+    REQUIRE_OK(loom_index_commit(batch, NULL, &err));
+    REQUIRE_STATUS(repair(store, NULL, &report, &err), LOOM_NEWER_STORE);
+    REQUIRE_OK(loom_index_begin(parts.index, LOOM_DURABLE_VERIFIED, &batch, &err));
+    assert_int_equal(mdb_get(batch->txn, parts.index->rows, &key, &value), 0);
+    loom_index_abort(batch);
+    free(bytes);
+    loom_store_close(store);
+}
+
 /* ---- gc deletes what it chose, not what has its key by then ---- */
 
 #define CROWD 5000u
@@ -377,6 +411,7 @@ int main(void) {
     loom_zstd_register();
     const struct CMUnitTest tests[] = {
         DISK_TEST(gc_leaves_what_was_stored_meanwhile),
+        DISK_TEST(newer_is_not_damaged),
         DISK_TEST(unreadable_is_not_damaged),
         DISK_TEST(unopened_is_not_damaged),
         DISK_TEST(refused_then_stored_raw),
