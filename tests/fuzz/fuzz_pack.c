@@ -106,7 +106,7 @@ static void make_right(uint8_t *bytes, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    uint8_t *bytes = malloc(size > 0 ? size : 1);
+    uint8_t *bytes = calloc(1, size > 0 ? size : 1);
     if (bytes == NULL) return 0;
     if (size > 0) memcpy(bytes, data, size);
     try_bytes(bytes, size);
