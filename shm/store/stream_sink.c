@@ -13,7 +13,8 @@
 #include "shm/store/bulk_codec_frames.h"
 #include "shm/store/stream_parts.h"
 
-#define GROWTH_MIN (UINT64_C(32) << 20)
+/* Space ahead may evict results: a short stream of unknown length must not cost many. */
+#define GROWTH_MIN (UINT64_C(2) << 20)
 #define GROWTH_MAX (UINT64_C(256) << 20)
 
 static loom_status no_memory(loom_error *err) {
