@@ -141,7 +141,6 @@ typedef int (*fd_call)(int);
 typedef int (*truncate_call)(int, off_t);
 typedef int (*fallocate_call)(int, int, off_t, off_t);
 typedef int (*posix_fallocate_call)(int, off_t, off_t);
-typedef int (*msync_call)(void *, size_t, int);
 typedef void *(*mmap_call)(void *, size_t, int, int, int, off_t);
 typedef int (*rename_call)(int, const char *, int, const char *);
 

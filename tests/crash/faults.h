@@ -1,6 +1,7 @@
 /* faults.h - system calls that fail on purpose. A program that links faults.c has its own write, pwrite, writev,
- * fallocate, ftruncate, fsync, fdatasync, msync, mmap and rename in front of the C library's, for itself and for LMDB
- * (link it with ENABLE_EXPORTS). Nothing fails until a fault is armed, and then only for files under one folder. */
+ * pwritev, fallocate, ftruncate, fsync, fdatasync, mmap and renameat in front of the C library's, for itself and for
+ * LMDB (link it with ENABLE_EXPORTS). Nothing fails until a fault is armed, and then only for files under one folder.
+ */
 #ifndef LOOM_TESTS_FAULTS_H
 #define LOOM_TESTS_FAULTS_H
 

@@ -13,17 +13,24 @@
 #include "io/zstd_codec.h"
 #include "shm/store/admin.h"
 
-#define KEYS 3000u
 #define HELD 4u
 #define PROCESSES_MAX 64u
-#define BUDGET (UINT64_C(24) << 20)
 /* Commits may add to the index what was not reserved: readers that are stopped keep its old pages. */
 #define INDEX_BYTES (UINT64_C(8) << 20)
-#define GROWTH_BYTES (UINT64_C(2) << 20) /* what a quarter may need more than another */
+/* What a quarter may need more than another. AddressSanitizer keeps what was freed, for a while. */
+#if defined(__SANITIZE_ADDRESS__)
+#define GROWTH_BYTES (UINT64_C(1) << 30)
+#else
+#define GROWTH_BYTES (UINT64_C(2) << 20)
+#endif
 
 static char folder[256], path[300];
 static double seconds = 3;
 static unsigned readers = 8, writers = 2;
+/* In minutes, and behind readers that were stopped, LMDB's file grows by old pages that it keeps for reuse: they count.
+ */
+static unsigned keys = 3000;
+static uint64_t budget = 24 << 20;
 
 /* What a process tells. Shared. */
 typedef struct account {
@@ -66,7 +73,7 @@ static loom_store *open_store(account *of) {
     loom_store *store;
     loom_store_options options = {.path = path,
                                   .create = true,
-                                  .budget_bytes = BUDGET,
+                                  .budget_bytes = budget,
                                   .reuse_bytes = 1 << 20,
                                   .ballast_bytes = 64 << 10,
                                   .extent_bytes = 1 << 20,
@@ -115,7 +122,7 @@ static void read_on(account *of, uint64_t random, double begun) {
     char why[256];
     loom_store *store = open_store(of);
     while (!atomic_load(stop)) {
-        unsigned number = random_below(&random, KEYS);
+        unsigned number = random_below(&random, keys);
         model_state state = model_check(store, number, why);
         if (state == MODEL_WRONG || state == MODEL_DAMAGED) complain(of, number, why);
         atomic_fetch_add(&of->found, state == MODEL_EXACT);
@@ -138,7 +145,7 @@ static void write_on(account *of, uint64_t random, double begun) {
     static const unsigned weights[OP_KINDS] = {
         [OP_PUT] = 30, [OP_STREAM] = 3, [OP_DELETE] = 6, [OP_EVICT] = 1, [OP_RECLAIM] = 4, [OP_ABANDON] = 1};
     actor who = {.store = open_store(of)};
-    model_keys = KEYS;
+    model_keys = keys;
     while (!atomic_load(stop)) {
         loom_error err = {0};
         op todo = op_random(&random, weights);
@@ -220,7 +227,7 @@ static void require_clean(void) {
     REQUIRE_OK(loom_store_stat(store, &stats, &err));
     assert_int_equal(stats.processes, 1);
     assert_true(stats.evicted_rows > 0);
-    assert_true(stats.used_bytes <= BUDGET + INDEX_BYTES);
+    assert_true(stats.used_bytes <= budget + INDEX_BYTES);
     REQUIRE_OK(loom_store_gc(store, &(loom_gc_options){.keep_goals = UINT64_MAX}, &collected, &err));
     REQUIRE_OK(
         loom_store_verify_all(store, &(loom_verify_options){.threads = 1, .found = show_finding}, &report, &err));
@@ -228,7 +235,7 @@ static void require_clean(void) {
     assert_int_equal(report.unowned_bytes, 0);
     print_message("%llu results evicted, %llu of %llu bytes used, %llu of them by the index\n",
                   (unsigned long long)stats.evicted_rows, (unsigned long long)stats.used_bytes,
-                  (unsigned long long)BUDGET, (unsigned long long)stats.index_bytes);
+                  (unsigned long long)budget, (unsigned long long)stats.index_bytes);
     loom_store_close(store);
 }
 
@@ -281,6 +288,7 @@ int main(int argc, char **argv) {
     if (argc > 1) seconds = strtod(argv[1], NULL);
     if (argc > 2) readers = (unsigned)strtoul(argv[2], NULL, 10);
     if (argc > 3) writers = (unsigned)strtoul(argv[3], NULL, 10);
+    if (seconds > 10) keys = 12000, budget = 96 << 20;
     if (seconds <= 0 || readers < 2 || writers < 1 || readers + writers > PROCESSES_MAX) return 2;
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(readers_and_writers_agree, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
