@@ -3,11 +3,14 @@
  *   bench_store [ROWS ...]      default: 10000 100000; "100000 1000000 3000000" takes some minutes
  *
  * Rows of 250 bytes under 32-byte keys, in batches of 1,000, every batch committed. Gets are by key in an order that
- * jumps through the whole table, checked, from a closed and reopened database. "same layout" is LMDB used bare with the
- * store's tables: rows appended, 24-byte keys inserted sorted every 8,192 rows. Each case runs RUNS times (once
- * beyond 500,000 rows, and there without SQLite), interleaved with the others; the median is printed as a Markdown
- * table, with the store's ratio to the same layout used bare. Last: how the cost of a stored row grows with the table.
- * Files go to a folder under $TMPDIR or /tmp. */
+ * jumps through the whole table, checked, from a closed and reopened database; each takes a snapshot of its own. "same
+ * layout" is LMDB used bare with the store's tables, flags and rule for moving new keys into their sorted table: it
+ * looks a key up as the store does, but checks nothing (no key is looked for before a put, no checksum, no use noted).
+ *
+ * What is compared runs in turns, one batch or 5,000 gets each, so that a disturbance meets both. Runs: 5, beyond
+ * 300,000 rows 3, beyond a million 1, and there without SQLite. The medians are printed as a Markdown table; a ratio is
+ * the median of the ratios of the runs (put) or of all turns (get). Last: how the cost of a stored row grows with the
+ * table. Files go to a folder under $TMPDIR or /tmp. */
 #include <errno.h>
 #include <ftw.h>
 #include <lmdb.h>
@@ -24,15 +27,17 @@
 
 #include "shm/store/storage.h"
 
-#define RUNS 5
+#define RUNS_MAX 5
 #define BATCH 1000u
+#define GETS 5000u /* in one turn */
+#define TURNS_MAX 100000u
 #define ROW_BYTES 250u
 #define PAYLOAD_BYTES (ROW_BYTES - 208u) /* what the store's row header leaves of it */
-#define FLUSH_ROWS 8192u
+#define TAIL_MIN 8192u                   /* as LOOM_TAIL_ROWS_MIN and _MAX */
+#define TAIL_MAX 131072u
 
 static char folder[256];
 static size_t rows;
-static int runs = RUNS;
 static loom_id *keys;
 
 static void check(int ok, const char *what) {
@@ -66,31 +71,44 @@ static size_t jump(size_t i) {
 typedef struct bare {
     MDB_env *env;
     MDB_dbi rows, keys;
-    int indexed;
+    MDB_txn *reader;
+    MDB_cursor *cursor;
+    size_t indexed;
 } bare;
-
-static void bare_open(bare *db, const char *path, int indexed) {
-    mkdir(path, 0700);
-    MDB_txn *txn;
-    db->indexed = indexed;
-    check(!mdb_env_create(&db->env) && !mdb_env_set_maxdbs(db->env, 4) &&
-              !mdb_env_set_mapsize(db->env, (size_t)64 << 30) &&
-              !mdb_env_open(db->env, path, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMETASYNC, 0600) &&
-              !mdb_txn_begin(db->env, NULL, 0, &txn) &&
-              !mdb_dbi_open(txn, "rows", MDB_CREATE | MDB_INTEGERKEY, &db->rows) &&
-              !mdb_dbi_open(txn, "keys", MDB_CREATE, &db->keys) && !mdb_txn_commit(txn),
-          "LMDB open");
-}
 
 typedef struct bare_key {
     uint8_t prefix[16], row[8];
 } bare_key;
 
+static bare db;
+
+static void bare_open(const char *path, unsigned sync) {
+    mkdir(path, 0700);
+    MDB_txn *txn;
+    db = (bare){0};
+    check(!mdb_env_create(&db.env) && !mdb_env_set_maxdbs(db.env, 4) &&
+              !mdb_env_set_mapsize(db.env, ((size_t)1 << 30) + rows * 2048) &&
+              !mdb_env_open(db.env, path, MDB_NOTLS | MDB_NORDAHEAD | sync, 0600) &&
+              !mdb_txn_begin(db.env, NULL, 0, &txn) &&
+              !mdb_dbi_open(txn, "rows", MDB_CREATE | MDB_INTEGERKEY, &db.rows) &&
+              !mdb_dbi_open(txn, "keys", MDB_CREATE, &db.keys) && !mdb_txn_commit(txn) &&
+              !mdb_txn_begin(db.env, NULL, MDB_RDONLY, &db.reader) && !mdb_cursor_open(db.reader, db.keys, &db.cursor),
+          "LMDB open");
+    mdb_txn_reset(db.reader);
+}
+
+static void open_layout(const char *path) {
+    bare_open(path, MDB_NOMETASYNC);
+}
+static void open_layout_unsynced(const char *path) {
+    bare_open(path, MDB_NOSYNC);
+}
+
 static int compare_keys(const void *a, const void *b) {
     return memcmp(a, b, sizeof(bare_key));
 }
 
-static void bare_flush(bare *db, MDB_txn *txn, size_t from, size_t to) {
+static void bare_flush(MDB_txn *txn, size_t from, size_t to) {
     bare_key *sorted = malloc((to - from) * sizeof *sorted);
     check(sorted != NULL, "malloc");
     for (size_t i = from; i < to; i++) {
@@ -100,87 +118,100 @@ static void bare_flush(bare *db, MDB_txn *txn, size_t from, size_t to) {
     }
     qsort(sorted, to - from, sizeof *sorted, compare_keys);
     MDB_cursor *cursor;
-    check(!mdb_cursor_open(txn, db->keys, &cursor), "LMDB cursor");
+    check(!mdb_cursor_open(txn, db.keys, &cursor), "LMDB cursor");
     for (size_t i = 0; i < to - from; i++) {
         MDB_val key = {sizeof sorted[i], &sorted[i]}, value = {0, NULL};
         check(!mdb_cursor_put(cursor, &key, &value, 0), "LMDB put");
     }
     mdb_cursor_close(cursor);
     free(sorted);
+    db.indexed = to;
 }
 
-static double bare_put(bare *db) {
+static void bare_put(size_t from, size_t to) {
     uint8_t bytes[ROW_BYTES] = {0};
-    size_t flushed = 0;
-    double start = seconds();
-    for (size_t i = 0; i < rows;) {
-        MDB_txn *txn;
-        MDB_cursor *cursor;
-        check(!mdb_txn_begin(db->env, NULL, 0, &txn) && !mdb_cursor_open(txn, db->rows, &cursor), "LMDB begin");
-        for (size_t end = i + BATCH; i < rows && i < end; i++) {
-            size_t number = i + 1;
-            MDB_val key = {sizeof number, &number}, value = {sizeof bytes, bytes};
-            memcpy(bytes, &i, sizeof i);
-            memcpy(bytes + 16, &keys[i], 32);
-            check(!mdb_cursor_put(cursor, &key, &value, MDB_APPEND), "LMDB put");
-        }
-        mdb_cursor_close(cursor);
-        if (db->indexed && (i - flushed >= FLUSH_ROWS || i == rows)) {
-            bare_flush(db, txn, flushed, i);
-            flushed = i;
-        }
-        check(!mdb_txn_commit(txn), "LMDB commit");
-    }
-    return seconds() - start;
-}
-
-static double bare_get(bare *db) {
     MDB_txn *txn;
     MDB_cursor *cursor;
-    uint8_t copy[ROW_BYTES];
-    check(!mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn) && !mdb_cursor_open(txn, db->keys, &cursor), "LMDB begin");
-    mdb_txn_reset(txn);
-    double start = seconds();
-    for (size_t i = 0; i < rows; i++) {
-        size_t at = jump(i), number = at + 1;
-        check(!mdb_txn_renew(txn), "LMDB renew");
-        if (db->indexed) {
-            bare_key wanted = {{0}, {0}};
-            memcpy(wanted.prefix, keys[at].bytes, 16);
-            MDB_val key = {sizeof wanted, &wanted}, value;
-            check(!mdb_cursor_renew(txn, cursor) && !mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE), "LMDB get");
-            number = 0;
-            for (unsigned k = 0; k < 8; k++)
-                number = number << 8 | ((const uint8_t *)key.mv_data)[16 + k];
-        }
-        MDB_val key = {sizeof number, &number}, value;
-        check(!mdb_get(txn, db->rows, &key, &value) && value.mv_size == ROW_BYTES, "LMDB get");
-        memcpy(copy, value.mv_data, ROW_BYTES);
-        check(memcmp(copy, &at, sizeof at) == 0, "LMDB value");
-        mdb_txn_reset(txn);
+    check(!mdb_txn_begin(db.env, NULL, 0, &txn) && !mdb_cursor_open(txn, db.rows, &cursor), "LMDB begin");
+    for (size_t i = from; i < to; i++) {
+        size_t number = i + 1;
+        MDB_val key = {sizeof number, &number}, value = {sizeof bytes, bytes};
+        memcpy(bytes, &i, sizeof i);
+        memcpy(bytes + 16, &keys[i], 32);
+        check(!mdb_cursor_put(cursor, &key, &value, MDB_APPEND), "LMDB put");
     }
-    double taken = seconds() - start;
     mdb_cursor_close(cursor);
-    mdb_txn_abort(txn);
-    return taken;
+    size_t bound = db.indexed / 16;
+    bound = bound < TAIL_MIN ? TAIL_MIN : bound > TAIL_MAX ? TAIL_MAX : bound;
+    if (to - db.indexed > bound) bare_flush(txn, db.indexed, to);
+    check(!mdb_txn_commit(txn), "LMDB commit");
 }
 
-static void run_bare(int indexed, double *put, double *get) {
-    char path[300];
-    bare db;
-    snprintf(path, sizeof path, "%s/bare", folder);
-    bare_open(&db, path, indexed);
-    *put = bare_put(&db);
+static void bare_get(size_t from, size_t to) {
+    uint8_t copy[ROW_BYTES];
+    for (size_t i = from; i < to; i++) {
+        size_t at = jump(i), number = 0;
+        bare_key wanted = {{0}, {0}};
+        memcpy(wanted.prefix, keys[at].bytes, 16);
+        MDB_val key = {sizeof wanted, &wanted}, value;
+        check(!mdb_txn_renew(db.reader) && !mdb_cursor_renew(db.reader, db.cursor) &&
+                  !mdb_cursor_get(db.cursor, &key, &value, MDB_SET_RANGE),
+              "LMDB get");
+        for (unsigned k = 0; k < 8; k++)
+            number = number << 8 | ((const uint8_t *)key.mv_data)[16 + k];
+        key = (MDB_val){sizeof number, &number};
+        check(!mdb_get(db.reader, db.rows, &key, &value) && value.mv_size == ROW_BYTES, "LMDB get");
+        memcpy(copy, value.mv_data, ROW_BYTES);
+        check(memcmp(copy, &at, sizeof at) == 0, "LMDB value");
+        mdb_txn_reset(db.reader);
+    }
+}
+
+/* As the store does when it closes. */
+static void bare_close(void) {
+    MDB_txn *txn;
+    if (db.indexed > 0 && db.indexed < rows) {
+        check(!mdb_txn_begin(db.env, NULL, 0, &txn), "LMDB begin");
+        bare_flush(txn, db.indexed, rows);
+        check(!mdb_txn_commit(txn), "LMDB commit");
+    }
+    mdb_cursor_close(db.cursor);
+    mdb_txn_abort(db.reader);
     mdb_env_close(db.env);
-    bare_open(&db, path, indexed);
-    *get = bare_get(&db);
-    mdb_env_close(db.env);
-    clear(path);
+}
+
+/* ---- LMDB, bare, as one would without the store: one table by key ---- */
+
+static void keyed_put(size_t from, size_t to) {
+    uint8_t bytes[ROW_BYTES - 32] = {0};
+    MDB_txn *txn;
+    check(!mdb_txn_begin(db.env, NULL, 0, &txn), "LMDB begin");
+    for (size_t i = from; i < to; i++) {
+        MDB_val key = {sizeof keys[i], &keys[i]}, value = {sizeof bytes, bytes};
+        memcpy(bytes, &i, sizeof i);
+        check(!mdb_put(txn, db.keys, &key, &value, MDB_NOOVERWRITE), "LMDB put");
+    }
+    check(!mdb_txn_commit(txn), "LMDB commit");
+}
+
+static void keyed_get(size_t from, size_t to) {
+    uint8_t copy[ROW_BYTES - 32];
+    for (size_t i = from; i < to; i++) {
+        size_t at = jump(i);
+        MDB_val key = {sizeof keys[at], &keys[at]}, value;
+        check(!mdb_txn_renew(db.reader) && !mdb_get(db.reader, db.keys, &key, &value) && value.mv_size == sizeof copy,
+              "LMDB get");
+        memcpy(copy, value.mv_data, sizeof copy);
+        check(memcmp(copy, &at, sizeof at) == 0, "LMDB value");
+        mdb_txn_reset(db.reader);
+    }
 }
 
 /* ---- the store ---- */
 
 static loom_error err;
+static loom_store *store;
+static loom_arena *arena;
 
 static void check_store(loom_status status) {
     if (status == LOOM_OK) return;
@@ -188,194 +219,230 @@ static void check_store(loom_status status) {
     exit(1);
 }
 
-static double store_put(loom_store *store) {
-    uint8_t payload[PAYLOAD_BYTES] = {0xc4, PAYLOAD_BYTES - 2};
-    double start = seconds();
-    for (size_t i = 0; i < rows;) {
-        loom_batch *batch;
-        check_store(loom_store_begin(store, &batch, &err));
-        for (size_t end = i + BATCH; i < rows && i < end; i++) {
-            memcpy(payload + 2, &i, sizeof i);
-            loom_result result = {.rkey = keys[i],
-                                  .vid = keys[rows - 1 - i],
-                                  .type = LOOM_BYTES,
-                                  .payload = payload,
-                                  .payload_bytes = sizeof payload};
-            check_store(loom_batch_put(batch, &result, &err));
-        }
-        check_store(loom_batch_commit(batch, &err));
-    }
-    return seconds() - start;
+static void store_open(const char *path, loom_durability durability) {
+    loom_store_options options = {.path = path, .create = true, .durability = durability};
+    check_store(loom_store_open(&options, &store, &err));
+    arena = loom_arena_new();
+    check(arena != NULL, "malloc");
 }
 
-static double store_get(loom_store *store) {
-    loom_arena *arena = loom_arena_new();
-    double start = seconds();
-    for (size_t i = 0; i < rows; i++) {
+static void open_verified(const char *path) {
+    store_open(path, LOOM_DURABLE_VERIFIED);
+}
+static void open_unsynced(const char *path) {
+    store_open(path, LOOM_DURABLE_NONE);
+}
+
+static void store_put(size_t from, size_t to) {
+    uint8_t payload[PAYLOAD_BYTES] = {0xc4, PAYLOAD_BYTES - 2};
+    loom_batch *batch;
+    check_store(loom_store_begin(store, &batch, &err));
+    for (size_t i = from; i < to; i++) {
+        memcpy(payload + 2, &i, sizeof i);
+        loom_result result = {.rkey = keys[i],
+                              .vid = keys[rows - 1 - i],
+                              .type = LOOM_BYTES,
+                              .payload = payload,
+                              .payload_bytes = sizeof payload};
+        check_store(loom_batch_put(batch, &result, &err));
+    }
+    check_store(loom_batch_commit(batch, &err));
+}
+
+static void store_get(size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
         size_t at = jump(i);
         loom_result result;
         check_store(loom_store_find(store, &keys[at], arena, &result, &err));
         check(memcmp(result.payload + 2, &at, sizeof at) == 0, "the store's value");
         loom_arena_reset(arena);
     }
-    double taken = seconds() - start;
+}
+
+static void store_close(void) {
     loom_arena_free(arena);
-    return taken;
-}
-
-static void run_store(loom_durability durability, double *put, double *get) {
-    char path[300];
-    loom_store *store;
-    snprintf(path, sizeof path, "%s/store", folder);
-    loom_store_options options = {.path = path, .create = true, .durability = durability};
-    check_store(loom_store_open(&options, &store, &err));
-    *put = store_put(store);
     loom_store_close(store);
-    check_store(loom_store_open(&options, &store, &err));
-    *get = store_get(store);
-    loom_store_close(store);
-    clear(path);
-}
-
-static void run_verified(double *put, double *get) {
-    run_store(LOOM_DURABLE_VERIFIED, put, get);
-}
-static void run_unsynced(double *put, double *get) {
-    run_store(LOOM_DURABLE_NONE, put, get);
-}
-static void run_append(double *put, double *get) {
-    run_bare(0, put, get);
-}
-static void run_layout(double *put, double *get) {
-    run_bare(1, put, get);
 }
 
 /* ---- SQLite ---- */
 
 #ifdef LOOM_BENCH_SQLITE
-static sqlite3 *lite_open(const char *path) {
-    sqlite3 *db;
-    check(sqlite3_open(path, &db) == SQLITE_OK &&
-              sqlite3_exec(db,
+static sqlite3 *lite;
+static sqlite3_stmt *insert, *select_row;
+
+static void lite_open(const char *path) {
+    char file[400];
+    mkdir(path, 0700);
+    snprintf(file, sizeof file, "%s/results.db", path);
+    check(sqlite3_open(file, &lite) == SQLITE_OK &&
+              sqlite3_exec(lite,
                            "pragma journal_mode=wal; pragma synchronous=normal;"
                            "create table if not exists results(rkey blob primary key, data blob) without rowid",
-                           NULL, NULL, NULL) == SQLITE_OK,
+                           NULL, NULL, NULL) == SQLITE_OK &&
+              sqlite3_prepare_v2(lite, "insert into results values(?,?)", -1, &insert, NULL) == SQLITE_OK &&
+              sqlite3_prepare_v2(lite, "select data from results where rkey=?", -1, &select_row, NULL) == SQLITE_OK,
           "SQLite open");
-    return db;
 }
 
-static double lite_put(sqlite3 *db) {
+static void lite_put(size_t from, size_t to) {
     uint8_t data[ROW_BYTES - 32] = {0};
-    sqlite3_stmt *insert;
-    check(sqlite3_prepare_v2(db, "insert into results values(?,?)", -1, &insert, NULL) == SQLITE_OK, "SQLite prepare");
-    double start = seconds();
-    for (size_t i = 0; i < rows;) {
-        check(sqlite3_exec(db, "begin", NULL, NULL, NULL) == SQLITE_OK, "SQLite begin");
-        for (size_t end = i + BATCH; i < rows && i < end; i++) {
-            memcpy(data, &i, sizeof i);
-            sqlite3_bind_blob(insert, 1, keys[i].bytes, 32, SQLITE_STATIC);
-            sqlite3_bind_blob(insert, 2, data, sizeof data, SQLITE_STATIC);
-            check(sqlite3_step(insert) == SQLITE_DONE && sqlite3_reset(insert) == SQLITE_OK, "SQLite insert");
-        }
-        check(sqlite3_exec(db, "commit", NULL, NULL, NULL) == SQLITE_OK, "SQLite commit");
+    check(sqlite3_exec(lite, "begin", NULL, NULL, NULL) == SQLITE_OK, "SQLite begin");
+    for (size_t i = from; i < to; i++) {
+        memcpy(data, &i, sizeof i);
+        sqlite3_bind_blob(insert, 1, keys[i].bytes, 32, SQLITE_STATIC);
+        sqlite3_bind_blob(insert, 2, data, sizeof data, SQLITE_STATIC);
+        check(sqlite3_step(insert) == SQLITE_DONE && sqlite3_reset(insert) == SQLITE_OK, "SQLite insert");
     }
-    double taken = seconds() - start;
-    sqlite3_finalize(insert);
-    return taken;
+    check(sqlite3_exec(lite, "commit", NULL, NULL, NULL) == SQLITE_OK, "SQLite commit");
 }
 
-static double lite_get(sqlite3 *db) {
-    sqlite3_stmt *select;
-    check(sqlite3_prepare_v2(db, "select data from results where rkey=?", -1, &select, NULL) == SQLITE_OK,
-          "SQLite prepare");
-    double start = seconds();
-    for (size_t i = 0; i < rows; i++) {
+static void lite_get(size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
         size_t at = jump(i);
-        sqlite3_bind_blob(select, 1, keys[at].bytes, 32, SQLITE_STATIC);
-        check(sqlite3_step(select) == SQLITE_ROW && memcmp(sqlite3_column_blob(select, 0), &at, sizeof at) == 0,
+        sqlite3_bind_blob(select_row, 1, keys[at].bytes, 32, SQLITE_STATIC);
+        check(sqlite3_step(select_row) == SQLITE_ROW && memcmp(sqlite3_column_blob(select_row, 0), &at, sizeof at) == 0,
               "SQLite select");
-        sqlite3_reset(select);
+        sqlite3_reset(select_row);
     }
-    double taken = seconds() - start;
-    sqlite3_finalize(select);
-    return taken;
 }
 
-static void run_lite(double *put, double *get) {
-    char path[300];
-    snprintf(path, sizeof path, "%s/lite", folder);
-    mkdir(path, 0700);
-    snprintf(path, sizeof path, "%s/lite/results.db", folder);
-    sqlite3 *db = lite_open(path);
-    *put = lite_put(db);
-    sqlite3_close(db);
-    db = lite_open(path);
-    *get = lite_get(db);
-    sqlite3_close(db);
-    snprintf(path, sizeof path, "%s/lite", folder);
-    clear(path);
+static void lite_close(void) {
+    sqlite3_finalize(insert);
+    sqlite3_finalize(select_row);
+    sqlite3_close(lite);
 }
 #endif
 
-/* ---- the table ---- */
+/* ---- in turns ---- */
 
 typedef struct contender {
     const char *name;
-    void (*run)(double *put, double *get);
-    double put[RUNS], get[RUNS];
+    void (*open)(const char *path);
+    void (*put)(size_t from, size_t to); /* one batch */
+    void (*get)(size_t from, size_t to);
+    void (*close)(void);
+    int pair; /* of the same number: compared, the first is the base; 0 = alone */
+    double put_s[RUNS_MAX], get_s[RUNS_MAX];
 } contender;
 
-static int compare_seconds(const void *a, const void *b) {
+static double turn_ratios[TURNS_MAX];
+static size_t turns;
+
+static void open_one(contender *one) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", folder, one->put == store_put ? "store" : "other");
+    one->open(path);
+}
+
+static double timed(void (*act)(size_t from, size_t to), size_t from, size_t to) {
+    double start = seconds();
+    act(from, to);
+    return seconds() - start;
+}
+
+/* `with` may be NULL. */
+static void run_pair(contender *one, contender *with, int run) {
+    contender *both[2] = {one, with};
+    size_t count = with != NULL ? 2 : 1;
+    char path[300];
+    for (size_t k = 0; k < count; k++)
+        open_one(both[k]);
+    for (size_t i = 0; i < rows; i += BATCH)
+        for (size_t k = 0; k < count; k++) {
+            contender *now = both[(i / BATCH + k) % count];
+            now->put_s[run] += timed(now->put, i, i + BATCH < rows ? i + BATCH : rows);
+        }
+    for (size_t k = 0; k < count; k++)
+        both[k]->close();
+    sync(); /* what is written back later would disturb the gets */
+    for (size_t k = 0; k < count; k++)
+        open_one(both[k]);
+    for (size_t i = 0; i < rows; i += GETS) {
+        double taken[2] = {0};
+        for (size_t k = 0; k < count; k++) {
+            size_t now = (i / GETS + k) % count;
+            taken[now] = timed(both[now]->get, i, i + GETS < rows ? i + GETS : rows);
+            both[now]->get_s[run] += taken[now];
+        }
+        if (count == 2 && turns < TURNS_MAX) turn_ratios[turns++] = taken[1] / taken[0];
+    }
+    for (size_t k = 0; k < count; k++)
+        both[k]->close();
+    snprintf(path, sizeof path, "%s/store", folder);
+    clear(path);
+    snprintf(path, sizeof path, "%s/other", folder);
+    clear(path);
+}
+
+static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double median_us(double *taken) {
-    qsort(taken, (size_t)runs, sizeof *taken, compare_seconds);
-    return taken[runs / 2] / (double)rows * 1e6;
+static double median(const double *values, size_t count) {
+    double *sorted = malloc(count * sizeof *sorted);
+    check(sorted != NULL, "malloc");
+    memcpy(sorted, values, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_doubles);
+    double middle = sorted[count / 2];
+    free(sorted);
+    return middle;
 }
 
-static size_t first_rows, stored_rows_max; /* of the store, verified */
+static void print_row(const contender *one, const contender *base, int runs) {
+    double put = median(one->put_s, (size_t)runs), get = median(one->get_s, (size_t)runs), ratios[RUNS_MAX];
+    printf("| %zu | %s | %.2f | %.2f | ", rows, one->name, put / (double)rows * 1e6, get / (double)rows * 1e6);
+    if (base == NULL) {
+        printf("| |\n");
+    } else {
+        for (int run = 0; run < runs; run++)
+            ratios[run] = one->put_s[run] / base->put_s[run];
+        printf("%.2f | %.2f |\n", median(ratios, (size_t)runs), median(turn_ratios, turns));
+    }
+    fflush(stdout);
+}
+
+static size_t first_rows, last_rows; /* of the store, verified */
 static double first_put, last_put;
+
+static void note_growth(const contender *one, int runs) {
+    last_rows = rows;
+    last_put = median(one->put_s, (size_t)runs) / (double)rows;
+    if (first_rows != 0) return;
+    first_rows = rows;
+    first_put = last_put;
+}
 
 static void bench(size_t count) {
     contender all[] = {
-        {.name = "LMDB bare, appended, no keys", .run = run_append},
-        {.name = "LMDB bare, same layout", .run = run_layout},
-        {.name = "store, verified", .run = run_verified},
-        {.name = "store, none (no sync)", .run = run_unsynced},
+        {"LMDB bare, one table by key", open_layout, keyed_put, keyed_get, bare_close, .pair = 0},
+        {"LMDB bare, same layout", open_layout, bare_put, bare_get, bare_close, .pair = 1},
+        {"store, verified", open_verified, store_put, store_get, store_close, .pair = 1},
+        {"LMDB bare, same layout, no sync", open_layout_unsynced, bare_put, bare_get, bare_close, .pair = 2},
+        {"store, none (no sync)", open_unsynced, store_put, store_get, store_close, .pair = 2},
 #ifdef LOOM_BENCH_SQLITE
-        {.name = "SQLite WAL, NORMAL (no sync per commit)", .run = run_lite},
+        {"SQLite WAL, NORMAL (no sync per commit)", lite_open, lite_put, lite_get, lite_close, .pair = 0},
 #endif
     };
     size_t contenders = sizeof all / sizeof *all;
     rows = count;
+    int runs = rows > 1000000 ? 1 : rows > 300000 ? 3 : RUNS_MAX;
+    if (rows > 1000000 && contenders > 5) contenders = 5;
     keys = malloc(rows * sizeof *keys);
     check(keys != NULL, "malloc");
     for (size_t i = 0; i < rows; i++)
         keys[i] = loom_sha256(&i, sizeof i);
-    runs = rows > 500000 ? 1 : RUNS;
-    if (rows > 500000 && contenders > 4) contenders = 4;
-    for (int run = 0; run < runs; run++)
-        for (size_t i = 0; i < contenders; i++)
-            all[i].run(&all[i].put[run], &all[i].get[run]);
-    double put[5], get[5];
     for (size_t i = 0; i < contenders; i++) {
-        put[i] = median_us(all[i].put);
-        get[i] = median_us(all[i].get);
+        contender *with = all[i].pair != 0 ? &all[i + 1] : NULL;
+        turns = 0;
+        for (int run = 0; run < runs; run++)
+            run_pair(&all[i], with, run);
+        print_row(&all[i], NULL, runs);
+        if (with == NULL) continue;
+        print_row(with, &all[i], runs);
+        if (with->open == open_verified) note_growth(with, runs);
+        i++;
     }
-    for (size_t i = 0; i < contenders; i++)
-        printf("| %zu | %s | %.2f | %.2f | %.2f | %.2f |\n", rows, all[i].name, put[i], get[i], put[i] / put[1],
-               get[i] / get[1]);
-    if (stored_rows_max < rows) {
-        if (first_put == 0) {
-            first_rows = rows;
-            first_put = put[2];
-        }
-        stored_rows_max = rows;
-        last_put = put[2];
-    }
-    fflush(stdout);
     free(keys);
 }
 
@@ -395,9 +462,9 @@ int main(int argc, char **argv) {
         check(*end == '\0' && count >= 1000 && count <= 100000000, "reading the number of rows (1000 to 100000000)");
         bench((size_t)count);
     }
-    if (stored_rows_max > first_rows)
-        printf("\na stored row costs %.2f times as much with %zu rows as with %zu\n", last_put / first_put,
-               stored_rows_max, first_rows);
+    if (last_rows > first_rows)
+        printf("\na stored row costs %.2f times as much with %zu rows as with %zu\n", last_put / first_put, last_rows,
+               first_rows);
     clear(folder);
     return 0;
 }

@@ -146,7 +146,9 @@ typedef struct loom_mark {
     float priority;  /* GreedyDual-Size's H when it was last used */
 } loom_mark;
 void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes);
-/* The same for a row without a mark, as if it was last used when it was made. */
+/* Asks for the memory of a mark that will be stored soon. */
+void loom_control_expect_mark(const loom_control *control, uint64_t row);
+/* As loom_control_mark for a row without a mark, as if it was last used when it was made. */
 void loom_control_mark_created(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes,
                                uint64_t created_ns);
 loom_mark loom_control_get_mark(const loom_control *control, uint64_t row);

@@ -114,6 +114,12 @@ void loom_control_mark(loom_control *control, uint64_t row, uint64_t cost_ns, ui
         atomic_store_explicit(word, packed, memory_order_relaxed);
 }
 
+void loom_control_expect_mark(const loom_control *control, uint64_t row) {
+    if (control->map == NULL || row / ROWS_A_PIECE >= PIECES) return;
+    const mark_word *piece = atomic_load_explicit(&control->marks->pieces[row / ROWS_A_PIECE], memory_order_relaxed);
+    if (piece != NULL) __builtin_prefetch((const void *)(uintptr_t)&piece[row % ROWS_A_PIECE], 1);
+}
+
 void loom_control_mark_created(loom_control *control, uint64_t row, uint64_t cost_ns, uint64_t bytes,
                                uint64_t created_ns) {
     mark_word *word = word_of(control, row, true);

@@ -195,6 +195,8 @@ static loom_status take_row(loom_index *index, uint64_t number, loom_find_by by,
                             loom_result *result, loom_row_kind *kind, loom_error *err) {
     size_t row = (size_t)number;
     MDB_val key = {sizeof row, &row}, value;
+    /* The mark of a large store's row is a cache miss: it comes while the row is looked for. */
+    if (index->control != NULL) loom_control_expect_mark(index->control, number);
     int code = mdb_get(index->reader, index->rows, &key, &value);
     if (code == MDB_NOTFOUND) return LOOM_NOT_FOUND;
     if (code != MDB_SUCCESS) return loom_index_fail(index, code, "cannot read a row", err);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "shm/store/cipher.h"
+#include "shm/store/control.h"
 #include "shm/store/index_tail.h"
 #include "shm/store/row.h"
 #include "shm/store/storage.h"
@@ -56,9 +57,10 @@ typedef struct loom_index {
     MDB_env *env;
     MDB_dbi rows, keys, vids, extents, deleted, free, files, meta, pins, goals, runs, fields;
     bool read_only;
-    const loom_cipher *cipher; /* of an encrypted store, else NULL; index_row.c has its only uses in the index */
-    char *path;                /* of the store, for messages */
-    loom_extents *bulk;        /* the files that rows name, for records in bulk bytes; NULL while there are none */
+    const loom_cipher *cipher;   /* of an encrypted store, else NULL; index_row.c has its only uses in the index */
+    char *path;                  /* of the store, for messages */
+    const loom_control *control; /* whose marks look-ups will store to; NULL: none */
+    loom_extents *bulk;          /* the files that rows name, for records in bulk bytes; NULL while there are none */
     pthread_mutex_t lock;
     MDB_txn *reader;        /* pooled: reset while not in use */
     MDB_cursor *cursors[2]; /* of the reader, on keys and vids */

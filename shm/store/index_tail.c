@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 /* Ids are SHA-256 digests, but a hostile file may name any: hash them, so that places do not follow its choice alone.

@@ -175,6 +175,7 @@ static loom_status open_parts(loom_disk *made, const loom_store_options *options
         loom_unsynced_clear(&made->folder);
     LOOM_TRY(open_extents(made, extent_bytes, step_bytes, err));
     made->index->bulk = made->extents;
+    made->index->control = made->control;
     return open_space(made, role, alone, err);
 }
 
