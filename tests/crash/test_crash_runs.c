@@ -65,7 +65,8 @@ static void test_killed_runs(void **state) {
         snprintf(more, sizeof more, "--workers 2 %s", ways[random_below(4)]);
         process running = start_run(at, "all.imgql", more);
         double moment = expected.seconds * random_below(900) / 1000 / (1 + i % 2);
-        while (seconds_now() - running.started < moment)
+        /* Not before it is a program of its own, with its output redirected. */
+        while (seconds_now() - running.started < moment || !scene_has(at, scene_text(at, ".err-%d", running.number)))
             pause_ms(1);
         size_t count = children_of(running.pid, children, 8);
         bool a_worker = count > 0 && random_below(3) == 0;
