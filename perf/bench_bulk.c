@@ -2,17 +2,25 @@
  *
  *   bench_bulk [write|read|all [RUNS]]        default: all 7
  *
- * write: 36 and 256 MiB, made of one hot tile of 1 MiB that changes a little each time (kernels produce tiles in
+ * write: 36 and 256 MiB, made of one hot tile of 2 MiB that changes a little each time (kernels produce tiles in
  * cache), into fresh space, into recycled space whose pages are in memory, and into recycled space that is not; without
- * and with fdatasync at the end. Contenders in turn, RUNS times: pwrite and mmap into a preallocated file; fio with
- * io_uring (its own figure for the same file, block size 1 MiB, depth 8; with fsync its end_fsync); the store by stream
- * (1 MiB at a time) and by window. The store's times are whole: reserve, write, hash, seal, and the row committed;
- * durability "none" without fdatasync, "strict" (bulk bytes, then row) with it. "Recycled" baselines overwrite the file
- * that was written before; the store gets the range of a deleted image. read: look-up, map, populate and sum of a
- * cached 256 MiB image, against summing anonymous memory.
+ * and with fdatasync at the end. Contenders in turns that rotate, RUNS times: pwrite and mmap into a file; fio with
+ * io_uring (its own figure for the same file, block size 2 MiB, depth 8; with fsync its end_fsync); the store by stream
+ * (2 MiB at a time) and by window. The store's times are whole: reserve, write, hash, seal, and the row committed;
+ * durability "none" without fdatasync, "strict" (bulk bytes, then row) with it. Fresh space is allocated within the
+ * time of all (fio allocates before its clock starts: its allocation is made here, timed and added). "Recycled"
+ * baselines overwrite a file that lay there, another one each turn; the store gets the range of a deleted image,
+ * another one each turn. read: look-up, map, populate and sum of a cached 256 MiB image, against summing anonymous
+ * memory.
+ *
+ * All start alike (`level_field`): nothing is dirty, as otherwise one contender waits for what another one's turn left
+ * to the disk; and there is free memory that the host has given to this machine already. In a virtual machine that
+ * returns its free memory (free page reporting), who first takes such a page pays 3 ms a MiB, which is twenty times a
+ * write. Whoever frees as much before its turn as it takes then looks fast. The memory that is walked over for this is
+ * larger than the processor's caches, so nobody finds the pages of the last turn there either.
  *
  * Medians as Markdown tables. The last column is the fastest contender's time divided by the best of the store's; the
- * goal is 0.9. Needs 5 GiB of disk under $TMPDIR or /tmp. */
+ * goal is 0.9. Needs 16 GiB of disk, and of memory as well for what is to be resident, under $TMPDIR or /tmp. */
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -20,7 +28,7 @@
 #include "shm/store/extent.h"
 #include "shm/store/stream.h"
 
-#define TILE (UINT64_C(1) << 20)
+#define TILE (UINT64_C(2) << 20)
 #define RUNS_MAX 99
 
 static char folder[256];
@@ -41,19 +49,78 @@ static const uint8_t *next_tile(void) {
     return tile;
 }
 
+#define FIELD_BYTES (UINT64_C(320) << 20)
+
+/* Dirty pages of a file that goes before they are written: pages as large as the pieces, as contenders take them. */
+static int fill_scratch(size_t piece) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/scratch", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    check(fd >= 0 && unlink(path) == 0, "open");
+    for (uint64_t at = 0; at < FIELD_BYTES; at += piece)
+        check(pwrite(fd, tile, piece, (off_t)at) == (ssize_t)piece, "pwrite");
+    return fd;
+}
+
+/* Before each turn, outside its time: see the top. Free memory is kept in lists by the size of its pieces, and each size
+ * is taken from its own list first; so as much is taken of each as a contender may need, and then given back. */
+static void level_field(void) {
+    int whole = open(folder, O_RDONLY | O_DIRECTORY);
+    check(whole >= 0 && syncfs(whole) == 0, "syncfs");
+    close(whole);
+    int two = fill_scratch(TILE), one = fill_scratch(TILE / 2), small = fill_scratch(4096);
+    close(small);
+    close(one);
+    close(two);
+}
+
 /* ---- plain files ---- */
 
-static char file[300];
+static int turn; /* -1: the one that is not counted */
 
-static int allocated_file(void) {
-    if (space == FRESH) unlink(file);
-    int fd = open(file, O_RDWR | O_CREAT, 0600);
+/* The file of this turn and contender, as it is before the time begins. Recycled: it was written and synced before. */
+static int plain_file(const char *name, unsigned part, bool fresh) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s.%d.%u", folder, name, fresh ? 0 : turn + 1, part);
+    if (fresh) unlink(path);
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
     check(fd >= 0, "open");
-    if (space == RECYCLED_COLD) {
-        check(fdatasync(fd) == 0, "fdatasync");
-        check(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0, "fadvise");
-    }
     return fd;
+}
+
+static void allocate_file(int fd) {
+    check(posix_fallocate(fd, 0, (off_t)image_bytes) == 0, "fallocate");
+}
+
+static void write_file(int fd) {
+    for (uint64_t at = 0; at < image_bytes; at += TILE)
+        check(pwrite(fd, next_tile(), TILE, (off_t)at) == (ssize_t)TILE, "pwrite");
+}
+
+/* So many files as make 256 MiB: fio's runtime in milliseconds is too coarse for one of 36. */
+static unsigned fio_files(void) {
+    return image_bytes >= 128 * TILE ? 1 : (unsigned)(128 * TILE / image_bytes);
+}
+
+static void prepare_plain(const char *name, unsigned files) {
+    for (turn = -1; turn < runs; turn++)
+        for (unsigned part = 0; part < files; part++) {
+            int fd = plain_file(name, part, false);
+            allocate_file(fd);
+            write_file(fd);
+            check(fdatasync(fd) == 0, "fdatasync");
+            if (space == RECYCLED_COLD) check(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0, "fadvise");
+            close(fd);
+        }
+}
+
+static void remove_plain(const char *name, unsigned files) {
+    char path[400];
+    for (int i = 0; i <= runs; i++)
+        for (unsigned part = 0; part < files; part++) {
+            snprintf(path, sizeof path, "%s/%s.%d.%u", folder, name, i, part);
+            unlink(path);
+        }
 }
 
 static double end_file(int fd, double began) {
@@ -64,18 +131,19 @@ static double end_file(int fd, double began) {
 }
 
 static double by_pwrite(void) {
-    int fd = allocated_file();
+    int fd = plain_file("pwrite", 0, space == FRESH);
+    level_field();
     double began = seconds();
-    if (space == FRESH) check(posix_fallocate(fd, 0, (off_t)image_bytes) == 0, "fallocate");
-    for (uint64_t at = 0; at < image_bytes; at += TILE)
-        check(pwrite(fd, next_tile(), TILE, (off_t)at) == (ssize_t)TILE, "pwrite");
+    if (space == FRESH) allocate_file(fd);
+    write_file(fd);
     return end_file(fd, began);
 }
 
 static double by_mmap(void) {
-    int fd = allocated_file();
+    int fd = plain_file("mmap", 0, space == FRESH);
+    level_field();
     double began = seconds();
-    if (space == FRESH) check(posix_fallocate(fd, 0, (off_t)image_bytes) == 0, "fallocate");
+    if (space == FRESH) allocate_file(fd);
     uint8_t *window = mmap(NULL, image_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     check(window != MAP_FAILED, "mmap");
     for (uint64_t at = 0; at < image_bytes; at += TILE)
@@ -86,21 +154,14 @@ static double by_mmap(void) {
 
 /* ---- fio ---- */
 
-/* Its runtime in milliseconds is too coarse for one file of 36 MiB: as many files as make about 256 MiB, one after the
- * other. */
-static double by_fio(void) {
-    unsigned files = image_bytes >= 256 * TILE ? 1 : (unsigned)(256 * TILE / image_bytes);
+/* fio overwrites files that have their size already, so it allocates nothing and unlinks nothing. */
+static double run_fio(unsigned files) {
     char command[1200], line[4096];
-    close(allocated_file());
-    if (space == FRESH) {
-        snprintf(command, sizeof command, "rm -f %s/fio.*", folder);
-        check(system(command) == 0, "rm");
-    }
     snprintf(command, sizeof command,
-             "fio --name=w --directory=%s --filename_format=fio.\\$filenum --rw=write --bs=1M --filesize=%llu "
-             "--nrfiles=%u --file_service_type=sequential --ioengine=io_uring --iodepth=8 --fallocate=posix "
-             "--overwrite=0 --invalidate=%d --end_fsync=%d --thread --minimal 2>/dev/null",
-             folder, (unsigned long long)image_bytes, files, space == RECYCLED_COLD, with_sync);
+             "fio --name=w --directory=%s --filename_format=fio.%d.\\$filenum --rw=write --bs=2M --filesize=%llu "
+             "--nrfiles=%u --file_service_type=sequential --ioengine=io_uring --iodepth=8 --fallocate=none "
+             "--overwrite=0 --invalidate=0 --end_fsync=%d --thread --minimal 2>/dev/null",
+             folder, space == FRESH ? 0 : turn + 1, (unsigned long long)image_bytes, files, with_sync);
     FILE *out = popen(command, "r");
     check(out != NULL, "popen");
     double milliseconds = 0;
@@ -112,7 +173,24 @@ static double by_fio(void) {
         if (field == 49 && at != NULL) milliseconds = strtod(at + 1, NULL);
     }
     int status = pclose(out);
-    return status == 0 && milliseconds > 0 ? milliseconds / 1000 / files : 0;
+    return status == 0 && milliseconds > 0 ? milliseconds / 1000 : 0;
+}
+
+static double by_fio(void) {
+    unsigned files = fio_files();
+    double allocating = 0;
+    int fds[64];
+    for (unsigned part = 0; part < files; part++)
+        fds[part] = plain_file("fio", part, space == FRESH);
+    level_field();
+    double began = seconds();
+    for (unsigned part = 0; part < files; part++)
+        if (space == FRESH) allocate_file(fds[part]);
+    allocating = seconds() - began;
+    for (unsigned part = 0; part < files; part++)
+        close(fds[part]);
+    double writing = run_fio(files);
+    return writing > 0 ? (allocating + writing) / files : 0;
 }
 
 /* ---- the store ---- */
@@ -143,12 +221,12 @@ static void drop_from_memory(void) {
 static uint64_t recycled_below; /* in extent file 0 */
 static unsigned recycled, written;
 
-static double by_stream(void);
+static double stream_image(void);
 
 static void put_anchor(void) {
     uint64_t bytes = image_bytes;
-    image_bytes = 20 * TILE; /* large enough to lie behind the others */
-    (void)by_stream();
+    image_bytes = 10 * TILE; /* large enough to lie behind the others */
+    (void)stream_image();
     image_bytes = bytes;
 }
 
@@ -184,7 +262,7 @@ static void prepare_store(void) {
     image_number = 0;
     if (space == FRESH) return;
     for (int i = 0; i < 2 * (runs + 1) + 4; i++) /* some to spare: ranges are lent 256 MiB at a time */
-        (void)by_stream();
+        (void)stream_image();
     put_anchor();
     recycled_below = last_place().offset;
     delete_images(1, image_number - 1);
@@ -199,7 +277,7 @@ static void note_place(void) {
     written++;
 }
 
-static double by_stream(void) {
+static double stream_image(void) {
     loom_image_header header = header_of();
     loom_stream_options options = {.rkey = id_of("image", ++image_number), .type = LOOM_IMAGE, .image = &header};
     loom_stream_writer *writer;
@@ -209,6 +287,11 @@ static double by_stream(void) {
         check_store(loom_stream_writer_write(writer, next_tile(), TILE, &err));
     check_store(loom_stream_writer_commit(writer, NULL, &err));
     return seconds() - began;
+}
+
+static double by_stream(void) {
+    level_field();
+    return stream_image();
 }
 
 static double by_window(void) {
@@ -222,6 +305,7 @@ static double by_window(void) {
     loom_extent_writer *writer;
     loom_reservation reservation;
     loom_batch *batch;
+    level_field();
     double began = seconds();
     check_store(loom_extent_writer_open(loom_store_extents(store), &writer, &err));
     check_store(loom_extent_reserve(writer, image_bytes, LOOM_RESERVE_WINDOW, &reservation, &err));
@@ -252,12 +336,21 @@ typedef struct contender {
 
 static double write_case(contender *all, size_t count) {
     prepare_store();
-    for (int run = -1; run < runs; run++) /* the first round makes the plain files and lends the first range */
-        for (size_t i = 0; i < count; i++) {
+    if (space != FRESH) {
+        prepare_plain("pwrite", 1);
+        prepare_plain("mmap", 1);
+        prepare_plain("fio", fio_files());
+    }
+    for (turn = -1; turn < runs; turn++) /* the first round lends the first range */
+        for (size_t k = 0; k < count; k++) {
+            size_t i = (k + (size_t)(turn + 1)) % count;
             double taken = all[i].run();
-            if (run >= 0) all[i].taken[run] = taken;
+            if (turn >= 0) all[i].taken[turn] = taken;
             if (i >= 3) note_place();
         }
+    remove_plain("pwrite", 1);
+    remove_plain("mmap", 1);
+    remove_plain("fio", fio_files());
     check(space == FRESH || recycled == written, "recycling");
     for (size_t i = 0; i < count; i++)
         all[i].ms = median(all[i].taken, (size_t)runs) * 1e3;
@@ -307,7 +400,7 @@ static void bench_read(void) {
     space = FRESH;
     with_sync = 0;
     prepare_store();
-    (void)by_stream();
+    (void)stream_image();
     uint8_t *memory = mmap(NULL, image_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check(memory != MAP_FAILED, "mmap");
     memset(memory, 1, image_bytes);
@@ -346,7 +439,6 @@ int main(int argc, char **argv) {
     if (argc > 2) runs = atoi(argv[2]);
     check(runs >= 1 && runs <= RUNS_MAX, "reading RUNS (1 to 99)");
     make_folder(folder, "bench-bulk");
-    snprintf(file, sizeof file, "%s/plain", folder);
     snprintf(store_path, sizeof store_path, "%s/store", folder);
     tile = aligned_alloc(4096, TILE);
     check(tile != NULL, "malloc");
