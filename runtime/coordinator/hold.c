@@ -74,9 +74,11 @@ static bool users_are_done(const loom_session *session, const loom_step *step) {
     return true;
 }
 
-/* Only images that are (about to be) stored: anything else is small, or would be lost. */
+/* Only images that are (about to be) stored: anything else is small, or would be lost. Working copies have no hold:
+ * what lies in memory is nobody else's. */
 static bool may_go(const loom_session *session, const loom_step *step) {
-    return step->hold && step->state == LOOM_STEP_DONE && step->type == LOOM_IMAGE && !step->kept && step->op &&
+    bool has_bytes = step->hold || (step->task != LOOM_TASK_NONE && loom_store_has_working_copies(session->store));
+    return has_bytes && step->state == LOOM_STEP_DONE && step->type == LOOM_IMAGE && !step->kept && step->op &&
            !(step->op->flags & (LOOM_OP_NOT_STORED | LOOM_OP_EFFECT)) && !loom_store_in_memory(session->store);
 }
 

@@ -124,8 +124,9 @@ bool loom_worker_has_items(loom_worker *worker, const loom_result *sequence) {
     for (size_t i = 0; all && value.type == LOOM_SEQUENCE && i < value.sequence.count; i++) {
         const loom_value *item = &value.sequence.items[i];
         loom_result found;
+        loom_hold hold; /* to the end of this process: the sequence's users fetch the items */
         all = item->type != LOOM_REFERENCE ||
-              loom_store_find_value(worker->store, &item->reference.vid, worker->arena, &found, NULL) == LOOM_OK;
+              loom_store_hold_value(worker->store, &item->reference.vid, worker->arena, &found, &hold, NULL) == LOOM_OK;
     }
     loom_extent_release(&view);
     return all;

@@ -55,7 +55,7 @@ loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, u
 /* Finds what a reference names: among the arguments' own arguments, else in the store. */
 loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, loom_value *value, loom_error *err);
 
-/* Whether all items that a stored sequence refers to are stored too. */
+/* Whether all items that a stored sequence refers to are stored too; they are held from then on. */
 bool loom_worker_has_items(loom_worker *worker, const loom_result *sequence);
 /* Gives the claim of the task's key up, if it has one. */
 void loom_worker_unclaim(loom_worker *worker);

@@ -339,6 +339,7 @@ loom_status loom_index_replace(loom_index_batch *batch, const loom_result *resul
                 stored.root[0] == result->root[0] && stored.root[1] == result->root[1];
     if (!same || same_range(&stored.bulk, &result->bulk)) return put_again(batch, &stored, result, err);
     loom_result row = loom_row_moved(&stored, result);
+    batch->replaced = true;
     LOOM_TRY(append_row(batch, &row, err));
     LOOM_TRY(retire_value(batch, &stored, err));
     *from = stored.row;

@@ -29,7 +29,8 @@ struct loom_index_batch {
     loom_index_state state;
     uint64_t first_row;
     bool changed;
-    int failed; /* LMDB's code of the first failure; the batch can then only be ended */
+    bool replaced; /* bytes that were stored before lie elsewhere now */
+    int failed;    /* LMDB's code of the first failure; the batch can then only be ended */
     loom_tail tails[2];
     loom_extent_change *extents;
     size_t extent_count, extent_capacity;

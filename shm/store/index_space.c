@@ -155,7 +155,10 @@ loom_status loom_index_sync_bulk(const loom_index_batch *batch, loom_extents *ex
 #ifdef LOOM_MUTANT_SKIP_SYNC /* a mistake that tests/crash must find; never in a product */
     if (batch != NULL) return LOOM_OK;
 #endif
-    if (batch->durability != LOOM_DURABLE_STRICT || extents == NULL) return LOOM_OK;
+    /* A copy that takes the place of bytes that may be on disk, and acknowledged as such, must not be less. */
+    bool sync =
+        batch->durability == LOOM_DURABLE_STRICT || (batch->durability == LOOM_DURABLE_VERIFIED && batch->replaced);
+    if (!sync || extents == NULL) return LOOM_OK;
     for (size_t i = 0; i < batch->extent_count; i++)
         if (batch->extents[i].written) LOOM_TRY(loom_extents_sync(extents, batch->extents[i].number, err));
     return LOOM_OK;

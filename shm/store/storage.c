@@ -72,6 +72,10 @@ loom_status loom_store_discard(loom_store *store, const loom_placement *placemen
     return loom_extents_punch(store->extents, placement, err);
 }
 
+bool loom_store_has_working_copies(const loom_store *store) {
+    return store->cipher != NULL && !store->in_memory;
+}
+
 bool loom_store_in_memory(const loom_store *store) {
     return store->in_memory;
 }

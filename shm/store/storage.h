@@ -121,6 +121,8 @@ loom_extents *loom_store_extents(loom_store *store);
  * will read them any more and no batch that puts them is open; any process of the run may call it. The range reads as
  * zeros afterwards. Does nothing in other stores, where those bytes are the stored ones. */
 loom_status loom_store_discard(loom_store *store, const loom_placement *placement, loom_error *err);
+/* True for an encrypted store on disk: what this run writes and maps are plain copies of what is stored. */
+bool loom_store_has_working_copies(const loom_store *store);
 bool loom_store_in_memory(const loom_store *store);
 const char *loom_store_path(const loom_store *store); /* ":memory:" for memory */
 
