@@ -209,6 +209,18 @@ static loom_status check_attached(const loom_control *control, const uint8_t uui
     return LOOM_OK;
 }
 
+/* The process that started this one, if it has the store open; else 0. */
+static uint64_t owner_of_parent(const loom_control *control) {
+    uint32_t parent = (uint32_t)getppid();
+    for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++) {
+        loom_control_slot *slot = loom_control_slot_at(control, i);
+        if (slot->state == 1 && slot->pid == parent && slot->role == LOOM_ROLE_OPENER &&
+            loom_control_slot_is_live(control, i))
+            return loom_control_owner(i, atomic_load_explicit(&slot->generation, memory_order_acquire));
+    }
+    return 0;
+}
+
 static void fill_slot(loom_control *control, uint32_t number, loom_control_role role) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -222,7 +234,9 @@ static void fill_slot(loom_control *control, uint32_t number, loom_control_role 
     slot->role = (uint32_t)role;
     slot->state = 1;
     control->slot = number;
-    control->owner = loom_control_owner(number, generation);
+    control->owner = control->run = loom_control_owner(number, generation);
+    uint64_t parent = role == LOOM_ROLE_WORKER ? owner_of_parent(control) : 0;
+    if (parent != 0) control->run = parent;
     /* Processes begin to look for free pins in different places, so that they do not share cache lines. */
     atomic_store_explicit(&control->pin_hint, number * (LOOM_CONTROL_PINS / LOOM_CONTROL_SLOTS), memory_order_relaxed);
 }

@@ -107,6 +107,8 @@ uint32_t loom_control_others(loom_control *control, loom_control_role role);
  * transaction: if it is still there, no one reuses or punches the range before unpin or the end of this process.
  * Lock-free; any thread; not in a forked child. When the table is full a barrier is raised instead. ---- */
 
+/* A worker's pins belong to the process that started it, if that has the store open: they outlive the worker, whose
+ * results the coordinator may hear of after its death, and end with unpin or with the run. */
 uint32_t loom_control_pin(loom_control *control, const loom_placement *place); /* > 0 */
 void loom_control_unpin(loom_control *control, uint32_t pin);
 /* For whoever reclaims, after the deletion is durable: whether a live process pins the range or has raised a barrier.

@@ -19,7 +19,9 @@ struct loom_control {
     unsigned fork_generation;
     uint8_t *map;   /* LOOM_CONTROL_FIXED_BYTES */
     uint32_t slot;  /* LOOM_CONTROL_SLOTS when none */
-    uint64_t owner; /* this process in the table of pins */
+    uint64_t owner; /* this process in the table of barriers and pins */
+    uint64_t run; /* whose pins a worker's are: its coordinator's, which hears of a result after the worker's death too;
+                   * else `owner` */
     _Atomic uint32_t pin_hint;
     loom_marks *marks;
     char path[];

@@ -59,7 +59,7 @@ static uint32_t take_entry(loom_control *control, liveness *of) {
         bool void_now = owner == 0 || slot_of_owner(control, owner) >= LOOM_CONTROL_SLOTS ||
                         (of != NULL && !is_live(control, of, owner));
         /* Acquire: the last owner's clearing of the key comes before our setting it. */
-        if (void_now && atomic_compare_exchange_strong_explicit(&entries[i].owner, &owner, control->owner,
+        if (void_now && atomic_compare_exchange_strong_explicit(&entries[i].owner, &owner, control->run,
                                                                 memory_order_acquire, memory_order_relaxed))
             return i;
     }
@@ -94,7 +94,7 @@ void loom_control_unpin(loom_control *control, uint32_t pin) {
     if (pin == PIN_IS_BARRIER) loom_control_lower_barrier(control);
     if (pin > LOOM_CONTROL_PINS) return;
     pin_entry *entry = &entries_of(control)[pin - 1];
-    if (atomic_load_explicit(&entry->owner, memory_order_relaxed) != control->owner) return;
+    if (atomic_load_explicit(&entry->owner, memory_order_relaxed) != control->run) return;
     atomic_store_explicit(&entry->key, 0, memory_order_relaxed);
     /* Release: what was read from the range was read before it may be reused. */
     atomic_store_explicit(&entry->owner, 0, memory_order_release);
