@@ -53,8 +53,9 @@ loom_status loom_stream_writer_resume(loom_store *store, const loom_id *rkey, lo
 /* Drops a suspended stream. LOOM_NOT_FOUND, LOOM_BUSY. */
 loom_status loom_stream_drop(loom_store *store, const loom_id *rkey, loom_error *err);
 
-/* LOOM_NO_SPACE, LOOM_TOO_LARGE (more than was announced, or than fits), LOOM_IO. After an error the writer can only be
- * aborted or suspended; `position` says what was taken. */
+/* Pieces of 2 MiB (or multiples) that continue where a piece of 2 MiB ended are written as they lie; others are copied
+ * once. LOOM_NO_SPACE, LOOM_TOO_LARGE (more than was announced, or than fits), LOOM_IO. After an error the writer can
+ * only be aborted or suspended; `position` says what was taken. */
 loom_status loom_stream_writer_write(loom_stream_writer *writer, const void *bytes, size_t length, loom_error *err);
 uint64_t loom_stream_writer_position(const loom_stream_writer *writer);
 /* Ends the stream with its result: *vid (may be NULL) is the hash of the encoding where that lies in the index, else
