@@ -7,7 +7,7 @@
  * layout" is LMDB used bare with the store's tables, flags and rule for moving new keys into their sorted table: it
  * looks a key up as the store does, but checks nothing (no key is looked for before a put, no checksum, no use noted).
  *
- * What is compared runs in turns, one batch or 5,000 gets each, so that a disturbance meets both. Runs: 5, beyond
+ * What is compared runs in turns, 1,000 puts or gets each, so that a disturbance meets both. Runs: 5, beyond
  * 300,000 rows 3, beyond a million 1, and there without SQLite. The medians are printed as a Markdown table; a ratio is
  * the median of the ratios of the runs (put) or of all turns (get). Last: how the cost of a stored row grows with the
  * table. Files go to a folder under $TMPDIR or /tmp. */
@@ -29,7 +29,8 @@
 
 #define RUNS_MAX 5
 #define BATCH 1000u
-#define GETS 5000u /* in one turn */
+#define GETS 1000u         /* in one turn */
+#define GETS_LEAST 100000u /* in one run */
 #define TURNS_MAX 100000u
 #define ROW_BYTES 250u
 #define PAYLOAD_BYTES (ROW_BYTES - 208u) /* what the store's row header leaves of it */
@@ -357,12 +358,14 @@ static void run_pair(contender *one, contender *with, int run) {
     sync(); /* what is written back later would disturb the gets */
     for (size_t k = 0; k < count; k++)
         open_one(both[k]);
-    for (size_t i = 0; i < rows; i += GETS) {
+    size_t passes = rows < GETS_LEAST ? GETS_LEAST / rows : 1;
+    for (size_t i = 0; i < passes * rows; i += GETS) {
+        size_t from = i % rows, to = from + GETS < rows ? from + GETS : rows;
         double taken[2] = {0};
         for (size_t k = 0; k < count; k++) {
             size_t now = (i / GETS + k) % count;
-            taken[now] = timed(both[now]->get, i, i + GETS < rows ? i + GETS : rows);
-            both[now]->get_s[run] += taken[now];
+            taken[now] = timed(both[now]->get, from, to);
+            both[now]->get_s[run] += taken[now] / (double)passes;
         }
         if (count == 2 && turns < TURNS_MAX) turn_ratios[turns++] = taken[1] / taken[0];
     }
@@ -459,7 +462,8 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         char *end;
         unsigned long long count = strtoull(argv[i], &end, 10);
-        check(*end == '\0' && count >= 1000 && count <= 100000000, "reading the number of rows (1000 to 100000000)");
+        check(*end == '\0' && count >= 1000 && count <= 100000000 && count % BATCH == 0,
+              "reading the number of rows (thousands, up to 100000000)");
         bench((size_t)count);
     }
     if (last_rows > first_rows)

@@ -94,6 +94,30 @@ static loom_status map_object(loom_extents *extents, const loom_placement *place
     return LOOM_OK;
 }
 
+/* A fault maps the cached pages around it, all within an aligned 64 KiB, where MADV_POPULATE_READ maps one after the
+ * other: 30 us instead of 60 for 1 MiB. From LARGE_BYTES on objects lie so that huge pages can map them: the kernel
+ * maps these faster in one call. Advice only: pages that do not come now come on use. */
+#define FAULT_BYTES ((uintptr_t)65536)
+#define LARGE_BYTES ((size_t)16 << 20)
+
+static void touch(const loom_view *view) {
+    const volatile uint8_t *first = view->map;
+    uintptr_t into = (uintptr_t)first % FAULT_BYTES;
+    for (size_t at = 0; at < view->map_bytes; at += FAULT_BYTES - (at == 0 ? into : 0))
+        (void)first[at];
+}
+
+static void bring_in(const loom_view *view) {
+    if (view->map_bytes < LARGE_BYTES) {
+        touch(view);
+        return;
+    }
+#ifdef MADV_POPULATE_READ
+    if (madvise(view->map, view->map_bytes, MADV_POPULATE_READ) == 0) return;
+#endif
+    (void)madvise(view->map, view->map_bytes, MADV_WILLNEED);
+}
+
 loom_status loom_extent_view(loom_extents *extents, const loom_placement *placement, bool populate, loom_view *view,
                              loom_error *err) {
     *view = (loom_view){0};
@@ -101,13 +125,7 @@ loom_status loom_extent_view(loom_extents *extents, const loom_placement *placem
     pthread_mutex_lock(&extents->lock);
     loom_status status = map_object(extents, placement, view, err);
     pthread_mutex_unlock(&extents->lock);
-    if (status == LOOM_OK && populate) {
-        /* Outside the lock: it may wait for the disk. Advice only: pages that do not come now come on use. */
-#ifdef MADV_POPULATE_READ
-        if (madvise(view->map, view->map_bytes, MADV_POPULATE_READ) != 0)
-#endif
-            (void)madvise(view->map, view->map_bytes, MADV_WILLNEED);
-    }
+    if (status == LOOM_OK && populate) bring_in(view); /* outside the lock: it may wait for the disk */
     return status;
 }
 
