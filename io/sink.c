@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "shm/store/secret.h"
+#include "shm/seal/secret.h"
 
 #define TILE_BYTES_DEFAULT ((size_t)256 << 10)
 #define TILES 4u

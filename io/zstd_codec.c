@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-#include "shm/store/codec.h"
+#include "shm/codec/codec.h"
 
 #define WINDOW_LOG 20 /* a block */
 

@@ -2,7 +2,7 @@
 #ifndef LOOM_IO_ZSTD_CODEC_H
 #define LOOM_IO_ZSTD_CODEC_H
 
-/* Registers zstd with shm/ (shm/store/codec.h). Every program that opens stores calls it once, before it opens one;
+/* Registers zstd with shm/ (shm/codec/codec.h). Every program that opens stores calls it once, before it opens one;
  * calling it again does nothing new. */
 void loom_zstd_register(void);
 

@@ -27,8 +27,8 @@
 #include <sys/mman.h>
 
 #include "bench.h"
-#include "shm/store/extent.h"
-#include "shm/store/stream.h"
+#include "shm/extent/extent.h"
+#include "shm/stream/stream.h"
 
 #define TILE (UINT64_C(2) << 20)
 #define RUNS_MAX 99

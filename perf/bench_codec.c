@@ -13,8 +13,8 @@
 
 #include "io/volume.h"
 #include "io/zstd_codec.h"
-#include "shm/store/bulk_codec.h"
-#include "shm/store/extent_file.h"
+#include "shm/codec/bulk_codec.h"
+#include "shm/extent/extent_file.h"
 
 #define RUNS 3
 #define BYTES_MAX ((size_t)256 << 20)

@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 
 #include "bench.h"
+#include "shm/extent/extent.h"
 #include "shm/pack/backup.h"
-#include "shm/store/extent.h"
 
 #define IMAGE_BYTES (UINT64_C(36) << 20)
 #define BLOCKS 36

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "shm/store/cipher.h"
-#include "shm/store/key.h"
+#include "shm/seal/cipher.h"
+#include "shm/seal/key.h"
 #include "shm/store/storage.h"
 
 #define RUNS 15

@@ -6,8 +6,8 @@
  * index is verified (loom_store_verify_all, index only), all rows are deleted in batches of 10,000, and gc returns the
  * space; verified once more. One pass: each step is long enough. */
 #include "bench.h"
-#include "shm/store/admin.h"
-#include "shm/store/extent_file.h"
+#include "shm/care/admin.h"
+#include "shm/extent/extent_file.h"
 
 #define BATCH 10000u
 

@@ -17,7 +17,7 @@
 #endif
 
 #include "bench.h"
-#include "shm/store/extent_file.h"
+#include "shm/extent/extent_file.h"
 
 #define RUNS_MAX 99
 #define BATCH_BYTES ((size_t)64 << 20)

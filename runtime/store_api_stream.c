@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "runtime/store_api.h"
-#include "shm/store/stream.h"
+#include "shm/stream/stream.h"
 
 struct loom_shelf_writer {
     loom_shelf *shelf;

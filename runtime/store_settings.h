@@ -4,7 +4,7 @@
 #define LOOM_RUNTIME_STORE_SETTINGS_H
 
 #include "runtime/config/config.h"
-#include "shm/store/key.h"
+#include "shm/seal/key.h"
 #include "shm/store/storage.h"
 
 /* What the configuration does not say. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "shm/store/secret.h"
+#include "shm/seal/secret.h"
 
 /* Storage for the flags written as assignments. */
 typedef struct assignments {

@@ -5,7 +5,7 @@
 #include "runtime/cli/store.h"
 #include "runtime/config/config_keys.h"
 #include "runtime/store_settings.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 static loom_status refuse_memory(const loom_store_job *job, loom_error *err) {
     if (strcmp(job->config.store.path, ":memory:") != 0) return LOOM_OK;

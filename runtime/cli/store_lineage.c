@@ -3,7 +3,7 @@
 
 #include "runtime/cli/human.h"
 #include "runtime/cli/store.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 /* ---- derived-from ---- */
 

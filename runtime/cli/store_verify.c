@@ -6,7 +6,7 @@
 #include "runtime/cli/store.h"
 #include "runtime/store_settings.h"
 #include "runtime/topology.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 typedef struct verify_request {
     bool repair, index_only;

@@ -27,8 +27,8 @@
 #include "runtime/coordinator/graph.h"
 #include "runtime/coordinator/memo.h"
 #include "runtime/coordinator/run.h"
+#include "shm/codec/cold_thread.h"
 #include "shm/segment/segment.h"
-#include "shm/store/cold_thread.h"
 #include "shm/store/storage.h"
 
 /* The items of a loop, as plan nodes. */

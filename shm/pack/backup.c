@@ -3,7 +3,7 @@
  * raised before the transaction begins, keeps every range of the snapshot from being reused until the last byte is
  * read. */
 #include "shm/pack/backup.h"
-#include "shm/store/block_hash.h"
+#include "shm/extent/block_hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/control/control.h"
+#include "shm/extent/extent_file.h"
 #include "shm/pack/backup_folder.h"
 #include "shm/pack/entry.h"
 #include "shm/probe.h"
-#include "shm/store/control.h"
-#include "shm/store/extent_file.h"
 #include "shm/store/store.h"
 
 #define PROGRESS_ROWS 16384u

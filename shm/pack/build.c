@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/extent/extent_file.h"
+#include "shm/index/index_space.h"
 #include "shm/pack/build_files.h"
 #include "shm/platform_file.h"
-#include "shm/store/extent_file.h"
-#include "shm/store/index_space.h"
 #include "shm/store/store_folder.h"
 
 #define BATCH_ROWS 50000u

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/extent/extent_file.h"
 #include "shm/platform_file.h"
-#include "shm/store/extent_file.h"
 
 #define FILES_MAX 65536u /* of 64 GiB each */
 

@@ -2,8 +2,8 @@
 #ifndef LOOM_SHM_PACK_ENTRY_H
 #define LOOM_SHM_PACK_ENTRY_H
 
+#include "shm/index/index_lmdb.h"
 #include "shm/pack/pack.h"
-#include "shm/store/index_lmdb.h"
 
 #define LOOM_ENTRY_NAME_MAX 32u
 

@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/care/gc_keep.h"
+#include "shm/codec/bulk_codec.h"
 #include "shm/pack/backup.h"
 #include "shm/pack/pack.h"
-#include "shm/store/bulk_codec.h"
-#include "shm/store/gc_keep.h"
 #include "shm/store/store.h"
 
 #define THREADS 2u

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/extent/block_hash.h"
 #include "shm/pack/backup.h"
 #include "shm/pack/pack.h"
-#include "shm/store/block_hash.h"
 #include "shm/store/store.h"
 
 #define BATCH_ROWS 1000u

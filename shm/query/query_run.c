@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "shm/index/index_fields.h"
 #include "shm/query/query_tree.h"
-#include "shm/store/index_fields.h"
 #include "shm/store/store.h"
 
 /* An index that names more than half of all results saves nothing; its row numbers take 8 bytes each. */

@@ -5,8 +5,8 @@
 #ifndef LOOM_SHM_QUERY_TREE_H
 #define LOOM_SHM_QUERY_TREE_H
 
+#include "shm/index/field_key.h"
 #include "shm/query/query.h"
-#include "shm/store/field_key.h"
 
 typedef enum loom_step_kind { LOOM_STEP_NAME, LOOM_STEP_ITEM, LOOM_STEP_ANY } loom_step_kind;
 

@@ -21,9 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shm/extent/extent.h"
 #include "shm/id.h"
 #include "shm/status.h"
-#include "shm/store/extent.h"
 
 #define LOOM_WORKERS_MAX 256u
 #define LOOM_TASK_NONE UINT32_MAX

@@ -15,7 +15,7 @@
 #ifndef LOOM_SHM_STORE_BACKEND_H
 #define LOOM_SHM_STORE_BACKEND_H
 
-#include "shm/store/row.h"
+#include "shm/index/row.h"
 #include "shm/store/storage.h"
 
 struct loom_cipher;

@@ -4,7 +4,7 @@
 #ifndef LOOM_SHM_STORE_MEMORY_FILES_H
 #define LOOM_SHM_STORE_MEMORY_FILES_H
 
-#include "shm/store/extent_file.h"
+#include "shm/extent/extent_file.h"
 
 #define LOOM_MEMORY_SPARE 7u
 #define LOOM_MEMORY_WRITERS_MAX 1024u

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/codec/codec.h"
+#include "shm/extent/extent_file.h"
 #include "shm/fork.h"
-#include "shm/store/codec.h"
-#include "shm/store/extent_file.h"
 #include "shm/store/store.h"
 
 /* ---- opening ---- */

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 #include "shm/arena.h"
+#include "shm/extent/extent.h"
 #include "shm/id.h"
 #include "shm/status.h"
-#include "shm/store/extent.h"
 #include "shm/value.h"
 
 #define LOOM_STORE_FORMAT 2u
@@ -47,7 +47,7 @@ typedef enum loom_eviction {
     LOOM_EVICT_LRU
 } loom_eviction;
 
-typedef struct loom_key loom_key; /* shm/store/key.h */
+typedef struct loom_key loom_key; /* shm/seal/key.h */
 
 typedef struct loom_store_options {
     const char *path; /* folder, or ":memory:" */
@@ -98,7 +98,8 @@ typedef struct loom_result {
 
 /* Opens or creates. Errors name the path, cause and remedy: LOOM_NOT_FOUND, LOOM_DENIED, LOOM_BAD_STORE (a folder that
  * is not a store, or a damaged FORMAT or index), LOOM_NEWER_STORE, LOOM_OLDER_STORE (admin.h, loom_store_upgrade),
- * LOOM_NO_SPACE, LOOM_BUSY, LOOM_UNSUPPORTED (network file system). One process may open one store many times; the environment is shared and counted. */
+ * LOOM_NO_SPACE, LOOM_BUSY, LOOM_UNSUPPORTED (network file system). One process may open one store many times; the
+ * environment is shared and counted. */
 loom_status loom_store_open(const loom_store_options *options, loom_store **store, loom_error *err);
 /* Loses nothing committed. Batches and extent writers must be ended before. After the last handle of a process that
  * wrote, the index is tidied and synced, which takes milliseconds. NULL is accepted. A handle may not be used in a

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#include "shm/store/bulk_codec.h"
+#include "shm/codec/bulk_codec.h"
 #include "shm/store/store.h"
 
 /* ---- holding ---- */

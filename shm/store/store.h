@@ -2,10 +2,10 @@
 #ifndef LOOM_SHM_STORE_H
 #define LOOM_SHM_STORE_H
 
+#include "shm/index/index_lmdb.h"
+#include "shm/index/row.h"
+#include "shm/seal/cipher.h"
 #include "shm/store/backend.h"
-#include "shm/store/cipher.h"
-#include "shm/store/index_lmdb.h"
-#include "shm/store/row.h"
 #include "shm/store/storage.h"
 
 loom_status loom_store_open_disk(const loom_store_options *options, loom_store **store, loom_error *err);

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/codec/encode.h"
+#include "shm/extent/unsynced.h"
 #include "shm/fork.h"
-#include "shm/store/encode.h"
-#include "shm/store/index_batch.h"
-#include "shm/store/unsynced.h"
-#include "shm/store/working.h"
+#include "shm/index/index_batch.h"
+#include "shm/seal/working.h"
 
 typedef struct disk_store {
     loom_store base;

@@ -5,9 +5,9 @@
 
 #include <stdatomic.h>
 
-#include "shm/store/control.h"
-#include "shm/store/extent_file.h"
-#include "shm/store/space.h"
+#include "shm/control/control.h"
+#include "shm/extent/extent_file.h"
+#include "shm/extent/space.h"
 #include "shm/store/store.h"
 #include "shm/store/store_folder.h"
 
@@ -21,10 +21,10 @@ typedef struct loom_disk {
     loom_index *index;
     loom_extents *extents;
     loom_space *space;
-    loom_cipher *cipher;           /* owned; NULL: plain */
-    _Atomic bool unsynced;         /* this process has noted that it commits without syncing */
-    bool opener;                   /* one of its handles may write: it counts look-ups in the index at close */
-    loom_store_options options;    /* of the newest opener, defaults filled in; its pointers are not kept */
+    loom_cipher *cipher;        /* owned; NULL: plain */
+    _Atomic bool unsynced;      /* this process has noted that it commits without syncing */
+    bool opener;                /* one of its handles may write: it counts look-ups in the index at close */
+    loom_store_options options; /* of the newest opener, defaults filled in; its pointers are not kept */
 } loom_disk;
 
 /* The open disk of the folder, opened if need be; one handle more. Its errors are those of loom_store_open. A worker

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shm/store/codec.h"
+#include "shm/codec/codec.h"
+#include "shm/extent/unsynced.h"
 #include "shm/store/store_disk.h"
-#include "shm/store/unsynced.h"
 
 #define BALLAST_BYTES_DEFAULT (UINT64_C(4) << 20)
 #define REUSE_BYTES_DEFAULT (UINT64_C(1) << 30)

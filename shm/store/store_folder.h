@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shm/seal/key.h"
 #include "shm/status.h"
-#include "shm/store/key.h"
 
 typedef struct loom_folder {
     int fd;     /* of STORE; -1 when closed */

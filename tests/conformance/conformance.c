@@ -2,7 +2,7 @@
 #include "conformance.h"
 
 #include "io/zstd_codec.h"
-#include "shm/store/key.h"
+#include "shm/seal/key.h"
 #include "toy_backend.h"
 
 static const conformance_kind kinds[] = {

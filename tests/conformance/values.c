@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "conformance.h"
-#include "shm/store/stream.h"
+#include "shm/stream/stream.h"
 
 enum { VALUES_MAX = 64 };
 

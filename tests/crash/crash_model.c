@@ -7,13 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/care/admin.h"
+#include "shm/codec/cold.h"
+#include "shm/extent/space.h"
 #include "shm/pack/backup.h"
 #include "shm/probe.h"
-#include "shm/store/admin.h"
-#include "shm/store/cold.h"
-#include "shm/store/space.h"
 #include "shm/store/store.h"
-#include "shm/store/stream.h"
+#include "shm/stream/stream.h"
 
 #define CONTENT_MAX 320000u
 #define HASHES_MAX 2u

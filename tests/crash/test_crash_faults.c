@@ -7,7 +7,7 @@
 #include "faults.h"
 #include "io/zstd_codec.h"
 #include "kill.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 #define NTH_MAX 5000u
 

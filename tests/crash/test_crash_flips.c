@@ -4,7 +4,7 @@
 
 #include "crash_model.h"
 #include "io/zstd_codec.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 #define RESULTS 400u
 #define LARGE 40u /* of them; several blocks each */

@@ -6,8 +6,8 @@
 #include "crash_model.h"
 #include "io/zstd_codec.h"
 #include "kill.h"
+#include "shm/care/admin.h"
 #include "shm/pack/backup.h"
-#include "shm/store/admin.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define KILLS_DEFAULT 12

@@ -11,7 +11,7 @@
 
 #include "crash_model.h"
 #include "io/zstd_codec.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 #define HELD 4u
 #define PROCESSES_MAX 64u

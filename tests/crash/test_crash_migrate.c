@@ -4,7 +4,7 @@
 
 #include "crash_model.h"
 #include "kill.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define KILLS 12u

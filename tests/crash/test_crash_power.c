@@ -6,7 +6,7 @@
 #include "crash_model.h"
 #include "disk_record.h"
 #include "io/zstd_codec.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 
 #define OPS_MAX 4000u
 #define KEYS 48u

@@ -11,7 +11,7 @@
 #include <zstd.h>
 
 #include "io/zstd_codec.h"
-#include "shm/store/bulk_codec.h"
+#include "shm/codec/bulk_codec.h"
 
 #define BYTES_MAX (3u << 20)
 #define BLOCKS_MAX 3

@@ -7,10 +7,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "shm/index/row.h"
 #include "shm/pack/entry.h"
 #include "shm/pack/pack_format.h"
 #include "shm/platform_file.h"
-#include "shm/store/row.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "shm/store/row.h"
+#include "shm/index/row.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "shm/store/extent_file.h"
+#include "shm/extent/extent_file.h"
 
 static void fill_item(uint8_t *item, size_t i, pattern kind, uint64_t *state) {
     double x = (double)(i % 512), y = (double)(i / 512);

@@ -3,7 +3,7 @@
 #ifndef LOOM_TESTS_CODEC_SUPPORT_H
 #define LOOM_TESTS_CODEC_SUPPORT_H
 
-#include "shm/store/bulk_codec.h"
+#include "shm/codec/bulk_codec.h"
 #include "tests/shm/store_support.h"
 
 typedef enum pattern {

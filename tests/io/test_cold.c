@@ -3,11 +3,11 @@
 #include "codec_support.h"
 
 #include "io/zstd_codec.h"
+#include "shm/codec/cold.h"
+#include "shm/codec/cold_thread.h"
+#include "shm/control/control.h"
 #include "shm/platform_file.h"
-#include "shm/store/cold.h"
-#include "shm/store/cold_thread.h"
-#include "shm/store/control.h"
-#include "shm/store/key.h"
+#include "shm/seal/key.h"
 #include "shm/store/store.h"
 
 static char folder[256], path[300];

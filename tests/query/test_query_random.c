@@ -2,8 +2,8 @@
  * reading every record, is that of a second judge (random_query.c) over all records. */
 #include "disk_scene.h"
 #include "random_query.h"
+#include "shm/index/index_fields.h"
 #include "shm/query/query.h"
-#include "shm/store/index_fields.h"
 #include "shm/store/store.h"
 
 enum { SEEDS = 4, ROUNDS = 50, QUERIES = 50, LIVE_MAX = 120 };

@@ -3,11 +3,11 @@
 #include <math.h>
 
 #include "disk_scene.h"
+#include "shm/index/field_key.h"
+#include "shm/index/index_fields.h"
 #include "shm/query/query.h"
-#include "shm/store/cipher.h"
-#include "shm/store/field_key.h"
-#include "shm/store/index_fields.h"
-#include "shm/store/key.h"
+#include "shm/seal/cipher.h"
+#include "shm/seal/key.h"
 #include "shm/store/store.h"
 
 /* ---- records ---- */

@@ -6,7 +6,7 @@
 
 #include "harness.h"
 #include "io/zstd_codec.h"
-#include "shm/store/cold.h"
+#include "shm/codec/cold.h"
 #include "volumes.h"
 
 #define EDGE 40

@@ -5,7 +5,7 @@
 
 #include "disk_scene.h"
 
-#include "shm/store/key.h"
+#include "shm/seal/key.h"
 
 extern const loom_key scene_key, other_key;
 

@@ -4,7 +4,7 @@
 
 #include "disk_scene.h"
 
-#include "shm/store/space.h"
+#include "shm/extent/space.h"
 #include "shm/store/store.h"
 
 static inline loom_space *space_of(loom_store *store) {

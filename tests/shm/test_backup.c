@@ -2,9 +2,9 @@
 #include <signal.h>
 
 #include "disk_scene.h"
+#include "shm/care/admin.h"
 #include "shm/pack/backup.h"
 #include "shm/probe.h"
-#include "shm/store/admin.h"
 #include "shm/store/store.h"
 
 static char target[300], copy[300];

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
-#include "shm/store/block_hash.h"
+#include "shm/extent/block_hash.h"
 
 #define BYTES (UINT64_C(1) << 20)
 

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shm/store/stream.h"
+#include "shm/stream/stream.h"
 #include "store_support.h"
 
 #define CHUNK (UINT64_C(1) << 20)

@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shm/store/cipher.h"
-#include "shm/store/cipher_primitives.h"
+#include "shm/seal/cipher.h"
+#include "shm/seal/cipher_primitives.h"
 
 /* Hex to bytes; returns the count. */
 static size_t unhex(const char *hex, uint8_t *bytes) {

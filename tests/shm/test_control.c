@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "shm/control/control.h"
 #include "shm/platform_file.h"
-#include "shm/store/control.h"
 
 static char folder[256];
 static int folder_fd;

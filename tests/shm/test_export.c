@@ -1,8 +1,8 @@
 /* Export and import: chosen results from store to store, readable without key or codec. */
 #include "disk_scene.h"
 #include "sealed_scene.h"
+#include "shm/care/admin.h"
 #include "shm/pack/backup.h"
-#include "shm/store/admin.h"
 
 static char file[300], second[300];
 

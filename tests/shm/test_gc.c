@@ -1,8 +1,8 @@
 /* Giving space back: a dry run says what a real one then does, and only what may go goes. */
 #include <time.h>
 
-#include "shm/store/admin.h"
-#include "shm/store/verify_parts.h"
+#include "shm/care/admin.h"
+#include "shm/care/verify_parts.h"
 #include "space_scene.h"
 
 #define WIDTH 20000 /* 60,000 bytes: 15 pages */

@@ -1,8 +1,8 @@
 /* test_key.c - where a key may come from, what is refused, and the wrapping of a master key. */
 #include "tests/shm/store_support.h"
 
-#include "shm/store/key.h"
-#include "shm/store/secret.h"
+#include "shm/seal/key.h"
+#include "shm/seal/secret.h"
 
 static char folder[256];
 

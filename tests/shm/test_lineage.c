@@ -1,8 +1,8 @@
 /* What an operator or an input led to, and forgetting it: a small graph of recipes, compared with reachability worked
  * out by hand. The same in a folder and in memory. */
 #include "disk_scene.h"
+#include "shm/care/admin.h"
 #include "shm/result_key.h"
-#include "shm/store/admin.h"
 
 /* The graph. Arguments are earlier results (by number) or a constant. */
 typedef struct step {

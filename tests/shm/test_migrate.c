@@ -5,10 +5,10 @@
 #include <signal.h>
 
 #include "disk_scene.h"
+#include "shm/care/admin.h"
+#include "shm/control/control.h"
 #include "shm/probe.h"
 #include "shm/query/query.h"
-#include "shm/store/admin.h"
-#include "shm/store/control.h"
 #include "shm/store/store_folder.h"
 
 #define FIXTURE_ROWS 25

@@ -6,10 +6,10 @@
 #include <xxhash.h>
 
 #include "io/zstd_codec.h"
-#include "shm/store/admin.h"
-#include "shm/store/codec.h"
-#include "shm/store/extent_file.h"
-#include "shm/store/index_batch.h"
+#include "shm/care/admin.h"
+#include "shm/codec/codec.h"
+#include "shm/extent/extent_file.h"
+#include "shm/index/index_batch.h"
 
 #define WIDTH 100000u /* 300,000 bytes: 74 pages */
 #define PAGES (UINT64_C(74) * LOOM_PAGE_BYTES)

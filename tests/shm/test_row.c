@@ -1,6 +1,6 @@
 /* test_row.c - the bytes of a row: the layout as SCHEMA.md says, what decoding returns, and that no changed byte, cut
  * or wrong number passes. */
-#include "shm/store/row.h"
+#include "shm/index/row.h"
 #include "store_support.h"
 
 static uint64_t get(const uint8_t *bytes, size_t at, size_t size) {

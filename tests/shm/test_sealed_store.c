@@ -2,8 +2,8 @@
  * in plain, the key opens it and nothing else does, workers share its memory. */
 #include "sealed_scene.h"
 
-#include "shm/store/admin.h"
-#include "shm/store/extent_file.h"
+#include "shm/care/admin.h"
+#include "shm/extent/extent_file.h"
 
 /* ---- what is on the disk ---- */
 

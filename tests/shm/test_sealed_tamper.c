@@ -4,8 +4,8 @@
 
 #include <lmdb.h>
 
-#include "shm/store/cipher.h"
-#include "shm/store/seal.h"
+#include "shm/seal/cipher.h"
+#include "shm/seal/seal.h"
 
 /* ---- rows, bit by bit ---- */
 

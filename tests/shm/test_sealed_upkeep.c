@@ -2,10 +2,10 @@
  * export. What works on a plain store works here, and brings nothing to the disk in plain that was not asked for. */
 #include "sealed_scene.h"
 
+#include "shm/care/admin.h"
+#include "shm/extent/extent_file.h"
 #include "shm/pack/backup.h"
 #include "shm/query/query.h"
-#include "shm/store/admin.h"
-#include "shm/store/extent_file.h"
 
 static char backup_path[320], copy_path[320], pack_path[320];
 

@@ -2,7 +2,7 @@
  * goals, holds, claims, counts. The values themselves: test_storage.c. */
 #include <time.h>
 
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 #include "store_support.h"
 
 static bool memory_kind; /* which implementation this group tests */

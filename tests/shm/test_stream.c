@@ -5,8 +5,8 @@
 
 #include "io/zstd_codec.h"
 #include "shm/platform_file.h"
-#include "shm/store/key.h"
-#include "shm/store/stream.h"
+#include "shm/seal/key.h"
+#include "shm/stream/stream.h"
 #include "store_support.h"
 
 #define MIB (UINT64_C(1) << 20)

@@ -1,7 +1,7 @@
 /* test_stream_items.c - single items of stored sequences and datasets, inline and in extents, in pages or not, against
  * the values they were made of; and every type of value through a store, bit by bit, at sizes around the thresholds. */
-#include "shm/store/stream.h"
-#include "shm/store/stream_items.h"
+#include "shm/stream/stream.h"
+#include "shm/stream/stream_items.h"
 #include "store_support.h"
 
 static char folder[256], path[300];

@@ -3,7 +3,7 @@
 #include <signal.h>
 
 #include "disk_scene.h"
-#include "shm/store/admin.h"
+#include "shm/care/admin.h"
 #include "shm/store/store.h"
 
 #define SMALLS 3000
