@@ -1,5 +1,5 @@
 /* stream_parts.h - what the files of streams share: the record of a stream that is not complete (stream_record.c), the
- * bytes on their way to an extent (stream_sink.c). Private to shm/store/stream*.c. */
+ * bytes on their way to an extent (stream_sink.c). Private to shm/stream/. */
 #ifndef LOOM_SHM_STREAM_PARTS_H
 #define LOOM_SHM_STREAM_PARTS_H
 
