@@ -28,8 +28,8 @@ static void sort_few(loom_tail_entry *entries, size_t count) {
     }
 }
 
-/* Ids are digests, so that one pass over their first bits leaves little to sort: a third of qsort alone, which was a
- * fifth of a put. Ids that are not digests cost what qsort does. False when out of memory. */
+/* Ids are digests, so that one pass over their first bits leaves little to sort: qsort of all was a fifth of a
+ * put's instructions. Ids that are not digests cost what qsort does. False when out of memory. */
 static bool sort_entries(loom_tail_entry **entries, size_t count) {
     loom_tail_entry *sorted = malloc(count * sizeof *sorted);
     size_t *ends = calloc(BUCKETS + 1, sizeof *ends);
