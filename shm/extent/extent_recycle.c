@@ -6,7 +6,6 @@
 #include "shm/extent/extent_recycle.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "shm/extent/extent_file.h"
@@ -51,23 +50,6 @@ loom_status loom_extent_prepare(const char *path, const loom_reservation *reserv
     if (failed) return loom_fail_errno(err, failed, "cannot prepare extent file %08x of %s", place->extent, path);
     if (reservation->window != NULL && (how & LOOM_RESERVE_ZEROED)) memset(reservation->window, 0, place->bytes);
     return LOOM_OK;
-}
-
-#define SAMPLE_BYTES (UINT64_C(2) << 20)
-
-bool loom_extent_is_resident(const loom_reservation *reservation) {
-    const loom_placement *place = &reservation->placement;
-    if ((uint64_t)sysconf(_SC_PAGESIZE) != LOOM_PAGE_BYTES || place->bytes == 0 || place->bytes > SIZE_MAX / 2)
-        return false;
-    void *map = mmap(NULL, (size_t)place->bytes, PROT_READ, MAP_SHARED, reservation->fd, (off_t)place->offset);
-    if (map == MAP_FAILED) return false;
-    bool all = true;
-    for (uint64_t at = 0; at < place->bytes && all; at += SAMPLE_BYTES) {
-        unsigned char page = 0;
-        all = loom_memory_resident((uint8_t *)map + at, LOOM_PAGE_BYTES, &page) == 0 && (page & 1) != 0;
-    }
-    munmap(map, (size_t)place->bytes);
-    return all;
 }
 
 void loom_extent_recycle(loom_extents *extents, const loom_placement *placement) {

@@ -1,4 +1,4 @@
-/* extent_recycle.h - making the space of a gone object ready for another one. */
+/* extent_recycle.h - making the space of a gone object ready for another one. For extent_writer.c only. */
 #ifndef LOOM_SHM_EXTENT_RECYCLE_H
 #define LOOM_SHM_EXTENT_RECYCLE_H
 
@@ -7,9 +7,5 @@
 /* After this the window, or the descriptor, of an open reservation in recycled space may be written: the bytes are zero
  * if `how` (loom_reserve_how) asks for it, and pages that are not in memory need not be read from the disk first. */
 loom_status loom_extent_prepare(const char *path, const loom_reservation *reservation, unsigned how, loom_error *err);
-
-/* Whether the bytes of an open reservation without a window seem to be in memory: one page in every huge page is asked
- * about. A hint. */
-bool loom_extent_is_resident(const loom_reservation *reservation);
 
 #endif

@@ -62,7 +62,6 @@ typedef struct loom_stream_sink {
     uint64_t expected; /* length of the object, when known: reserved at once, from recycled space if there is any */
     uint64_t *hashes;  /* of the blocks that were written */
     size_t blocks, capacity;
-    bool resident;             /* the space is recycled and its pages are in memory */
     loom_block_cipher *cipher; /* encrypted store; blocks are written once, under the salt of `table` */
     uint8_t *table;            /* salt, then a tag a block: codec_data */
     uint8_t *sealed;           /* one encrypted block */

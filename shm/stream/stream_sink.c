@@ -1,6 +1,5 @@
 /* stream_sink.c - an object that grows block by block at its place in an extent: hashed, encrypted where the store is,
- * and written with one pwrite a tile of two where
- * pages are new. The hash is of the bytes that were given, not of what the page cache holds
+ * and written with one pwrite a tile of two. The hash is of the bytes that were given, not of what the page cache holds
  * afterwards: what a write spoils is found when it is read. */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +9,6 @@
 
 #include "shm/codec/bulk_codec_frames.h"
 #include "shm/extent/block_hash.h"
-#include "shm/extent/extent_recycle.h"
 #include "shm/platform_file.h"
 #include "shm/probe.h"
 #include "shm/stream/stream_parts.h"
@@ -53,11 +51,7 @@ static loom_status begin_cipher(loom_stream_sink *sink, loom_error *err) {
 
 static loom_status reserve_first(loom_stream_sink *sink, uint64_t end, loom_error *err) {
     if (sink->writer == NULL) LOOM_TRY(loom_extent_writer_open(sink->store->stored, &sink->writer, err));
-    if (sink->expected >= end) {
-        LOOM_TRY(loom_extent_reserve(sink->writer, sink->expected, 0, &sink->reservation, err));
-        sink->resident = sink->cipher == NULL && loom_extent_is_resident(&sink->reservation);
-        return LOOM_OK;
-    }
+    if (sink->expected >= end) return loom_extent_reserve(sink->writer, sink->expected, false, &sink->reservation, err);
     uint64_t ahead = end > GROWTH_MIN || sink->store->in_memory ? end : GROWTH_MIN;
     loom_status status = loom_extent_reserve_tail(sink->writer, ahead, &sink->reservation, NULL);
     return status == LOOM_OK ? status : loom_extent_reserve_tail(sink->writer, end, &sink->reservation, err);
@@ -95,32 +89,6 @@ static loom_status write_at(const loom_stream_sink *sink, uint64_t offset, const
     return LOOM_OK;
 }
 
-/* ---- into pages that are in memory ----
- * There a write is a copy within memory, and the hash would be a fifth more: so it is written in pieces that the hash
- * has just brought into the core's cache. Elsewhere the size of a write decides the size of the pages that the page
- * cache makes for it, so a tile is written as one. */
-
-typedef struct piece_writer {
-    const loom_stream_sink *sink;
-    uint64_t offset;
-    loom_status status;
-    loom_error *err;
-} piece_writer;
-
-static bool write_piece(void *context, const void *bytes, size_t length) {
-    piece_writer *to = context;
-    to->status = write_at(to->sink, to->offset, bytes, length, to->err);
-    to->offset += length;
-    return to->status == LOOM_OK;
-}
-
-static loom_status write_resident(loom_stream_sink *sink, size_t number, const uint8_t *block, size_t length,
-                                  loom_error *err) {
-    piece_writer to = {.sink = sink, .offset = (uint64_t)number * LOOM_BLOCK_BYTES, .err = err};
-    sink->hashes[number] = loom_block_hash_passing(block, length, write_piece, &to);
-    return to.status;
-}
-
 static loom_status write_sealed(loom_stream_sink *sink, size_t number, const uint8_t *bytes, size_t length,
                                 loom_error *err) {
     uint8_t *tag = sink->table + LOOM_CIPHER_SALT_BYTES + number * LOOM_CIPHER_TAG_BYTES;
@@ -140,14 +108,10 @@ loom_status loom_stream_sink_write(loom_stream_sink *sink, size_t number, const 
     for (size_t i = 0; i < count; i++) {
         const uint8_t *block = from + i * LOOM_BLOCK_BYTES;
         size_t here = loom_block_length(length, i);
-        if (sink->resident) {
-            LOOM_TRY(write_resident(sink, number + i, block, here, err));
-            continue;
-        }
         sink->hashes[number + i] = loom_block_hash(block, here);
         if (sink->cipher != NULL) LOOM_TRY(write_sealed(sink, number + i, block, here, err));
     }
-    if (sink->cipher == NULL && !sink->resident) LOOM_TRY(write_at(sink, begin, from, length, err));
+    if (sink->cipher == NULL) LOOM_TRY(write_at(sink, begin, from, length, err));
     LOOM_PROBE("write:stream");
     if (number + count > sink->blocks) sink->blocks = number + count;
     return LOOM_OK;
