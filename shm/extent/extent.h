@@ -99,8 +99,8 @@ void loom_extent_recycle(loom_extents *extents, const loom_placement *placement)
 
 size_t loom_extent_block_count(uint64_t bytes);
 
-/* Maps an object read-only (MAP_SHARED, its pages mapped at once when `populate`). The placement is checked against the file's size,
- * so bad bytes from disk are LOOM_CORRUPT, not SIGBUS. */
+/* Maps an object read-only (MAP_SHARED, its pages mapped at once when `populate`). The placement is checked against the
+ * file's size, so bad bytes from disk are LOOM_CORRUPT, not SIGBUS. */
 loom_status loom_extent_view(loom_extents *extents, const loom_placement *placement, bool populate, loom_view *view,
                              loom_error *err);
 /* Also lets go of the bytes, for which the store (held_by) must still be open. */
