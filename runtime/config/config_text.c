@@ -15,17 +15,26 @@ static const struct unit {
              {"G", 30},   {"M", 20},   {"K", 10},   {"B", 0},    {"", 0}};
 enum { UNIT_COUNT = sizeof units / sizeof units[0], LONG_UNIT_COUNT = 4 };
 
-bool loom_size_parse(const char *text, uint64_t *bytes) {
+/* The number that the text begins with, and the unit behind it, after at most one space. */
+static bool parse_number(const char *text, uint64_t *number, const char **unit) {
     if (text[0] < '0' || text[0] > '9') return false;
     char *end = NULL;
     errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
+    *number = strtoull(text, &end, 10);
     if (errno != 0) return false;
     if (*end == ' ' && end[1] != '\0') end++;
+    *unit = end;
+    return true;
+}
+
+bool loom_size_parse(const char *text, uint64_t *bytes) {
+    uint64_t number;
+    const char *unit;
+    if (!parse_number(text, &number, &unit)) return false;
     for (size_t i = 0; i < UNIT_COUNT; i++) {
-        if (strcmp(end, units[i].name) != 0) continue;
+        if (strcmp(unit, units[i].name) != 0) continue;
         if (number > (uint64_t)INT64_MAX >> units[i].shift) return false;
-        *bytes = (uint64_t)number << units[i].shift;
+        *bytes = number << units[i].shift;
         return true;
     }
     return false;
@@ -48,16 +57,13 @@ enum { DURATION_COUNT = sizeof durations / sizeof durations[0] };
 static const uint64_t duration_max = UINT64_C(365250) * 86400; /* a thousand years */
 
 bool loom_duration_parse(const char *text, uint64_t *seconds) {
-    if (text[0] < '0' || text[0] > '9') return false;
-    char *end = NULL;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno != 0) return false;
-    if (*end == ' ' && end[1] != '\0') end++;
+    uint64_t number;
+    const char *unit;
+    if (!parse_number(text, &number, &unit)) return false;
     for (size_t i = 0; i < DURATION_COUNT; i++) {
-        if (strcmp(end, durations[i].name) != 0) continue;
+        if (strcmp(unit, durations[i].name) != 0) continue;
         if (number > duration_max / durations[i].seconds) return false;
-        *seconds = (uint64_t)number * durations[i].seconds;
+        *seconds = number * durations[i].seconds;
         return true;
     }
     return false;

@@ -209,6 +209,19 @@ static loom_status commit_entries(loom_committer *committer, const entry_list *l
     return LOOM_OK;
 }
 
+/* A batch that filled the index's map is written again: the store has made the map larger. What the first try noted is
+ * noted again by the second. */
+static loom_status commit_or_try_again(loom_committer *committer, const entry_list *list, loom_error *err) {
+    uint64_t before = loom_committer_irreproducible(committer, NULL);
+    loom_status status = commit_entries(committer, list, err);
+    if (status != LOOM_NO_SPACE) return status;
+    pthread_mutex_lock(&committer->lock);
+    committer->irreproducible = before;
+    pthread_mutex_unlock(&committer->lock);
+    loom_error_clear(err);
+    return commit_entries(committer, list, err);
+}
+
 /* ---- the thread ---- */
 
 static bool batch_is_full(const loom_committer *committer) {
@@ -242,11 +255,7 @@ static void *committer_main(void *context) {
         pthread_mutex_unlock(&committer->lock);
 
         loom_error err = {0};
-        loom_status status = commit_entries(committer, &taken, &err);
-        if (status == LOOM_NO_SPACE) { /* the index's map may have been full: the store has made it larger */
-            loom_error_clear(&err);
-            status = commit_entries(committer, &taken, &err);
-        }
+        loom_status status = commit_or_try_again(committer, &taken, &err);
 
         pthread_mutex_lock(&committer->lock);
         taken.count = 0;
