@@ -241,7 +241,9 @@ static void abort_leaves_nothing(void **state) {
     }
     reopen(); /* space in front of a large object, to align it, is then listed as free */
     after = stats_now();
-    assert_true(after.extent_allocated_bytes - after.free_bytes <= before.extent_allocated_bytes);
+    /* A file system counts its own bookkeeping too (ext4: a block for more than four pieces of a file), and how many
+     * pieces it takes depends on what else is on the disk. */
+    assert_true(after.extent_allocated_bytes - after.free_bytes <= before.extent_allocated_bytes + 65536);
     assert_int_equal(after.unowned_bytes, 0);
     require_content(1, 3 * MIB, MIB);
 }
