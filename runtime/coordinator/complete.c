@@ -28,6 +28,7 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
         if (task->memo) LOOM_TRY(loom_committer_add(session->committer, number, &none)); /* hashes of its input files */
     } else {
         session->computed++;
+        loom_measure(session, index);
         if (!(step->op->flags & LOOM_OP_NOT_STORED)) {
             loom_id name = name_of(session, step);
             LOOM_TRY(loom_committer_add(session->committer, number, &name));

@@ -53,6 +53,11 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
     loom_topology *topology = loom_arena_alloc(session->arena, sizeof *topology);
     if (!topology) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");
     LOOM_TRY(load_topology(session, topology, err));
+    if (!session->costs) {
+        session->costs = loom_costs_new(session->operators);
+        if (!session->costs) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");
+        loom_costs_load(session->costs, session->store);
+    }
     LOOM_TRY(place(session, topology, err));
     loom_segment_options segment = {.workers = session->workers,
                                     .tasks_max = (uint32_t)config->memory.tasks_max,

@@ -1,5 +1,5 @@
-/* Placement: which NUMA domain should run which step, from rough costs and sizes per operator. On a machine with one
- * domain there is nothing to decide. */
+/* Placement: which NUMA domain should run which step, from what operators were measured to cost (costs.h). On a machine
+ * with one domain there is nothing to decide. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,23 +8,11 @@
 
 #define TOLERANCE_PERCENT 10
 
-/* Until a run has measured them (store table `costs`), an image is taken to be of middling size. */
-#define IMAGE_BYTES (8u << 20)
 #define SCALAR_BYTES 16u
 
-static uint64_t cost_of(const loom_step *step) {
-    static const uint64_t microseconds[] = {[LOOM_COST_SCALAR] = 1,
-                                            [LOOM_COST_VOXEL] = 5000,
-                                            [LOOM_COST_FILTER] = 20000,
-                                            [LOOM_COST_GLOBAL] = 100000,
-                                            [LOOM_COST_FILE] = 50000};
-    if (!step->op) return 0;
-    return step->op->cost < sizeof microseconds / sizeof *microseconds ? microseconds[step->op->cost] : 1;
-}
-
-static uint64_t bytes_of(const loom_step *step) {
-    bool image = step->op ? loom_signature_result(step->op) == 'i' : step->type == LOOM_IMAGE;
-    return image ? IMAGE_BYTES : SCALAR_BYTES;
+/* Of what flows from one step to another: an image of the size that is usual in this store, of four bytes a voxel. */
+static uint64_t bytes_of(loom_session *session, uint32_t step) {
+    return loom_step_is_image(session, step) ? 4 * loom_costs_typical_voxels(session->costs) : SCALAR_BYTES;
 }
 
 loom_status loom_place(loom_session *session, uint32_t domains, const uint32_t *share, loom_error *err) {
@@ -43,12 +31,12 @@ loom_status loom_place(loom_session *session, uint32_t domains, const uint32_t *
     loom_status status = cost && bytes && first && source && session->places ? LOOM_OK : LOOM_NO_MEMORY;
     for (uint32_t i = 0; status == LOOM_OK && i < nodes; i++) {
         first[i] = edge;
-        cost[i] = cost_of(&graph->steps[i]);
+        cost[i] = (loom_step_cost_ns(session, i) + 999) / 1000;
         for (uint32_t a = 0; a < graph->steps[i].argument_count; a++) {
             uint32_t from = loom_graph_resolve(graph, graph->steps[i].arguments[a]);
             if (from >= i) continue; /* a loop's sequence, made after its user */
             source[edge] = from;
-            bytes[edge++] = bytes_of(&graph->steps[from]);
+            bytes[edge++] = bytes_of(session, from);
         }
     }
     if (status == LOOM_OK) {

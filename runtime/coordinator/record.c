@@ -1,5 +1,6 @@
 /* What the store remembers of a run: which result met which goal. So goals can be listed and pinned by name, and a
- * collection can keep what the last runs gave. A run that gave what is remembered already adds nothing. */
+ * collection can keep what the last runs gave. A run that gave what is remembered already adds nothing. What operators
+ * cost goes into the same batch, so that it needs no commit of its own. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ static loom_status write_records(loom_session *session, const met_goals *met, lo
     loom_status status = loom_batch_begin_run(batch, program && program[0] ? program : "plan", &run, err);
     for (size_t i = 0; i < met->count && status == LOOM_OK; i++)
         status = loom_batch_put_goal(batch, run, met->goals[i].label, &met->goals[i].rkey, err);
+    if (status == LOOM_OK && session->costs) status = loom_costs_put(session->costs, session->store, batch, err);
     if (status == LOOM_OK) return loom_batch_commit(batch, err);
     loom_batch_abort(batch);
     return status;

@@ -68,6 +68,7 @@ static void close_session(loom_session *session) {
         loom_store_unhold(session->store, &session->holds[i]);
     for (uint32_t i = 0; i < session->graph.step_count; i++)
         loom_unhold_step(session, i);
+    loom_costs_free(session->costs);
     loom_segment_close(session->segment);
     loom_store_close(session->store);
     loom_facts_free(session->facts);

@@ -6,6 +6,7 @@
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
  *   complete.c what workers finished or failed -> what can go on
+ *   measure.c  what kernels took -> what operators cost
  *   hold.c     results in use keep their bytes
  *   blame.c    which item of a loop failed
  *   value.c    the value of a step, wherever it lies
@@ -23,6 +24,7 @@
 #include "planner/domain.h"
 #include "planner/plan.h"
 #include "runtime/coordinator/commit.h"
+#include "runtime/coordinator/costs.h"
 #include "runtime/coordinator/crew.h"
 #include "runtime/coordinator/graph.h"
 #include "runtime/coordinator/memo.h"
@@ -76,6 +78,7 @@ typedef struct loom_session {
     loom_crew *crew;       /* NULL until the first task */
     loom_committer *committer;
     loom_cold_thread *cold; /* NULL: the store wants none */
+    loom_costs *costs;      /* NULL until the first task */
     loom_hasher *hasher;
     loom_arena *arena;   /* lives as long as the session */
     loom_arena *scratch; /* reset between uses; never held across calls */
@@ -151,6 +154,14 @@ loom_status loom_step_fails(loom_session *session, uint32_t step, const loom_err
 loom_status loom_step_skipped(loom_session *session, uint32_t step, uint32_t failure);
 /* Everything that uses the step is skipped for that reason. */
 loom_status loom_fail_users(loom_session *session, uint32_t step, uint32_t failure);
+
+/* ---- measure.c ---- */
+/* A task was computed: what its kernel took, into the session's costs. */
+void loom_measure(loom_session *session, uint32_t step);
+/* What a step will take, by its operator; 0 for a constant. */
+uint64_t loom_step_cost_ns(loom_session *session, uint32_t step);
+/* Whether its value is an image, as far as that is known before it is computed. */
+bool loom_step_is_image(loom_session *session, uint32_t step);
 
 /* ---- hold.c ---- */
 /* Holds the bytes of a task that has just been computed; call it before the committer hears of the task. */
