@@ -6,76 +6,12 @@
  * VOXLOOM is the program, PROGRAMS the folder tests/programs, VOLUME the head that tumour.imgql reads. Prints a
  * Markdown table of the best and the median of RUNS runs (5): cold in a fresh store, warm in the same store, and in
  * memory. Files go to a temporary folder. */
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-extern char **environ;
+#include "perf/command.h"
 
 #define RUNS_MAX 50
 
-static char folder[] = "/tmp/voxloom-bench-XXXXXX";
 static const char *voxloom;
 static int runs = 5;
-
-static void die(const char *what) {
-    fprintf(stderr, "bench_run: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double now(void) {
-    struct timespec time;
-    if (clock_gettime(CLOCK_MONOTONIC, &time) != 0) die("clock_gettime");
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-/* Runs a command in the folder with its output in files there; seconds it took. */
-static double run(const char *const *arguments) {
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, "stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, "stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    double start = now();
-    pid_t child;
-    int status = 0;
-    errno = posix_spawnp(&child, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
-    if (errno) die(arguments[0]);
-    if (waitpid(child, &status, 0) < 0) die("waitpid");
-    posix_spawn_file_actions_destroy(&actions);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fprintf(stderr, "bench_run: %s failed; see %s/stderr.txt\n", arguments[0], folder);
-        exit(1);
-    }
-    return now() - start;
-}
-
-static void remove_store(void) {
-    run((const char *const[]){"rm", "-rf", "store", NULL});
-}
-
-static double summary_number(const char *key) {
-    char text[65536], wanted[64];
-    FILE *file = fopen("summary.json", "re");
-    if (!file) die("summary.json");
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[length] = '\0';
-    snprintf(wanted, sizeof wanted, "\"%s\":", key);
-    const char *at = strstr(text, wanted);
-    return at ? strtod(at + strlen(wanted), NULL) : -1;
-}
-
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* One row of the table. `before` is done before each run and not timed. */
 static void row(const char *name, const char *program, const char *store, const char *workers, void (*before)(void)) {

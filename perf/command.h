@@ -1,0 +1,75 @@
+/* command.h - what benchmarks of whole commands share: a folder to run in, a command timed as a user starts it, and
+ * figures of its summary. */
+#ifndef LOOM_PERF_COMMAND_H
+#define LOOM_PERF_COMMAND_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static char folder[] = "/tmp/voxloom-bench-XXXXXX";
+
+static inline void die(const char *what) {
+    fprintf(stderr, "%s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static inline double now(void) {
+    struct timespec time;
+    if (clock_gettime(CLOCK_MONOTONIC, &time) != 0) die("clock_gettime");
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* Runs a command in the folder with its output in files there; seconds it took. */
+static inline double run(const char *const *arguments) {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 1, "stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, "stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    double start = now();
+    pid_t child;
+    int status = 0;
+    errno = posix_spawnp(&child, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
+    if (errno) die(arguments[0]);
+    if (waitpid(child, &status, 0) < 0) die("waitpid");
+    posix_spawn_file_actions_destroy(&actions);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "%s failed; see %s/stderr.txt\n", arguments[0], folder);
+        exit(1);
+    }
+    return now() - start;
+}
+
+static inline void remove_store(void) {
+    run((const char *const[]){"rm", "-rf", "store", NULL});
+}
+
+/* A number of summary.json, or -1. */
+static inline double summary_number(const char *key) {
+    static char text[1 << 20];
+    char wanted[64];
+    FILE *file = fopen("summary.json", "re");
+    if (!file) die("summary.json");
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[length] = '\0';
+    snprintf(wanted, sizeof wanted, "\"%s\":", key);
+    const char *at = strstr(text, wanted);
+    return at ? strtod(at + strlen(wanted), NULL) : -1;
+}
+
+static inline int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+#endif
