@@ -12,10 +12,6 @@
 #include "shm/seal/secret.h"
 #include "shm/store/storage.h"
 
-size_t loom_extent_block_count(uint64_t bytes) {
-    return (size_t)(bytes / LOOM_BLOCK_BYTES + (bytes % LOOM_BLOCK_BYTES != 0));
-}
-
 static uint64_t block_bytes(uint64_t length, size_t block) {
     uint64_t left = length - (uint64_t)block * LOOM_BLOCK_BYTES;
     return left < LOOM_BLOCK_BYTES ? left : LOOM_BLOCK_BYTES;

@@ -97,7 +97,9 @@ void loom_extent_abandon(loom_extent_writer *writer, loom_reservation *reservati
  * is reused at once. Not for what a batch named, successful or not. */
 void loom_extent_recycle(loom_extents *extents, const loom_placement *placement);
 
-size_t loom_extent_block_count(uint64_t bytes);
+static inline size_t loom_extent_block_count(uint64_t bytes) {
+    return (size_t)(bytes / LOOM_BLOCK_BYTES + (bytes % LOOM_BLOCK_BYTES != 0));
+}
 
 /* Maps an object read-only (MAP_SHARED, its pages mapped at once when `populate`). The placement is checked against the
  * file's size, so bad bytes from disk are LOOM_CORRUPT, not SIGBUS. */

@@ -12,7 +12,7 @@ _Static_assert((LOOM_RING_SLOTS & RING_MASK) == 0, "the ring's index wraps at 2^
  */
 #define ROOM_TIMEOUT_MS 1000
 
-static _Atomic uint32_t *ring_of(const loom_segment *segment, uint32_t worker) {
+static _Atomic uint64_t *ring_of(const loom_segment *segment, uint32_t worker) {
     return segment->rings + (size_t)worker * LOOM_RING_SLOTS;
 }
 
@@ -64,12 +64,13 @@ static bool wait_for_room(loom_segment *segment, loom_worker_slot *slot, uint32_
     return true;
 }
 
-void loom_completion_push(loom_segment *segment, uint32_t index) {
+void loom_completion_push(loom_segment *segment, uint32_t index, uint64_t attempt) {
     loom_worker_slot *slot = &segment->slots[segment->self];
     uint32_t tail = atomic_load_explicit(&slot->ring_tail, memory_order_relaxed); /* only we write it */
     /* After a stop perhaps nobody reads on: then the state word tells, when all workers have ended. */
     if (!wait_for_room(segment, slot, tail)) return;
-    atomic_store_explicit(&ring_of(segment, segment->self)[tail & RING_MASK], index, memory_order_relaxed);
+    atomic_store_explicit(&ring_of(segment, segment->self)[tail & RING_MASK], index | attempt << 32,
+                          memory_order_relaxed);
     LOOM_PROBE("ring:entry");
     /* release: who sees the tail sees the entry, and the task DONE */
     atomic_store_explicit(&slot->ring_tail, tail + 1, memory_order_release);
@@ -95,33 +96,60 @@ static bool pop_recovered(loom_segment *segment, uint32_t *index) {
     if (!segment->recovered_list) return false;
     *index = segment->recovered_list - 1;
     loom_task *task = &segment->tasks[*index];
-    segment->recovered_list = task->recovered_next == LOOM_TASK_NONE ? 0 : task->recovered_next;
-    task->recovered_next = 0;
+    segment->recovered_list = task->list_next == LOOM_TASK_NONE ? 0 : task->list_next;
+    task->list_next = 0;
     return true;
 }
 
 /* The next entry of one ring. */
-static bool pop_ring(loom_segment *segment, uint32_t worker, uint32_t *index) {
+static bool pop_ring(loom_segment *segment, uint32_t worker, uint64_t *entry) {
     loom_worker_slot *slot = &segment->slots[worker];
     uint32_t head = atomic_load_explicit(&slot->ring_head, memory_order_relaxed); /* only we write it */
     /* acquire: the entry is written, and the task it names is DONE or FAILED */
     uint32_t tail = atomic_load_explicit(&slot->ring_tail, memory_order_acquire);
     if (head == tail) return false;
-    *index = atomic_load_explicit(&ring_of(segment, worker)[head & RING_MASK], memory_order_relaxed);
+    *entry = atomic_load_explicit(&ring_of(segment, worker)[head & RING_MASK], memory_order_relaxed);
     /* release: our read of the entry is over before the worker writes the slot again */
     atomic_store_explicit(&slot->ring_head, head + 1, memory_order_release);
     return true;
 }
 
+/* From here on nobody walks over the edges behind the task: its finisher has, before it sent the completion, and a
+ * recovery that finds the journal of a worker that died just after that must not do it again, when tasks that these
+ * edges lie in may have been freed. */
+static bool take(loom_segment *segment, uint32_t index) {
+    loom_task *task = loom_segment_task(segment, index);
+    if (!task) return false;
+    if (loom_state_of(atomic_load_explicit(&task->state, memory_order_relaxed)) == LOOM_TASK_DONE)
+        atomic_store_explicit(&task->edges, 0, memory_order_relaxed); /* only we write it, only we read it now */
+    return true;
+}
+
+/* Whether an entry speaks of the task that has this number now: after a recovery one came twice, perhaps, and the first
+ * has had the task freed. */
+static bool is_current(const loom_segment *segment, uint64_t entry) {
+    const loom_task *task = loom_segment_task(segment, (uint32_t)entry);
+    /* relaxed: DONE and FAILED were acquired with the ring's tail */
+    uint64_t word = task ? atomic_load_explicit(&task->state, memory_order_relaxed) : 0;
+    loom_task_state state = loom_state_of(word);
+    return (state == LOOM_TASK_DONE || state == LOOM_TASK_FAILED) &&
+           (uint32_t)loom_state_attempt(word) == (uint32_t)(entry >> 32);
+}
+
 bool loom_completion_pop(loom_segment *segment, uint32_t *index) {
-    if (pop_recovered(segment, index)) return true;
-    for (uint32_t tried = 0; tried < segment->workers; tried++) {
-        if (pop_ring(segment, segment->ring_at, index)) {
-            /* A full ring must not wait for all others to be empty. */
-            if (++segment->ring_popped % (LOOM_RING_SLOTS / 2) == 0) give_room(segment);
-            return true;
+    while (pop_recovered(segment, index))
+        if (take(segment, *index)) return true;
+    for (uint32_t tried = 0; tried < segment->workers;) {
+        uint64_t entry;
+        if (!pop_ring(segment, segment->ring_at, &entry)) {
+            segment->ring_at = (segment->ring_at + 1) % segment->workers;
+            tried++;
+            continue;
         }
-        segment->ring_at = (segment->ring_at + 1) % segment->workers;
+        /* A full ring must not wait for all others to be empty. */
+        if (++segment->ring_popped % (LOOM_RING_SLOTS / 2) == 0) give_room(segment);
+        *index = (uint32_t)entry;
+        if (is_current(segment, entry) && take(segment, *index)) return true;
     }
     if (segment->ring_popped) give_room(segment);
     segment->ring_popped = 0;

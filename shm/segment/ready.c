@@ -18,11 +18,14 @@ void loom_task_queue(loom_segment *segment, uint32_t index) {
 
 static void make_ready(loom_segment *segment, uint32_t index, bool redo) {
     loom_task *task = &segment->tasks[index];
-    uint64_t waiting = loom_state_word(LOOM_TASK_WAITING, 0, 0);
+    /* It cannot be freed meanwhile: the predecessor on whose behalf we are here is not yet known to be finished. */
+    uint64_t word = atomic_load_explicit(&task->state, memory_order_relaxed);
+    uint64_t waiting = loom_state_word(LOOM_TASK_WAITING, 0, loom_state_attempt(word));
+    uint64_t ready = loom_state_word(LOOM_TASK_READY, 0, loom_state_attempt(word));
     /* release: the worker that claims it (acquire) sees what all predecessors wrote, because every predecessor's
      * clearing of its bit came before this in one chain of read-modify-writes, each acquire and release. */
-    bool won = atomic_compare_exchange_strong_explicit(&task->state, &waiting, loom_state_word(LOOM_TASK_READY, 0, 0),
-                                                       memory_order_acq_rel, memory_order_relaxed);
+    bool won = atomic_compare_exchange_strong_explicit(&task->state, &waiting, ready, memory_order_acq_rel,
+                                                       memory_order_relaxed);
     LOOM_PROBE("clear:ready");
     if (won || (redo && loom_state_of(waiting) == LOOM_TASK_READY)) loom_task_queue(segment, index);
 }

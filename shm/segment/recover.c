@@ -42,8 +42,8 @@ static void run_again(loom_segment *segment, uint32_t index, uint64_t word, bool
 static void finish_again(loom_segment *segment, uint32_t index, loom_task_state state) {
     loom_task *task = &segment->tasks[index];
     if (state == LOOM_TASK_DONE) loom_task_notify_successors(segment, index, true);
-    if (task->recovered_next) return;
-    task->recovered_next = segment->recovered_list ? segment->recovered_list : LOOM_TASK_NONE;
+    if (task->list_next) return;
+    task->list_next = segment->recovered_list ? segment->recovered_list : LOOM_TASK_NONE;
     segment->recovered_list = index + 1;
 }
 

@@ -39,6 +39,7 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_segment_header, space_wanted),
                               FIELD(loom_segment_header, task_count),
                               FIELD(loom_segment_header, heap_next),
+                              FIELD(loom_segment_header, heap_free),
                               sizeof(loom_worker_slot),
                               FIELD(loom_worker_slot, journal),
                               FIELD(loom_worker_slot, park),
@@ -87,7 +88,7 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_task, hashes),
                               FIELD(loom_task, cost_us),
                               FIELD(loom_task, memo),
-                              FIELD(loom_task, recovered_next),
+                              FIELD(loom_task, list_next),
                               sizeof(loom_error),
                               sizeof(loom_placement),
                               sizeof(loom_id),
@@ -126,7 +127,7 @@ static regions lay_out(uint32_t workers, uint32_t tasks_max, uint32_t deque_capa
     (void)place(&end, sizeof(loom_segment_header));
     at.slots = place(&end, workers * sizeof(loom_worker_slot));
     at.deques = place(&end, deques * sizeof(loom_deque));
-    at.rings = place(&end, (uint64_t)workers * LOOM_RING_SLOTS * sizeof(uint32_t));
+    at.rings = place(&end, (uint64_t)workers * LOOM_RING_SLOTS * sizeof(uint64_t));
     at.deque_slots = place(&end, deques * deque_capacity * sizeof(uint32_t));
     at.tasks = place(&end, (uint64_t)tasks_max * sizeof(loom_task));
     at.heap = place(&end, heap_units * LOOM_HEAP_UNIT);
@@ -147,7 +148,7 @@ static void point_at(loom_segment *segment, void *base, const regions *at) {
     segment->header = base;
     segment->slots = (loom_worker_slot *)(void *)(bytes + at->slots);
     segment->deques = (loom_deque *)(void *)(bytes + at->deques);
-    segment->rings = (_Atomic uint32_t *)(void *)(bytes + at->rings);
+    segment->rings = (_Atomic uint64_t *)(void *)(bytes + at->rings);
     segment->deque_slots = (_Atomic uint32_t *)(void *)(bytes + at->deque_slots);
     segment->tasks = (loom_task *)(void *)(bytes + at->tasks);
     segment->heap = bytes + at->heap;
@@ -357,7 +358,9 @@ loom_segment *loom_segment_alias(const loom_segment *segment, uint32_t worker) {
     made->alias = true;
     made->fd = -1;
     made->chunk_next = made->chunk_end = 0;
-    made->victim = made->scan_from = made->ring_at = made->recovered_list = 0;
+    memset(made->pieces, 0, sizeof made->pieces);
+    memset(made->piece_counts, 0, sizeof made->piece_counts);
+    made->victim = made->scan_from = made->ring_at = made->recovered_list = made->free_slots = 0;
     return made;
 }
 
@@ -378,6 +381,14 @@ int loom_segment_fd(const loom_segment *segment) {
 
 uint32_t loom_segment_workers(const loom_segment *segment) {
     return segment->workers;
+}
+
+uint32_t loom_segment_live(const loom_segment *segment) {
+    return segment->live;
+}
+
+uint32_t loom_segment_tasks_max(const loom_segment *segment) {
+    return segment->tasks_max;
 }
 
 uint64_t loom_segment_used_bytes(const loom_segment *segment) {

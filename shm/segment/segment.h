@@ -12,6 +12,8 @@
  *         |                                   +------(worker died)-----------+
  *         +--(a predecessor failed: the coordinator decides)--> FAILED
  *
+ * A task that nobody needs any more is freed: its slot (its number) and its heap pieces serve the next ones.
+ *
  * Orders of memory operations and the rules of recovery: shm/SCHEMA.md, "The segment". */
 #ifndef LOOM_SHM_SEGMENT_H
 #define LOOM_SHM_SEGMENT_H
@@ -73,10 +75,10 @@ typedef struct loom_task {
     loom_id vid;
     loom_placement bulk; /* voxels, or the encoded value when LOOM_TASK_BLOB */
     uint64_t root[2];
-    loom_offset hashes;      /* uint64_t per block */
-    uint32_t cost_us;        /* of the kernel, saturating */
-    loom_offset memo;        /* length-prefixed list of hashed input files, for the store's memo; 0 if none */
-    uint32_t recovered_next; /* coordinator: list of completions that a recovery found; 0 = not in it */
+    loom_offset hashes; /* uint64_t per block */
+    uint32_t cost_us;   /* of the kernel, saturating */
+    loom_offset memo;   /* length-prefixed list of hashed input files, for the store's memo; 0 if none */
+    uint32_t list_next; /* coordinator: of its completions that a recovery found, or of free slots; 0 = in none */
 } loom_task;
 
 typedef enum loom_task_flag {
@@ -121,12 +123,13 @@ loom_segment *loom_segment_alias(const loom_segment *segment, uint32_t worker);
 void loom_segment_close(loom_segment *segment);
 int loom_segment_fd(const loom_segment *segment);
 uint32_t loom_segment_workers(const loom_segment *segment);
-/* Header, worker slots, rings, tasks and heap in use (without deques: at most 4 bytes per task and deque). */
+/* Header, worker slots, rings, and what was ever in use of tasks and heap (without deques: at most 4 bytes per task and
+ * deque): the most that the run took. */
 uint64_t loom_segment_used_bytes(const loom_segment *segment);
 
-/* Heap: zero-filled pieces, aligned to 8 bytes, cut from chunks owned by one process each (no lock; a chunk is taken
- * with one compare-and-swap). Never freed within a run. Pointers stay valid for the run. NULL / 0 when the heap is
- * full. */
+/* Heap: pieces of any bytes, aligned to 8, cut from chunks owned by one process each (no lock; a chunk is taken with
+ * one compare-and-swap), or left by freed tasks. A piece belongs to the task whose field names it, and goes with it
+ * (loom_task_free). Pointers stay mapped for the run. NULL / 0 when the heap is full. */
 loom_offset loom_segment_alloc(loom_segment *segment, size_t bytes);
 void *loom_segment_pointer(const loom_segment *segment,
                            loom_offset offset); /* NULL for 0; checked against the heap's bounds */
@@ -134,15 +137,19 @@ void *loom_segment_pointer(const loom_segment *segment,
 loom_offset loom_segment_put(loom_segment *segment, const void *bytes, size_t length);
 const void *loom_segment_get(const loom_segment *segment, loom_offset offset, size_t *length);
 
-/* NULL if the table has no such entry; FREE (all zero) if the task was not created yet. */
+/* NULL if the table has no such entry; FREE if the task was not created yet, or was freed. */
 loom_task *loom_segment_task(const loom_segment *segment, uint32_t index);
+/* Slots that were ever in use: task numbers are below it. */
 uint32_t loom_segment_task_count(const loom_segment *segment);
+/* Coordinator: slots in use now, and how many there are. */
+uint32_t loom_segment_live(const loom_segment *segment);
+uint32_t loom_segment_tasks_max(const loom_segment *segment);
 
 /* ---- coordinator ---- */
 
-/* A new task in state WAITING with all readiness bits set, its arguments recorded but not yet linked. LOOM_NO_MEMORY
- * when tasks or heap are exhausted (nothing is used up then); LOOM_TOO_LARGE beyond LOOM_ARGUMENTS_MAX; LOOM_INTERNAL:
- * an argument is no task. */
+/* A new task in state WAITING with all readiness bits set, its arguments recorded but not yet linked. Its number may be
+ * that of a freed task. LOOM_NO_MEMORY when tasks or heap are exhausted (nothing is used up then); LOOM_TOO_LARGE
+ * beyond LOOM_ARGUMENTS_MAX; LOOM_INTERNAL: an argument is no task. */
 loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, uint32_t argument_count, uint32_t *index,
                              loom_error *err);
 /* A task born DONE, for a constant or a stored result: the caller fills result fields between create and publish. */
@@ -153,12 +160,22 @@ void loom_task_publish_done(loom_segment *segment, uint32_t index);
  * arguments. Behind an argument that FAILED the task stays WAITING for ever: the coordinator, which learns of every
  * failure by a completion, fails it (loom_task_fail). LOOM_INTERNAL: submitted before. */
 loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *err);
+/* Ends the life of a DONE or FAILED task: number and heap pieces serve later tasks. The caller knows that
+ *   - it is finished: its completion was taken, or loom_task_fail or loom_task_publish_done ended it;
+ *   - so is every argument of it: until an argument's completion is taken, its finisher may walk over this task's
+ * links;
+ *   - so is every task that has it as an argument, and nobody else reads its fields or those pieces any more.
+ * Hints that still name it (deques, rings, journals) do no harm. LOOM_INTERNAL, and nothing is freed: it is not
+ * finished. */
+loom_status loom_task_free(loom_segment *segment, uint32_t index);
 /* Walks the tasks linked behind `index`, newest first: *cursor is 0 at first, the next *successor comes with each true.
- * One that was submitted when `index` was DONE already is not among them. Any process. */
+ * One that was submitted when `index` was DONE already is not among them, nor any once its completion was taken as
+ * DONE. None of them may have been freed. Any process. */
 bool loom_task_next_successor(const loom_segment *segment, uint32_t index, loom_offset *cursor, uint32_t *successor);
 /* Takes the next completion (task index) from any worker's ring; false when all are empty. A task may appear more than
- * once after a recovery. Call it until it is false: that is when workers that wait for room in their ring are woken.
- * After loom_segment_stop a worker waits for room for at most 1 s, then drops the completion; the state words tell. */
+ * once after a recovery, but not after it was freed. Call it until it is false: that is when workers that wait for room
+ * in their ring are woken. After loom_segment_stop a worker waits for room for at most 1 s, then drops the completion;
+ * the state words tell. */
 bool loom_completion_pop(loom_segment *segment, uint32_t *index);
 /* Sleeps until a completion arrives, loom_segment_ring_doorbell is called (also before, since the last wait), or
  * timeout_ms passes (-1: no limit). May return early. Whoever notices a worker's death must ring: the worker may have

@@ -12,12 +12,13 @@
 #include "shm/segment/segment.h"
 
 #define LOOM_SEGMENT_MAGIC UINT64_C(0x314745534d4f4f4c) /* "LOOMSEG1", little-endian */
-#define LOOM_SEGMENT_VERSION 1u
+#define LOOM_SEGMENT_VERSION 2u
 #define LOOM_SEGMENT_DOMAINS 8u  /* coordinator deques; domain d uses number d mod 8 */
 #define LOOM_RING_SLOTS 4096u    /* completions a worker may be ahead of the coordinator */
 #define LOOM_COORDINATOR 0xffffu /* in the worker field of a state word */
 #define LOOM_HEAP_UNIT 8u        /* bytes a loom_offset counts */
 #define LOOM_HEAP_CHUNK 8192u    /* units a process takes at a time: 64 KiB */
+#define LOOM_HEAP_CLASSES 68u    /* sizes of pieces that are used again: up to 1 MiB */
 #define LOOM_SLEEP_WORDS (LOOM_WORKERS_MAX / 64)
 
 /* ---- shared ---- */
@@ -47,8 +48,10 @@ typedef struct loom_segment_header {
     _Atomic uint32_t coordinator_sleeps;
     _Atomic uint32_t space_wanted; /* 1: a worker has no room for a result; store what is finished */
     /* growth */
-    alignas(64) _Atomic uint32_t task_count;
-    alignas(64) _Atomic uint64_t heap_next; /* first unit that no process has taken */
+    alignas(64) _Atomic uint32_t task_count; /* slots that were ever used */
+    alignas(64) _Atomic uint64_t heap_next;  /* first unit that no process has taken */
+    /* a chain of free pieces per size for whichever worker takes it, whole; 0 = none */
+    alignas(64) _Atomic uint32_t heap_free[LOOM_HEAP_CLASSES];
 } loom_segment_header;
 
 /* One per worker; the next process in a slot goes on where the last one ended. */
@@ -83,7 +86,7 @@ struct loom_segment {
     loom_worker_slot *slots;
     loom_deque *deques; /* of the workers, then of the coordinator */
     _Atomic uint32_t *deque_slots;
-    _Atomic uint32_t *rings;
+    _Atomic uint64_t *rings; /* task | low half of its attempt << 32 */
     loom_task *tasks;
     uint8_t *heap;
     /* copies of what never changes, so that shared bytes damaged later do not move our bounds */
@@ -93,8 +96,10 @@ struct loom_segment {
     uint32_t self; /* worker number, or LOOM_COORDINATOR */
     int fd;        /* -1 in an alias */
     bool alias;
-    /* heap: the chunk that this process fills */
+    /* heap: the chunk that this process fills, and free pieces of each size that are its own */
     uint64_t chunk_next, chunk_end;
+    loom_offset pieces[LOOM_HEAP_CLASSES];
+    uint32_t piece_counts[LOOM_HEAP_CLASSES]; /* kept by the coordinator */
     /* worker */
     uint32_t victim;    /* where the last steal succeeded */
     uint32_t scan_from; /* where the last search of the task table ended */
@@ -103,7 +108,9 @@ struct loom_segment {
     uint32_t doorbell_seen;
     uint32_t ring_at;        /* the ring that is being read */
     uint32_t ring_popped;    /* since workers that wait for room were last woken */
-    uint32_t recovered_list; /* task index + 1: completions that recovery found, linked through task.recovered_next */
+    uint32_t recovered_list; /* task index + 1: completions that recovery found, linked through task.list_next */
+    uint32_t free_slots;     /* task index + 1, linked likewise: the last freed first, its lines are hot */
+    uint32_t live;           /* slots in use */
 };
 
 /* ---- small things that several files need ---- */
@@ -138,8 +145,11 @@ static inline loom_deque_view loom_deque_at(const loom_segment *segment, uint32_
 
 /* segment.c: 64-bit FNV-1a over sizes and offsets. */
 uint64_t loom_segment_layout_signature(void);
-/* segment_heap.c: takes no bytes, only says where a units-long piece would lie; 0 when full. */
+/* segment_heap.c: a piece of at least so many units, which holds any bytes; 0 when full. */
 loom_offset loom_segment_alloc_units(loom_segment *segment, uint64_t units);
+/* segment_heap.c, coordinator: the piece, allocated by whichever process with so many units, is used again. Nobody
+ * refers to it any more. */
+void loom_segment_free_units(loom_segment *segment, loom_offset offset, uint64_t units);
 
 /* ready.c: takes `mask` out of word `word` of the task's readiness bits; makes the task READY and queues it when that
  * was the last. With `redo` a task that is READY already is queued once more (a dead worker may not have come to it).
@@ -171,6 +181,6 @@ bool loom_segment_has_work(const loom_segment *segment);
 void loom_worker_park(loom_segment *segment, int timeout_ms, bool *signalled);
 
 /* completion.c: worker: announces a finished task to the coordinator; waits while the ring is full. */
-void loom_completion_push(loom_segment *segment, uint32_t index);
+void loom_completion_push(loom_segment *segment, uint32_t index, uint64_t attempt);
 
 #endif

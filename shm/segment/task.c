@@ -12,17 +12,30 @@ uint32_t loom_segment_task_count(const loom_segment *segment) {
     return atomic_load_explicit(&segment->header->task_count, memory_order_acquire);
 }
 
+/* A slot that was freed, the last first: its cache lines are still near; else one that was never used. It is taken by
+ * count_task. */
 static loom_status new_task(loom_segment *segment, loom_task **task, uint32_t *index, loom_error *err) {
     uint32_t count = atomic_load_explicit(&segment->header->task_count, memory_order_relaxed); /* only we write it */
-    if (count >= segment->tasks_max)
+    if (!segment->free_slots && count >= segment->tasks_max)
         return loom_fail(err, LOOM_NO_MEMORY, "all %u tasks of the shared segment are in use; raise memory.tasks_max",
                          segment->tasks_max);
-    *index = count;
-    *task = &segment->tasks[count];
+    *index = segment->free_slots ? segment->free_slots - 1 : count;
+    *task = &segment->tasks[*index];
     return LOOM_OK;
 }
 
 static void count_task(loom_segment *segment, uint32_t index) {
+    loom_task *task = &segment->tasks[index];
+    /* relaxed: only we change a FREE task's word; readers are told by the release below, or by the submit's */
+    uint64_t free_word = atomic_load_explicit(&task->state, memory_order_relaxed);
+    atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_WAITING, 0, loom_state_attempt(free_word)),
+                          memory_order_relaxed);
+    segment->live++;
+    if (segment->free_slots) {
+        segment->free_slots = task->list_next == LOOM_TASK_NONE ? 0 : task->list_next;
+        task->list_next = 0;
+        return;
+    }
     /* release: see loom_segment_task_count */
     atomic_store_explicit(&segment->header->task_count, index + 1, memory_order_release);
 }
@@ -45,6 +58,10 @@ static void set_all_bits(_Atomic uint64_t *pending, uint32_t argument_count) {
                               memory_order_relaxed);
 }
 
+static bool is_free(const loom_task *task) {
+    return loom_state_of(atomic_load_explicit(&task->state, memory_order_relaxed)) == LOOM_TASK_FREE;
+}
+
 loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, uint32_t argument_count, uint32_t *index,
                              loom_error *err) {
     loom_task *task = NULL;
@@ -53,7 +70,8 @@ loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, u
                          LOOM_ARGUMENTS_MAX);
     uint32_t count = loom_segment_task_count(segment);
     for (uint32_t i = 0; i < argument_count; i++)
-        if (arguments[i] >= count) return loom_fail(err, LOOM_INTERNAL, "argument %u is no task; please report it", i);
+        if (arguments[i] >= count || is_free(&segment->tasks[arguments[i]]))
+            return loom_fail(err, LOOM_INTERNAL, "argument %u is no task; please report it", i);
     LOOM_TRY(new_task(segment, &task, index, err));
     if (argument_count > 0) {
         loom_offset links = loom_segment_alloc_units(segment, loom_links_units(argument_count));
@@ -64,8 +82,6 @@ loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, u
         set_all_bits(loom_segment_pointer(segment, task->pending), argument_count);
     }
     task->argument_count = argument_count;
-    /* relaxed: count_task releases it */
-    atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_WAITING, 0, 0), memory_order_relaxed);
     count_task(segment, *index);
     return LOOM_OK;
 }
@@ -73,7 +89,6 @@ loom_status loom_task_create(loom_segment *segment, const uint32_t *arguments, u
 loom_status loom_task_create_done(loom_segment *segment, uint32_t *index, loom_error *err) {
     loom_task *task = NULL;
     LOOM_TRY(new_task(segment, &task, index, err));
-    atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_WAITING, 0, 0), memory_order_relaxed);
     count_task(segment, *index);
     return LOOM_OK;
 }
@@ -81,8 +96,10 @@ loom_status loom_task_create_done(loom_segment *segment, uint32_t *index, loom_e
 void loom_task_publish_done(loom_segment *segment, uint32_t index) {
     loom_task *task = loom_segment_task(segment, index);
     if (!task) return;
+    uint64_t attempt = loom_state_attempt(atomic_load_explicit(&task->state, memory_order_relaxed)); /* only ours */
     /* seq_cst: the same store and load as in loom_task_finish; see "Edges" in SCHEMA.md */
-    atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_DONE, LOOM_COORDINATOR, 0), memory_order_seq_cst);
+    atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_DONE, LOOM_COORDINATOR, attempt),
+                          memory_order_seq_cst);
     loom_task_notify_successors(segment, index, false);
 }
 
@@ -116,9 +133,10 @@ loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *
     uint32_t count = task->argument_count;
     const uint32_t *arguments = loom_segment_pointer(segment, task->arguments);
     if (count == 0) {
-        /* release: the claim's acquire sees operator and attributes. No one else knows the task: a plain store will do.
-         */
-        atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_READY, 0, 0), memory_order_release);
+        /* release: the claim's acquire sees operator and attributes. No one else changes a WAITING task without
+         * arguments: a plain store will do. */
+        uint64_t attempt = loom_state_attempt(atomic_load_explicit(&task->state, memory_order_relaxed));
+        atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_READY, 0, attempt), memory_order_release);
         loom_task_queue(segment, index);
         return LOOM_OK;
     }

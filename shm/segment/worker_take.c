@@ -194,7 +194,7 @@ void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state sta
                               memory_order_relaxed); /* a hint, see loom_task_put_back */
         if (final == LOOM_TASK_DONE) loom_task_notify_successors(segment, index, false);
         LOOM_PROBE("finish:notified");
-        loom_completion_push(segment, index);
+        loom_completion_push(segment, index, loom_state_attempt(word));
         LOOM_PROBE("finish:told");
     }
     loom_journal_write(journal, LOOM_PHASE_IDLE, LOOM_TASK_NONE);

@@ -1,8 +1,10 @@
 /* segment.pml - a small model of the shared segment's protocol (shm/SCHEMA.md, "The segment"): state word, readiness bits
- * with a summary, the edge Dekker, completions, journal, death at any step, recovery.
+ * with a summary, the edge Dekker, completions, journal, death at any step, recovery, slots that are used again.
  *
  * Three tasks: A (0) and B (1) without arguments, T (2) with the arguments A, B; with -DDUPLICATE: A, B, A. T's bit 1 lies
- * in word 1, the others in word 0, so there is a summary. Two workers; DEATHS of them die, each between any two steps, are recovered while the
+ * in word 1, the others in word 0, so there is a summary. When all three are known to be finished, A and T are freed, and
+ * their slots serve a second life: a new A, and a new T with the arguments B (the old one, done) and A, so that what is
+ * left over of the first life would clear the wrong bit. Two workers; DEATHS of them die, each between any two steps, are recovered while the
  * other goes on, and replaced. The deques are one bag of hints (an entry is announced, then removed); sleeping is blocking
  * on the bag. Memory is sequentially consistent: orders weaker than that are argued at the calls and, for the two places
  * where store buffers matter, shown by the mutants below.
@@ -16,7 +18,11 @@
  *   -DMUTANT_EARLY_WALK    finish reads the list of edges before DONE is visible (as if DONE sat in a store buffer)
  *   -DMUTANT_NO_REDO       recovery does not queue a successor that is READY already
  *   -DMUTANT_LATE_JOURNAL  a taker announces the task after it removed the entry
- *   -DMUTANT_ZERO_ONLY     only who turned a word to 0 goes on to the summary */
+ *   -DMUTANT_ZERO_ONLY     only who turned a word to 0 goes on to the summary
+ *   -DMUTANT_EARLY_FREE    T is freed when it is finished, without waiting for the completions of its arguments, whose
+ *                          finishers may still walk over its links
+ *   -DMUTANT_WALK_AGAIN    taking a completion does not end the list of edges: recovery may walk it again
+ *   -DMUTANT_UNTAGGED      a completion does not say of which life of the slot it speaks */
 
 #ifndef DEATHS
 #define DEATHS 1
@@ -38,17 +44,18 @@
 byte state[3], owner[3];
 bool result[3]; /* what the kernel writes: plain memory */
 byte hints[3];  /* entries in deques */
-byte linked;    /* T's edges that are in the lists of A (bits 0, 2) and B (bit 1) */
+byte edges[3];  /* the lists of successors: numbers of T's edges, a bit each */
+bit life[3];    /* of the slot: its attempt, which grows */
 byte word[2];   /* readiness words of T */
 byte summary;
 byte phase[2], subject[2]; /* journals */
 bool dead[2], gone[2];
-byte ring;    /* completions on their way, a bit per task; which ring does not matter */
+byte ring[2]; /* completions on their way, per life, a bit per task; which ring does not matter */
 bool told[3]; /* what the coordinator knows */
 byte deaths;
 bool stop;
 
-#define argument_of(i) ((i) == 1 -> B : A)
+#define argument_of(i) ((i) == 1 -> (life[T] -> A : B) : (life[T] -> B : A))
 #define word_of(i) ((i) == 1 -> 1 : 0)
 
 inline queue(t) {
@@ -87,18 +94,18 @@ inline clear(i, redo) {
     fi
 }
 
-/* Clears the bits of all edges in `list` that lead from t. */
-inline walk(t, list, redo) {
+/* Clears the bits of all edges in `list`. */
+inline walk(list, redo) {
     if
-    :: (list & 1) && t == A -> clear(0, redo)
+    :: list & 1 -> clear(0, redo)
     :: else
     fi;
     if
-    :: (list & 4) && t == A -> clear(2, redo) /* only with DUPLICATE */
+    :: list & 4 -> clear(2, redo) /* only with DUPLICATE */
     :: else
     fi;
     if
-    :: (list & 2) && t == B -> clear(1, redo)
+    :: list & 2 -> clear(1, redo)
     :: else
     fi
 }
@@ -147,20 +154,46 @@ proctype worker(byte w) {
                     phase[w] = FINISHING; subject[w] = t
                 };
 #ifdef MUTANT_EARLY_WALK
-                list = linked;
+                list = edges[t];
 #endif
                 atomic { assert(state[t] == RUNNING && owner[t] == w && result[t]); state[t] = DONE };
 #ifndef MUTANT_EARLY_WALK
-                list = linked;
+                list = edges[t];
 #endif
-                walk(t, list, false);
-                atomic { ring = ring | (1 << t); list = 0 };
+                walk(list, false);
+                atomic { ring[life[t]] = ring[life[t]] | (1 << t); list = 0 };
                 atomic { phase[w] = IDLE; subject[w] = 0; ok = false; t = 0 }
             :: else
             fi
         od
     } unless { dead[w] };
     gone[w] = true
+}
+
+/* The coordinator learns that t is finished: nobody walks over the edges behind it any more. */
+inline take(t) {
+    atomic {
+        told[t] = true;
+#ifndef MUTANT_WALK_AGAIN
+        edges[t] = 0
+#endif
+    }
+}
+
+/* An entry of a ring, which may be older than the task that has the slot now. */
+inline pop(t, l) {
+    atomic {
+        ring[l] & (1 << t) ->
+        ring[l] = ring[l] & ~(1 << t);
+        if
+#ifdef MUTANT_UNTAGGED
+        :: true -> take(t)
+#else
+        :: life[t] == l && state[t] == DONE -> take(t)
+        :: else
+#endif
+        fi
+    }
 }
 
 /* The process of w has ended. */
@@ -174,13 +207,13 @@ inline recover(w) {
     :: phase[w] == TAKING && state[t] == READY ->
         queue(t)
     :: phase[w] == FINISHING && state[t] == DONE && owner[t] == w ->
-        list = linked;
+        list = edges[t];
 #ifdef MUTANT_NO_REDO
-        walk(t, list, false);
+        walk(list, false);
 #else
-        walk(t, list, true);
+        walk(list, true);
 #endif
-        told[t] = true
+        take(t)
     :: else
     fi;
     atomic {
@@ -196,15 +229,31 @@ inline submit_argument(i) {
     :: state[argument_of(i)] == DONE -> clear(i, false)
     :: else ->
 #ifdef MUTANT_NO_RECHECK
-        linked = linked | (1 << i)
+        edges[argument_of(i)] = edges[argument_of(i)] | (1 << i)
 #else
-        linked = linked | (1 << i);
+        edges[argument_of(i)] = edges[argument_of(i)] | (1 << i);
         if
         :: state[argument_of(i)] == DONE -> clear(i, false)
         :: else
         fi
 #endif
     fi
+}
+
+/* A and T are freed; the next tasks get their slots. */
+inline reuse() {
+    atomic {
+        life[A] = 1; life[T] = 1;
+        told[A] = false; told[T] = false;
+        result[A] = false; result[T] = false;
+        edges[A] = 0; edges[T] = 0;
+        word[0] = 1; word[1] = 2; summary = 3;
+        state[T] = WAITING;
+        state[A] = READY
+    };
+    queue(A);
+    submit_argument(0);
+    submit_argument(1)
 }
 
 proctype coordinator() {
@@ -216,10 +265,17 @@ proctype coordinator() {
     submit_argument(2);
 #endif
     do
-    :: told[A] && told[B] && told[T] && !dead[0] && !dead[1] -> break
-    :: atomic { ring & 1 -> ring = ring & 6; told[A] = true }
-    :: atomic { ring & 2 -> ring = ring & 5; told[B] = true }
-    :: atomic { ring & 4 -> ring = ring & 3; told[T] = true }
+#ifdef MUTANT_EARLY_FREE
+    :: !life[T] && told[A] && told[T] && state[B] == DONE -> reuse()
+#else
+    :: !life[T] && told[A] && told[B] && told[T] -> reuse()
+#endif
+    :: life[T] && told[A] && told[B] && told[T] && !dead[0] && !dead[1] -> break
+    :: pop(A, 0)
+    :: pop(B, 0)
+    :: pop(T, 0)
+    :: pop(A, 1)
+    :: pop(T, 1)
     :: gone[0] && dead[0] -> recover(0)
     :: gone[1] && dead[1] -> recover(1)
     od;

@@ -170,29 +170,46 @@ static void pause_us(uint32_t us) {
     if (us) nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
 }
 
-static void compute(loom_segment *segment, uint32_t index, uint32_t joint_pause_us) {
+bool graph_value(const loom_segment *segment, const loom_task *task, int64_t *value) {
+    size_t length = task->inline_bytes;
+    const void *bytes = length ? task->inline_payload : loom_segment_get(segment, task->payload, &length);
+    if (!bytes || length != sizeof *value) return false;
+    memcpy(value, bytes, sizeof *value);
+    return true;
+}
+
+bool graph_compute(loom_segment *segment, uint32_t index) {
     loom_task *task = loom_segment_task(segment, index);
     const uint32_t *arguments = loom_segment_pointer(segment, task->arguments);
     int64_t *values = calloc(task->argument_count + 1, sizeof *values);
-    if (!values) _exit(3);
-    for (uint32_t i = 0; i < task->argument_count; i++) {
+    bool known = values != NULL;
+    for (uint32_t i = 0; known && i < task->argument_count; i++) {
         const loom_task *argument = loom_segment_task(segment, arguments[i]);
-        if (!argument || argument->inline_bytes != sizeof *values)
-            _exit(4); /* ran before its argument: seen by the parent as a death */
-        memcpy(&values[i], argument->inline_payload, sizeof *values);
+        known = argument && graph_value(segment, argument, &values[i]);
     }
-    if (task->argument_count > 2) pause_us(joint_pause_us);
-    int64_t value = node_value(task->cookie, values, task->argument_count);
-    memcpy(task->inline_payload, &value, sizeof value);
-    task->inline_bytes = sizeof value;
-    task->origin = LOOM_ORIGIN_COMPUTED;
+    int64_t value = known ? node_value(task->cookie, values, task->argument_count) : 0;
     free(values);
+    task->payload = task->inline_bytes = 0; /* of an attempt that was cut off */
+    if (task->cookie % 3 == 0) {
+        task->payload = loom_segment_put(segment, &value, sizeof value);
+        known = known && task->payload != 0;
+    } else {
+        memcpy(task->inline_payload, &value, sizeof value);
+        task->inline_bytes = sizeof value;
+    }
+    task->origin = LOOM_ORIGIN_COMPUTED;
+    return known;
+}
+
+static void compute(loom_segment *segment, uint32_t index, uint32_t joint_pause_us) {
+    if (!graph_compute(segment, index)) _exit(4); /* ran before its argument: seen by the parent as a death */
+    if (loom_segment_task(segment, index)->argument_count > 2) pause_us(joint_pause_us);
 }
 
 /* As a worker does that finds no room for a result: only the first time, so that the run ends. */
 static bool puts_back(const loom_segment *segment, uint32_t index, uint32_t one_in) {
     uint64_t attempt = atomic_load(&loom_segment_task(segment, index)->state) >> 24;
-    return one_in > 0 && index % one_in == 0 && attempt == 1;
+    return one_in > 0 && index % one_in == 0 && attempt % 2 == 1;
 }
 
 void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us, uint32_t put_back_one_in) {
@@ -225,12 +242,79 @@ void become_worker_if_asked(int argc, char **argv) {
         worker_main(atoi(argv[2]), (uint32_t)atoi(argv[3]), 0, 0);
 }
 
+/* ---- freeing ---- */
+
+void slots_begin(graph_slots *slots, const test_graph *graph, loom_segment *segment) {
+    *slots = (graph_slots){.graph = graph, .segment = segment};
+    slots->slots = malloc(graph->count * sizeof *slots->slots);
+    slots->users = calloc(graph->count, sizeof *slots->users);
+    slots->finished = calloc(graph->count, sizeof *slots->finished);
+    slots->late = malloc(graph->count * sizeof *slots->late);
+    assert_true(slots->slots && slots->users && slots->finished && slots->late);
+    memset(slots->slots, 0xff, graph->count * sizeof *slots->slots);
+    for (uint32_t i = 0; i < graph->first[graph->count]; i++)
+        slots->users[graph->arguments[i]]++;
+}
+
+bool slots_submit(graph_slots *slots, uint32_t node) {
+    const test_graph *graph = slots->graph;
+    uint32_t arguments[LOOM_ARGUMENTS_MAX], first = graph->first[node], count = graph->first[node + 1] - first, index;
+    for (uint32_t i = 0; i < count; i++)
+        arguments[i] = slots->slots[graph->arguments[first + i]];
+    loom_error err = {0};
+    loom_status status = loom_task_create(slots->segment, arguments, count, &index, &err);
+    if (status == LOOM_NO_MEMORY) return false;
+    assert_int_equal(status, LOOM_OK);
+    loom_segment_task(slots->segment, index)->cookie = node;
+    slots->slots[node] = index;
+    assert_int_equal(loom_task_submit(slots->segment, index, &err), LOOM_OK);
+    return true;
+}
+
+static bool arguments_finished(const graph_slots *slots, uint32_t node) {
+    for (uint32_t i = slots->graph->first[node]; i < slots->graph->first[node + 1]; i++)
+        if (!slots->finished[slots->graph->arguments[i]]) return false;
+    return true;
+}
+
+static void free_if_unused(graph_slots *slots, uint32_t node) {
+    if (slots->users[node] || !slots->finished[node] || slots->slots[node] == LOOM_TASK_NONE) return;
+    if (!arguments_finished(slots, node)) {
+        slots->late[slots->late_count++] = node;
+        return;
+    }
+    assert_int_equal(loom_task_free(slots->segment, slots->slots[node]), LOOM_OK);
+    slots->slots[node] = LOOM_TASK_NONE;
+}
+
+void slots_finished(graph_slots *slots, uint32_t node) {
+    slots->finished[node] = true;
+    free_if_unused(slots, node);
+    for (uint32_t i = slots->graph->first[node]; i < slots->graph->first[node + 1]; i++) {
+        slots->users[slots->graph->arguments[i]]--;
+        free_if_unused(slots, slots->graph->arguments[i]);
+    }
+    uint32_t count = slots->late_count;
+    slots->late_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        free_if_unused(slots, slots->late[i]);
+}
+
+void slots_end(graph_slots *slots) {
+    free(slots->slots);
+    free(slots->users);
+    free(slots->finished);
+    free(slots->late);
+}
+
 /* ---- running ---- */
 
 typedef struct test_run {
     const test_graph *graph;
     const run_options *options;
     loom_segment *segment;
+    graph_slots slots; /* with options->tasks_max */
+    int64_t *values;   /* as they came */
     pid_t workers[LOOM_WORKERS_MAX];
     uint32_t incarnations;
     uint8_t *seen;
@@ -261,9 +345,16 @@ static void start_worker(test_run *run, uint32_t worker) {
     run->workers[worker] = pid;
 }
 
-static void submit_next(test_run *run) {
+/* False if there is no slot for it now. */
+static bool submit_next(test_run *run) {
     const test_graph *graph = run->graph;
     uint32_t node = run->submitted, index;
+    if (node == graph->count) return false;
+    if (run->options->tasks_max) {
+        bool submitted = slots_submit(&run->slots, node);
+        run->submitted += submitted;
+        return submitted;
+    }
     loom_error err = {0};
     uint32_t count = graph->first[node + 1] - graph->first[node];
     assert_int_equal(loom_task_create(run->segment, &graph->arguments[graph->first[node]], count, &index, &err),
@@ -272,6 +363,7 @@ static void submit_next(test_run *run) {
     loom_segment_task(run->segment, index)->cookie = node;
     assert_int_equal(loom_task_submit(run->segment, index, &err), LOOM_OK);
     run->submitted++;
+    return true;
 }
 
 static void kill_someone(test_run *run) {
@@ -284,16 +376,20 @@ static void kill_someone(test_run *run) {
 static void read_completions(test_run *run) {
     uint32_t index;
     while (loom_completion_pop(run->segment, &index)) {
-        assert_true(index < run->graph->count);
-        uint64_t state = atomic_load(&loom_segment_task(run->segment, index)->state);
-        assert_int_equal(state & 0xff, LOOM_TASK_DONE);
-        if (run->seen[index]) {
+        const loom_task *task = loom_segment_task(run->segment, index);
+        assert_non_null(task);
+        uint32_t node = task->cookie;
+        assert_int_equal(atomic_load(&task->state) & 0xff, LOOM_TASK_DONE);
+        assert_true(node < run->graph->count);
+        if (run->seen[node]) {
             run->result.duplicates++;
             continue;
         }
-        run->seen[index] = 1;
+        run->seen[node] = 1;
         run->finished++;
-        if (run->submitted < run->graph->count) submit_next(run);
+        assert_true(graph_value(run->segment, task, &run->values[node]));
+        if (run->options->tasks_max) slots_finished(&run->slots, node);
+        submit_next(run);
         if (run->kills > 0 && run->finished >= run->next_kill) {
             kill_someone(run);
             return;
@@ -310,7 +406,7 @@ static void bury_the_dead(test_run *run) {
         run->result.deaths++;
         uint32_t running;
         loom_segment_recover(run->segment, worker, &running);
-        assert_true(running == LOOM_TASK_NONE || running < run->submitted);
+        assert_true(running == LOOM_TASK_NONE || running < loom_segment_task_count(run->segment));
         start_worker(run, worker);
     }
 }
@@ -324,18 +420,16 @@ static uint32_t count_done(const test_run *run) {
 
 static void check_values(test_run *run) {
     for (uint32_t node = 0; node < run->graph->count; node++) {
-        const loom_task *task = loom_segment_task(run->segment, node);
-        int64_t value;
-        uint64_t state = atomic_load(&task->state);
-        assert_int_equal(state & 0xff, LOOM_TASK_DONE);
-        assert_int_equal(task->inline_bytes, sizeof value);
-        memcpy(&value, task->inline_payload, sizeof value);
-        if (value != run->graph->expected[node])
-            fail_msg("%s: node %u is %lld, not %lld", run->graph->name, node, (long long)value,
+        if (run->values[node] != run->graph->expected[node])
+            fail_msg("%s: node %u is %lld, not %lld", run->graph->name, node, (long long)run->values[node],
                      (long long)run->graph->expected[node]);
+        if (run->options->tasks_max) continue;
+        uint64_t state = atomic_load(&loom_segment_task(run->segment, node)->state);
+        assert_int_equal(state & 0xff, LOOM_TASK_DONE);
         assert_true(state >> 24 >= 1);
         run->result.reruns += state >> 24 > 1;
     }
+    if (run->options->tasks_max) assert_int_equal(loom_segment_live(run->segment), 0);
     if (run->result.deaths == 0) {
         assert_int_equal(run->result.reruns, 0);
         assert_int_equal(run->result.duplicates, 0);
@@ -356,21 +450,23 @@ static void stop_workers(test_run *run) {
 run_result run_graph(const test_graph *graph, const run_options *options) {
     test_run run = {.graph = graph, .options = options, .kills = options->kills, .seed = options->seed};
     loom_segment_options segment = {.workers = options->workers,
-                                    .tasks_max = graph->count,
+                                    .tasks_max = options->tasks_max ? options->tasks_max : graph->count,
                                     .heap_bytes = 64 << 20,
                                     .deque_slots = options->deque_slots};
     memcpy(segment.table_signature, test_signature, sizeof segment.table_signature);
     loom_error err = {0};
     assert_int_equal(loom_segment_create(&segment, &run.segment, &err), LOOM_OK);
     run.seen = calloc(graph->count, 1);
-    assert_non_null(run.seen);
+    run.values = calloc(graph->count, sizeof *run.values);
+    assert_true(run.seen && run.values);
+    slots_begin(&run.slots, graph, run.segment);
     for (uint32_t worker = 0; worker < options->workers; worker++)
         start_worker(&run, worker);
 
     uint32_t first = options->submitted_first ? options->submitted_first : graph->count;
     time_t limit = time(NULL) + RUN_LIMIT_S;
-    while (run.submitted < first && run.submitted < graph->count)
-        submit_next(&run);
+    while (run.submitted < first && submit_next(&run)) {
+    }
     while (run.finished < graph->count) {
         if (time(NULL) > limit)
             fail_msg("%s hangs: %u of %u nodes finished, seed %llu", graph->name, run.finished, graph->count,
@@ -380,12 +476,17 @@ run_result run_graph(const test_graph *graph, const run_options *options) {
         } else {
             loom_completion_wait(run.segment, WAIT_MS);
             read_completions(&run);
+            while (options->tasks_max && submit_next(&run)) { /* several slots came free at once */
+            }
         }
         bury_the_dead(&run);
     }
     stop_workers(&run);
     check_values(&run);
+    run.result.segment_bytes = loom_segment_used_bytes(run.segment);
     loom_segment_close(run.segment);
+    slots_end(&run.slots);
     free(run.seen);
+    free(run.values);
     return run.result;
 }

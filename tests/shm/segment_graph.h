@@ -44,17 +44,43 @@ typedef struct run_options {
     uint32_t pause_reading;   /* completions are first read when this many nodes are done */
     uint32_t put_back_one_in; /* of so many tasks, workers put one back when they first take it; 0 = none */
     uint32_t joint_pause_us;  /* nodes with more than two arguments take this long */
+    uint32_t tasks_max; /* 0: a slot for every node. Else: tasks are freed as soon as they may be, and the graph runs
+                           in so many slots; nodes are submitted while there are slots */
     void (*in_worker)(uint32_t incarnation); /* called in each forked worker before it starts: arms a probe */
 } run_options;
 
 typedef struct run_result {
+    uint64_t segment_bytes;
     uint32_t deaths;     /* workers that died */
-    uint32_t reruns;     /* tasks claimed more than once */
+    uint32_t reruns;     /* tasks claimed more than once; not counted where slots are used again */
     uint32_t duplicates; /* completions seen more than once */
 } run_result;
 
 /* Runs the graph and checks every value, state and completion with cmocka's assertions. */
 run_result run_graph(const test_graph *graph, const run_options *options);
+
+/* What a worker does with a task whose cookie is its node: every third value goes to the heap. False: an argument has
+ * no value, so it ran too early. */
+bool graph_compute(loom_segment *segment, uint32_t index);
+/* The value of a finished task; false if it has none. */
+bool graph_value(const loom_segment *segment, const loom_task *task, int64_t *value);
+
+/* Frees tasks as early as the rules of loom_task_free allow. */
+typedef struct graph_slots {
+    const test_graph *graph;
+    loom_segment *segment;
+    uint32_t *slots; /* of each node; LOOM_TASK_NONE: not submitted, or freed */
+    uint32_t *users; /* nodes that take its value and are not finished */
+    bool *finished;
+    uint32_t *late; /* finished before the completions of all its arguments had come */
+    uint32_t late_count;
+} graph_slots;
+void slots_begin(graph_slots *slots, const test_graph *graph, loom_segment *segment);
+/* The next node becomes a task; false if the segment is full. */
+bool slots_submit(graph_slots *slots, uint32_t node);
+/* The completion of a node was taken. */
+void slots_finished(graph_slots *slots, uint32_t node);
+void slots_end(graph_slots *slots);
 
 /* The loop of a worker process; never returns. */
 _Noreturn void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us, uint32_t put_back_one_in);

@@ -58,8 +58,17 @@ static void killed_at(void **state) {
     uint32_t deaths = 0;
     for (int attempt = 0; attempt < ATTEMPTS && deaths == 0; attempt++) {
         deaths += deaths_at(*state, &graph, (run_options){.submitted_first = 0});
-        deaths += deaths_at(*state, &graph, (run_options){.submitted_first = 30});
+        /* in slots of freed tasks, submitted while others run */
+        deaths += deaths_at(*state, &graph, (run_options){.tasks_max = 160});
     }
+    graph_free(&graph);
+    if (deaths == 0) fail_msg("no worker ever came to %s", (const char *)*state);
+}
+
+/* A worker dies with a chain of free heap pieces that it has just taken: they are lost, and nothing else. */
+static void killed_with_free_pieces(void **state) {
+    test_graph graph = graph_stencil(40, 120);
+    uint32_t deaths = deaths_at(*state, &graph, (run_options){.tasks_max = 200, .in_worker = arm_first_pass});
     graph_free(&graph);
     if (deaths == 0) fail_msg("no worker ever came to %s", (const char *)*state);
 }
@@ -171,6 +180,7 @@ int main(void) {
         AT("park:announced"),
         AT("park:awake"),
         AT("wake:chosen"),
+        {"killed_with_free_pieces heap:chain", killed_with_free_pieces, NULL, NULL, "heap:chain"},
         AT_PUTTING_BACK("back:announced"),
         AT_PUTTING_BACK("back:ready"),
         AT_PUTTING_BACK("back:counted"),

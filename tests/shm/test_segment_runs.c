@@ -122,6 +122,38 @@ static void test_executed_workers(void **state) {
     graph_free(&graph);
 }
 
+/* Slots and heap pieces are used again: each shape runs in far fewer slots than it has nodes, each slot ends up free,
+ * and a long chain takes no more memory than a short one. */
+static void run_in_few_slots(test_graph graph, uint32_t tasks_max) {
+    for (size_t i = 0; i < sizeof worker_counts / sizeof *worker_counts; i++) {
+        run_options options = {.workers = worker_counts[i], .tasks_max = tasks_max};
+        run_graph(&graph, &options);
+    }
+    graph_free(&graph);
+}
+
+static void test_few_slots(void **state) {
+    (void)state;
+    run_in_few_slots(graph_stencil(40, 200), 130);
+    run_in_few_slots(graph_fork_join(65, 60), 140);
+    run_in_few_slots(graph_diamonds(2000), 8);
+    run_in_few_slots(graph_doubles(3000), 3);
+    run_in_few_slots(graph_fan_out(5000), 20);
+    run_in_few_slots(graph_random(4000, 70, 51), 2500);
+}
+
+static void test_long_chain_takes_no_more(void **state) {
+    (void)state;
+    uint64_t bytes[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        test_graph graph = graph_chain(i ? 40000 : 1000);
+        bytes[i] = run_graph(&graph, &(run_options){.workers = 2, .tasks_max = 64}).segment_bytes;
+        graph_free(&graph);
+    }
+    /* a chunk of the heap each for coordinator and workers, taken when one first needs it */
+    assert_in_range(bytes[1], 1, bytes[0] + 3 * LOOM_HEAP_CHUNK * LOOM_HEAP_UNIT);
+}
+
 static void test_killed_at_random(void **state) {
     (void)state;
     uint32_t deaths = 0;
@@ -132,9 +164,12 @@ static void test_killed_at_random(void **state) {
         run_options options = {
             .workers = 1 + (uint32_t)seed % 4, .kills = 10, .seed = seed, .submitted_first = seed % 2 ? 0 : 200};
         deaths += run_graph(&graph, &options).deaths;
+        options.tasks_max = seed % 3 == 1 ? 6000 : 170;
+        options.submitted_first = 0;
+        deaths += run_graph(&graph, &options).deaths;
         graph_free(&graph);
     }
-    assert_true(deaths >= 12); /* 120 are sent; some hit a worker that is dead already */
+    assert_true(deaths >= 24); /* 240 are sent; some hit a worker that is dead already */
 }
 
 int main(int argc, char **argv) {
@@ -153,6 +188,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_full_ring),
         cmocka_unit_test(test_stop_with_a_full_ring),
         cmocka_unit_test(test_executed_workers),
+        cmocka_unit_test(test_few_slots),
+        cmocka_unit_test(test_long_chain_takes_no_more),
         cmocka_unit_test(test_killed_at_random),
     };
     return cmocka_run_group_tests_name("segment_runs", tests, NULL, NULL);

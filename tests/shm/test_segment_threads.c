@@ -18,68 +18,59 @@ static void *work(void *handle) {
     for (bool stopped = false; !stopped;) {
         uint32_t index = loom_task_take(segment, -1, &stopped);
         if (index == LOOM_TASK_NONE) continue;
-        loom_task *task = loom_segment_task(segment, index);
-        const uint32_t *arguments = loom_segment_pointer(segment, task->arguments);
-        int64_t *values = calloc(task->argument_count + 1, sizeof *values);
-        if (!values) abort();
-        for (uint32_t i = 0; i < task->argument_count; i++)
-            memcpy(&values[i], loom_segment_task(segment, arguments[i])->inline_payload, sizeof *values);
-        int64_t value = node_value(task->cookie, values, task->argument_count);
-        free(values);
-        memcpy(task->inline_payload, &value, sizeof value);
-        task->inline_bytes = sizeof value;
+        if (!graph_compute(segment, index)) abort();
         loom_task_finish(segment, index, LOOM_TASK_DONE);
     }
     return NULL;
 }
 
-static void submit(loom_segment *segment, const test_graph *graph, uint32_t node) {
-    uint32_t index;
-    uint32_t count = graph->first[node + 1] - graph->first[node];
-    assert_int_equal(loom_task_create(segment, &graph->arguments[graph->first[node]], count, &index, NULL), LOOM_OK);
-    loom_segment_task(segment, index)->cookie = node;
-    assert_int_equal(loom_task_submit(segment, index, NULL), LOOM_OK);
-}
-
-static void run_in_threads(test_graph graph, uint32_t submitted_first) {
+static void run_in_threads(test_graph graph, uint32_t tasks_max, uint32_t submitted_first) {
     loom_segment *segment, *handles[THREADS];
     pthread_t threads[THREADS];
-    loom_segment_options options = {.workers = THREADS, .tasks_max = graph.count, .heap_bytes = 16 << 20};
+    graph_slots slots;
+    loom_segment_options options = {.workers = THREADS, .tasks_max = tasks_max, .heap_bytes = 16 << 20};
     assert_int_equal(loom_segment_create(&options, &segment, NULL), LOOM_OK);
+    slots_begin(&slots, &graph, segment);
     for (uint32_t i = 0; i < THREADS; i++) {
         handles[i] = loom_segment_alias(segment, i);
         assert_non_null(handles[i]);
         assert_int_equal(pthread_create(&threads[i], NULL, work, handles[i]), 0);
     }
     uint32_t submitted = 0, finished = 0, index;
-    while (submitted < submitted_first && submitted < graph.count)
-        submit(segment, &graph, submitted++);
+    while (submitted < submitted_first && submitted < graph.count && slots_submit(&slots, submitted))
+        submitted++;
     while (finished < graph.count) {
         loom_completion_wait(segment, -1);
         while (loom_completion_pop(segment, &index)) {
+            const loom_task *task = loom_segment_task(segment, index);
             int64_t value;
-            memcpy(&value, loom_segment_task(segment, index)->inline_payload, sizeof value);
-            assert_int_equal(value, graph.expected[index]);
+            assert_true(graph_value(segment, task, &value));
+            assert_int_equal(value, graph.expected[task->cookie]);
             finished++;
-            if (submitted < graph.count) submit(segment, &graph, submitted++);
+            slots_finished(&slots, task->cookie);
+            while (submitted < graph.count && slots_submit(&slots, submitted))
+                submitted++;
         }
     }
+    assert_int_equal(loom_segment_live(segment), 0);
     loom_segment_stop(segment);
     for (uint32_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
         loom_segment_close(handles[i]);
     }
+    slots_end(&slots);
     loom_segment_close(segment);
     graph_free(&graph);
 }
 
 static void test_threads(void **state) {
     (void)state;
-    run_in_threads(graph_random(3000, 150, 41), 40);
-    run_in_threads(graph_random(3000, 150, 42), UINT32_MAX);
-    run_in_threads(graph_stencil(40, 50), UINT32_MAX);
-    run_in_threads(graph_chain(1000), 1);
-    run_in_threads(graph_fork_join(70, 20), UINT32_MAX);
+    run_in_threads(graph_random(3000, 150, 41), 3000, 40);
+    run_in_threads(graph_random(3000, 150, 42), 2500, UINT32_MAX);
+    run_in_threads(graph_stencil(40, 50), 2000, UINT32_MAX);
+    run_in_threads(graph_stencil(40, 50), 130, 100);
+    run_in_threads(graph_chain(1000), 2, 1);
+    run_in_threads(graph_fork_join(70, 20), 150, UINT32_MAX);
 }
 
 int main(void) {
