@@ -6,7 +6,7 @@
 
 #include "runtime/text.h"
 
-enum { FIELDS_MAX = 20 };
+enum { FIELDS_MAX = 32 };
 
 /* A record under construction. */
 typedef struct record_fields {
@@ -89,6 +89,9 @@ static loom_value summary_of(loom_arena *arena, const loom_summary *summary, boo
     add(&fields, "bytes_written", count_of(summary->bytes_written));
     add(&fields, "segment_bytes", count_of(summary->segment_bytes));
     add(&fields, "segment_tasks", count_of(summary->segment_tasks));
+    add(&fields, "memory_budget_bytes", count_of(summary->memory_budget_bytes));
+    add(&fields, "memory_peak_bytes", count_of(summary->memory_peak_bytes));
+    add(&fields, "held_back", count_of(summary->held_back));
     add(&fields, "ring", text_of(summary->ring));
     add(&fields, "store", text_of(summary->store));
     add(&fields, "goals", goals_of(arena, summary, full));

@@ -32,6 +32,11 @@ loom_status loom_task_put_hashes(loom_segment *segment, loom_task *task, const u
     return LOOM_OK;
 }
 
+uint64_t loom_task_committed_bytes(const loom_task *task) {
+    bool its = task->origin == LOOM_ORIGIN_COMPUTED || task->flags & LOOM_TASK_FRESH;
+    return its ? (task->bulk.bytes + LOOM_PAGE_BYTES - 1) / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES : 0;
+}
+
 loom_status loom_task_adopt(loom_segment *segment, loom_task *task, const loom_result *result) {
     if (result->payload_bytes) LOOM_TRY(loom_task_put_payload(segment, task, result->payload, result->payload_bytes));
     LOOM_TRY(loom_task_put_hashes(segment, task, result->block_hashes, loom_extent_block_count(result->bulk.bytes)));

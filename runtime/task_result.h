@@ -14,6 +14,9 @@ const void *loom_task_payload(const loom_segment *segment, const loom_task *task
 loom_status loom_task_put_payload(loom_segment *segment, loom_task *task, const void *bytes, size_t length);
 /* The block hashes of its bulk bytes. */
 loom_status loom_task_put_hashes(loom_segment *segment, loom_task *task, const uint64_t *hashes, size_t count);
+/* Bytes of memory that were committed for its bulk bytes (loom_segment_commit_bytes), in whole pages: of a computed
+ * result, or of the raw copy of a stored one that a worker made. To be released once. */
+uint64_t loom_task_committed_bytes(const loom_task *task);
 /* Makes a stored result the task's own: type, vid, payload, placement, hashes, origin. */
 loom_status loom_task_adopt(loom_segment *segment, loom_task *task, const loom_result *result);
 

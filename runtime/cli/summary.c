@@ -50,6 +50,12 @@ void loom_summary_print(const loom_summary *summary, FILE *out) {
     if (summary->ring != NULL && summary->bytes_written > 0) fprintf(out, " (%s)", summary->ring);
     fprintf(out, "; peak %s; store %s\n", loom_human_bytes(summary->peak_rss_bytes, rss),
             summary->store != NULL ? summary->store : "-");
+    if (summary->held_back > 0) {
+        char peak[LOOM_HUMAN_BYTES], budget[LOOM_HUMAN_BYTES];
+        fprintf(out, "memory: tasks were held back %" PRIu64 " times; peak %s committed of %s (memory.budget)\n",
+                summary->held_back, loom_human_bytes(summary->memory_peak_bytes, peak),
+                loom_human_bytes(summary->memory_budget_bytes, budget));
+    }
     if (summary->irreproducible > 0)
         fprintf(out,
                 "warning: %" PRIu64 " results differ from what is stored under their keys; the stored ones were kept\n",

@@ -206,6 +206,17 @@ const loom_config_key loom_config_keys[] = {
      .multiple = LOOM_PAGE_BYTES,
      .fallback = "\"256KiB\"",
      .doc = "Bytes of one write; a tile should fit in the core's own cache."},
+    {.name = "memory.budget",
+     .type = LOOM_KEY_SIZE,
+     .offset = FIELD(memory.budget_bytes),
+     .min = 1 * MIB,
+     .max = 65536 * TIB,
+     .zero_means = "half of the machine's memory, or of what its cgroup grants",
+     .fallback = "0",
+     .doc =
+         "Memory for results that are not stored yet (of a store in memory: for all that are needed), for what\n"
+         "kernels work in, and for the segment. Tasks for which it does not suffice wait, the broadest longest; one\n"
+         "always runs. Pages of stored results are not counted: the system drops them as it needs."},
     {.name = "memory.segment",
      .type = LOOM_KEY_SIZE,
      .offset = FIELD(memory.segment_bytes),

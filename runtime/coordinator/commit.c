@@ -169,15 +169,27 @@ static loom_status put_entry(loom_committer *committer, loom_batch *batch, const
     return status == LOOM_OK ? put_file_hashes(committer, batch, task, err) : status;
 }
 
+/* What lies in a file of the store needs no memory once it is committed: its pages can be written and dropped. A
+ * working copy needs it until it is discarded; a store in memory, until the run lets go. */
+static void release_memory(const loom_committer *committer, entry_kind kind, const loom_task *task) {
+    if (loom_store_in_memory(committer->store)) return;
+    bool working = loom_store_has_working_copies(committer->store);
+    bool stored = kind == ENTRY_REPLACE || (kind == ENTRY_PUT && task->origin == LOOM_ORIGIN_COMPUTED);
+    if (working ? kind != ENTRY_DISCARD : !stored) return;
+    uint64_t bytes = loom_task_committed_bytes(task);
+    if (bytes) loom_segment_release_bytes(committer->segment, bytes);
+}
+
 /* Stored: other runs that wait for these results find them now, and working copies may go. */
 static void after_commit(const loom_committer *committer, const entry_list *list) {
     for (size_t i = 0; i < list->count; i++) {
         const entry *item = &list->entries[i];
-        if (item->kind != ENTRY_PUT && item->kind != ENTRY_DISCARD) continue;
+        if (item->kind == ENTRY_FORGET) continue;
         const loom_task *task = loom_segment_task(committer->segment, item->task);
+        release_memory(committer, item->kind, task);
         if (item->kind == ENTRY_DISCARD)
             (void)loom_store_discard(committer->store, &task->bulk, NULL); /* costs memory till the end, if it fails */
-        else if (task->flags & LOOM_TASK_CLAIMED)
+        else if (item->kind == ENTRY_PUT && task->flags & LOOM_TASK_CLAIMED)
             loom_store_unclaim(committer->store, &task->rkey);
     }
 }
@@ -262,6 +274,8 @@ static void *committer_main(void *context) {
         committer->busy = false;
         if (status != LOOM_OK && committer->error.status == LOOM_OK) committer->error = err;
         pthread_cond_broadcast(&committer->changed);
+        /* Behind `busy`: who saw it set hears of its end (loom_committer_hurry). */
+        if (loom_segment_held_back(committer->segment)) loom_segment_ring_doorbell(committer->segment);
     }
     pthread_mutex_unlock(&committer->lock);
     free(taken.entries);
@@ -334,11 +348,13 @@ loom_status loom_committer_replace(loom_committer *committer, uint32_t task) {
     return append(committer, (entry){.kind = ENTRY_REPLACE, .task = task});
 }
 
-void loom_committer_hurry(loom_committer *committer) {
+bool loom_committer_hurry(loom_committer *committer) {
     pthread_mutex_lock(&committer->lock);
     committer->hurry = committer->queued.count > 0;
+    bool pending = committer->hurry || committer->busy;
     pthread_cond_broadcast(&committer->changed);
     pthread_mutex_unlock(&committer->lock);
+    return pending;
 }
 
 loom_status loom_committer_flush(loom_committer *committer, loom_error *err) {

@@ -27,8 +27,9 @@ loom_status loom_committer_replace(loom_committer *committer, uint32_t task);
 loom_status loom_committer_discard(loom_committer *committer, uint32_t task);
 /* Queues the deletion of a damaged result, before its recomputed successor is stored. */
 loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey);
-/* Begins to store what is queued now, without waiting for it. */
-void loom_committer_hurry(loom_committer *committer);
+/* Begins to store what is queued now, without waiting for it. True if anything is queued or being stored: when that is
+ * over and tasks are held back, the segment's doorbell rings. */
+bool loom_committer_hurry(loom_committer *committer);
 /* Waits until everything queued is stored (synced as the durability says), and returns the first error there was. */
 loom_status loom_committer_flush(loom_committer *committer, loom_error *err);
 /* Results that differ from what the store holds under their key: how many, and the message of the first. */

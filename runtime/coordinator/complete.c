@@ -120,9 +120,11 @@ loom_status loom_complete(loom_session *session, uint32_t number, loom_error *er
     uint32_t index = task->cookie;
     if (session->graph.steps[index].state != LOOM_STEP_TASK || session->graph.steps[index].task != number)
         return LOOM_OK; /* reported twice after a recovery, or skipped */
+    unsigned state = (unsigned)(atomic_load_explicit(&task->state, memory_order_acquire) & 0xff);
+    if (state == LOOM_TASK_READY) return loom_brake_hold(session, index);
+    if (state != LOOM_TASK_DONE && state != LOOM_TASK_FAILED) return LOOM_OK; /* held back, and found by a search */
     session->in_flight--;
     session->idle_deaths = 0;
-    unsigned state = (unsigned)(atomic_load_explicit(&task->state, memory_order_acquire) & 0xff);
     loom_status status;
     if (state == LOOM_TASK_DONE) {
         status = finished(session, index, number);

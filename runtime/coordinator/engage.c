@@ -1,5 +1,7 @@
 /* Engaging: the segment, the committer and the workers appear when there is something to compute, so that a run that
  * finds everything in the store starts no process. */
+#include <unistd.h>
+
 #include "io/ring.h"
 #include "runtime/coordinator/session.h"
 
@@ -47,6 +49,13 @@ static loom_status choose_ring(loom_session *session, loom_error *err) {
     return LOOM_OK;
 }
 
+/* Half of what there is: the rest is for the page cache, which makes results on disk fast, and for other programs. */
+static uint64_t memory_budget(const loom_config *config) {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (config->memory.budget_bytes) return config->memory.budget_bytes;
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 0;
+}
+
 loom_status loom_engage(loom_session *session, loom_error *err) {
     if (session->crew) return LOOM_OK;
     const loom_config *config = session->config;
@@ -62,6 +71,7 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
     loom_segment_options segment = {.workers = session->workers,
                                     .tasks_max = (uint32_t)config->memory.tasks_max,
                                     .heap_bytes = config->memory.segment_bytes,
+                                    .budget_bytes = memory_budget(config),
                                     .deaths_max = (uint32_t)config->workers.deaths_max};
     LOOM_TRY(choose_ring(session, err));
     loom_operator_table_signature(session->operators, segment.table_signature);

@@ -44,7 +44,8 @@ static loom_status open_session(loom_session *session, const loom_run_options *o
                               .config = options->config,
                               .plan = options->plan,
                               .operators = loom_operators(),
-                              .program_domain = LOOM_STEP_NONE};
+                              .program_domain = LOOM_STEP_NONE,
+                              .brake = {.beyond = LOOM_STEP_NONE}};
     session->facts = loom_facts_new(options->plan);
     session->hasher = loom_hasher_new();
     session->arena = loom_arena_new();
@@ -69,6 +70,7 @@ static void close_session(loom_session *session) {
     for (uint32_t i = 0; i < session->graph.step_count; i++)
         loom_unhold_step(session, i);
     loom_costs_free(session->costs);
+    loom_brake_free(&session->brake);
     loom_segment_close(session->segment);
     loom_store_close(session->store);
     loom_facts_free(session->facts);
@@ -201,8 +203,9 @@ static loom_status drive(loom_session *session, double start, loom_error *err) {
     for (;;) {
         LOOM_TRY(loom_work_drain(session, err));
         LOOM_TRY(take_reports(session, err));
+        loom_brake_release(session);
         if (session->segment && loom_segment_take_space_wanted(session->segment))
-            loom_committer_hurry(session->committer);
+            (void)loom_committer_hurry(session->committer);
         LOOM_TRY(loom_goals_advance(session, err));
         if (session->goals_met == goals) return LOOM_OK;
         if (stop_asked(session)) return loom_fail(err, LOOM_CANCELLED, "stopped on request; what was finished is kept");
@@ -258,6 +261,9 @@ static void fill_summary(loom_session *session, loom_summary *summary, double st
     if (session->segment) {
         summary->segment_bytes = loom_segment_used_bytes(session->segment);
         summary->segment_tasks = loom_segment_task_count(session->segment);
+        summary->memory_budget_bytes = loom_segment_budget(session->segment);
+        summary->memory_peak_bytes = loom_segment_committed_peak(session->segment);
+        summary->held_back = session->brake.times;
     }
     if (session->crew) loom_crew_memory(session->crew, &summary->peak_rss_bytes, &summary->peak_anon_bytes);
     if (getrusage(RUSAGE_SELF, &self) == 0 && (uint64_t)self.ru_maxrss * 1024 > summary->peak_rss_bytes)

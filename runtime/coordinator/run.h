@@ -50,9 +50,12 @@ typedef struct loom_summary {
     uint64_t bytes_written;   /* bulk bytes */
     uint64_t segment_bytes;   /* shared memory in use at the end */
     uint64_t segment_tasks;
-    const char *ring;        /* "io_uring" or "posix" */
-    const char *store;       /* path or ":memory:" */
-    loom_goal_report *goals; /* program order */
+    uint64_t memory_budget_bytes; /* 0: no worker was started */
+    uint64_t memory_peak_bytes;   /* the most that was committed of it */
+    uint64_t held_back;           /* how often a task had to wait for memory */
+    const char *ring;             /* "io_uring" or "posix" */
+    const char *store;            /* path or ":memory:" */
+    loom_goal_report *goals;      /* program order */
     size_t goal_count;
     loom_failure *failures;
     size_t failure_count;

@@ -8,6 +8,7 @@
  *   complete.c what workers finished or failed -> what can go on
  *   measure.c  what kernels took -> what operators cost
  *   hold.c     results in use keep their bytes
+ *   brake.c    tasks that wait for memory
  *   blame.c    which item of a loop failed
  *   value.c    the value of a step, wherever it lies
  *   goals.c    print and save, in program order
@@ -23,6 +24,7 @@
 
 #include "planner/domain.h"
 #include "planner/plan.h"
+#include "runtime/coordinator/brake.h"
 #include "runtime/coordinator/commit.h"
 #include "runtime/coordinator/costs.h"
 #include "runtime/coordinator/crew.h"
@@ -82,6 +84,8 @@ typedef struct loom_session {
     loom_hasher *hasher;
     loom_arena *arena;   /* lives as long as the session */
     loom_arena *scratch; /* reset between uses; never held across calls */
+
+    loom_brake brake;
 
     loom_goal_state *goals;
     uint32_t goals_met; /* goals 0 .. goals_met - 1 are finished, well or not */

@@ -264,6 +264,7 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
     bool asked = task->flags & LOOM_TASK_NO_LOOKUP && loom_id_equal(&told, &task->rkey);
     bool taken = false, look = !asked && !(op->flags & LOOM_OP_NOT_STORED);
     if (look) LOOM_TRY(take_stored(worker, op, &taken, err));
+    if (!taken && !loom_worker_may_begin(worker, op)) return LOOM_NO_MEMORY;
     if (!taken && !(task->flags & LOOM_TASK_REPLACES) && is_worth_a_claim(worker, op))
         LOOM_TRY(claim_or_take(worker, op, &taken, err));
     if (!taken) {
@@ -328,8 +329,13 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_error err = {0};
     uint64_t start = now_ns();
     worker->task = loom_segment_task(worker->segment, number);
+    loom_worker_admission_begin(worker);
     forget_attempt(worker->task);
     loom_status status = execute(worker, &err);
+    if (status != LOOM_OK && worker->refused) {
+        loom_worker_hold_back(worker, number);
+        return;
+    }
     if (status == LOOM_NO_SPACE && !writes_outside(worker) && may_find_room(worker)) {
         put_back(worker, number);
         return;
@@ -343,5 +349,6 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     }
     count(worker, status, now_ns() - start);
     loom_worker_release(worker);
+    loom_segment_keep_bytes(worker->segment, status == LOOM_OK ? loom_task_committed_bytes(worker->task) : 0);
     loom_task_finish(worker->segment, number, status == LOOM_OK ? LOOM_TASK_DONE : LOOM_TASK_FAILED);
 }

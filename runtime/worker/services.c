@@ -5,11 +5,15 @@
 
 #include "runtime/worker/worker.h"
 
+#define SCRATCH_COUNTED 65536u /* less is not worth a look at the budget */
+
 static loom_status reserve_image(loom_call *call, const loom_image_header *header, bool window) {
     loom_worker *worker = call->context;
     if (worker->reserved)
         return loom_fail(call->err, LOOM_INTERNAL, "%s asked for two result images; please report it", call->op->name);
     LOOM_TRY(loom_image_header_check(header, call->err));
+    if (!loom_worker_admit(worker, loom_image_bytes(header)))
+        return loom_fail(call->err, LOOM_NO_MEMORY, "the memory budget is full");
     if (!worker->writer)
         LOOM_TRY(loom_extent_writer_open(loom_store_extents(worker->store), &worker->writer, call->err));
     /* Kernels find zeros (kernel.h): some write only where there is something. */
@@ -37,6 +41,7 @@ static loom_status new_stream(loom_call *call, const loom_image_header *header, 
 
 static void *scratch(loom_call *call, size_t bytes) {
     loom_worker *worker = call->context;
+    if (bytes >= SCRATCH_COUNTED && !loom_worker_admit(worker, bytes)) return NULL;
     if (worker->scratch_count == worker->scratch_capacity) {
         size_t capacity = worker->scratch_capacity ? worker->scratch_capacity * 2 : 8;
         void **grown = loom_arena_array(worker->arena, capacity, sizeof *grown);

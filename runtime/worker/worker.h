@@ -3,6 +3,7 @@
  *   main.c      arguments, attaching, pinning, the loop
  *   execute.c   one task: key, look-up, kernel, publication
  *   services.c  what a kernel may ask for: space, scratch, items
+ *   admission.c whether there is memory for it
  *   arguments.c values of a task's arguments, images mapped read-only
  *   input_hash.c  content hashes of input files, memoised by stat fields */
 #ifndef LOOM_RUNTIME_WORKER_H
@@ -34,7 +35,10 @@ typedef struct loom_worker {
     size_t view_count, view_capacity;
     void **scratch; /* malloc'ed for the kernel, freed after the task; list in the arena */
     size_t scratch_count, scratch_capacity;
-    loom_reservation reservation; /* for the result */
+    uint64_t committed_bytes; /* of memory, for its result and scratch; used_bytes of them were asked for */
+    uint64_t used_bytes, planned_bytes, wanted_bytes; /* planned: what it wanted when it was held back; 0: it was not */
+    bool refused;                                     /* there was no memory: hold it back */
+    loom_reservation reservation;                     /* for the result */
     bool reserved;
     loom_image_header header; /* of the result image */
     loom_memo_entry *memo;    /* hashes computed for this task; in the arena */
@@ -59,6 +63,16 @@ loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, 
 bool loom_worker_has_items(loom_worker *worker, const loom_result *sequence);
 /* Gives the claim of the task's key up, if it has one. */
 void loom_worker_unclaim(loom_worker *worker);
+
+/* ---- admission.c ---- */
+/* A task begins; before its last attempt is forgotten. */
+void loom_worker_admission_begin(loom_worker *worker);
+/* False if it will make an image and there is no memory at all: then nothing need be tried. */
+bool loom_worker_may_begin(loom_worker *worker, const loom_operator *op);
+/* Commits memory for a result or scratch. False: there is none; the task is to be held back. */
+bool loom_worker_admit(loom_worker *worker, uint64_t bytes);
+/* Gives the task up until there is memory. */
+void loom_worker_hold_back(loom_worker *worker, uint32_t number);
 
 /* Services for kernels; context is the worker. */
 extern const loom_call_services loom_worker_services;

@@ -132,7 +132,8 @@ static bool is_current(const loom_segment *segment, uint64_t entry) {
     /* relaxed: DONE and FAILED were acquired with the ring's tail */
     uint64_t word = task ? atomic_load_explicit(&task->state, memory_order_relaxed) : 0;
     loom_task_state state = loom_state_of(word);
-    return (state == LOOM_TASK_DONE || state == LOOM_TASK_FAILED) &&
+    /* READY: held back */
+    return (state == LOOM_TASK_DONE || state == LOOM_TASK_FAILED || state == LOOM_TASK_READY) &&
            (uint32_t)loom_state_attempt(word) == (uint32_t)(entry >> 32);
 }
 

@@ -47,6 +47,13 @@ static void finish_again(loom_segment *segment, uint32_t index, loom_task_state 
     segment->recovered_list = index + 1;
 }
 
+/* Whether the worker had finished the task well: then what it committed for it is the result's. */
+static bool had_done(const loom_segment *segment, uint32_t worker, loom_phase phase, uint32_t index) {
+    const loom_task *task = loom_segment_task(segment, index);
+    uint64_t word = task ? atomic_load_explicit(&task->state, memory_order_acquire) : 0;
+    return phase == LOOM_PHASE_FINISHING && loom_state_of(word) == LOOM_TASK_DONE && loom_state_worker(word) == worker;
+}
+
 /* What the journal's task needs. Returns the task if the worker was running it. */
 static uint32_t settle_task(loom_segment *segment, uint32_t worker, loom_phase phase, uint32_t index) {
     loom_task *task = loom_segment_task(segment, index);
@@ -84,6 +91,7 @@ void loom_segment_recover(loom_segment *segment, uint32_t worker, uint32_t *runn
     /* acquire: what the worker did before it wrote this is visible (and the process is gone, which orders everything)
      */
     uint64_t journal = atomic_load_explicit(&slot->journal.word, memory_order_acquire);
+    loom_committed_settle(slot, had_done(segment, worker, (loom_phase)(journal >> 32), (uint32_t)journal));
     *running = settle_task(segment, worker, (loom_phase)(journal >> 32), (uint32_t)journal);
     empty_deque(segment, worker);
     loom_journal_write(&slot->journal, LOOM_PHASE_IDLE, LOOM_TASK_NONE);

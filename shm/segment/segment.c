@@ -30,6 +30,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "a lock
 uint64_t loom_segment_layout_signature(void) {
     const size_t figures[] = {sizeof(loom_segment_header),
                               FIELD(loom_segment_header, table_signature),
+                              FIELD(loom_segment_header, budget_bytes),
                               FIELD(loom_segment_header, stop),
                               FIELD(loom_segment_header, unqueued),
                               FIELD(loom_segment_header, searched),
@@ -37,6 +38,8 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_segment_header, doorbell),
                               FIELD(loom_segment_header, coordinator_sleeps),
                               FIELD(loom_segment_header, space_wanted),
+                              FIELD(loom_segment_header, released_bytes),
+                              FIELD(loom_segment_header, held_back),
                               FIELD(loom_segment_header, task_count),
                               FIELD(loom_segment_header, heap_next),
                               FIELD(loom_segment_header, heap_free),
@@ -46,6 +49,9 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_worker_slot, domain),
                               FIELD(loom_worker_slot, starving),
                               FIELD(loom_worker_slot, counters),
+                              FIELD(loom_worker_slot, committed_bytes),
+                              FIELD(loom_worker_slot, settled_bytes),
+                              FIELD(loom_worker_slot, committed_peak),
                               FIELD(loom_worker_slot, ring_tail),
                               FIELD(loom_worker_slot, ring_waits),
                               FIELD(loom_worker_slot, ring_head),
@@ -253,6 +259,7 @@ static void write_identity(loom_segment *segment, const loom_segment_options *op
     header->heap_units = segment->heap_units;
     header->tasks_max = segment->tasks_max;
     header->deque_slots = segment->deque_capacity;
+    header->budget_bytes = options->budget_bytes;
     memcpy(header->table_signature, options->table_signature, sizeof header->table_signature);
     atomic_store_explicit(&header->heap_next, 1, memory_order_relaxed); /* unit 0 means "none" */
     for (uint32_t i = 0; i < segment->workers; i++)

@@ -83,6 +83,7 @@ typedef struct loom_task {
 
 typedef enum loom_task_flag {
     LOOM_TASK_BLOB = 1 << 0,      /* bulk is an encoded value */
+    LOOM_TASK_BEYOND = 1 << 1,    /* may run though its bytes exceed the budget: see loom_task_go_on */
     LOOM_TASK_NO_LOOKUP = 1 << 2, /* the coordinator asked the store for this rkey: it has nothing */
     LOOM_TASK_REPLACES = 1 << 3,  /* the store holds a damaged or outdated result of this key: remove that first */
     LOOM_TASK_CLAIMED = 1 << 4,   /* this run holds the store's claim on the key, until it is committed */
@@ -98,6 +99,7 @@ typedef struct loom_segment_options {
     uint32_t workers;
     uint32_t tasks_max;          /* 0 = 4 Mi */
     uint64_t heap_bytes;         /* 0 = 4 GiB of address space, used pages only; at most 32 GiB */
+    uint64_t budget_bytes;       /* of memory, see loom_segment_commit_bytes; 0 = no limit */
     uint8_t table_signature[32]; /* of the operator table; checked on attach */
     uint32_t deaths_max;  /* a task that this many workers died running is held back, see recover; 0 = no limit */
     uint32_t deque_slots; /* of each deque; 0 = as many as tasks (pages appear as used) */
@@ -216,6 +218,36 @@ void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state sta
 /* Gives up a task that this worker was running, because there is no room for its result: READY again, without a
  * completion or a death, to be taken (by anyone) when there is nothing else to do. Rings the coordinator. */
 void loom_task_put_back(loom_segment *segment, uint32_t index);
+
+/* ---- memory: what the run has taken on. Committed = bytes that workers committed for the results and the scratch of
+ * tasks, less what was released, plus the segment itself. ---- */
+
+/* The budget that the segment was created with; UINT64_MAX: none. */
+uint64_t loom_segment_budget(const loom_segment *segment);
+/* Worker, for the task it runs: takes `bytes` more on if the run's sum stays within `limit`. False: nothing is taken
+ * on. Costs a fence and a load per worker. */
+bool loom_segment_commit_bytes(loom_segment *segment, uint64_t bytes, uint64_t limit);
+/* Worker, before loom_task_finish: of what it committed for the task only so much is left, its result. */
+void loom_segment_keep_bytes(loom_segment *segment, uint64_t bytes);
+/* A result that was committed is not in memory any more, or need not be: its bytes lie in a file. Any process. */
+void loom_segment_release_bytes(loom_segment *segment, uint64_t bytes);
+uint64_t loom_segment_committed(const loom_segment *segment);
+/* The most that was committed at one time, as far as those who committed saw it. */
+uint64_t loom_segment_committed_peak(const loom_segment *segment);
+
+/* Worker: gives up a task that it was running because its `bytes` do not fit: READY again, without a death; what it had
+ * committed is taken back. The task comes to the coordinator as a completion, though it is READY, with bulk.bytes =
+ * bytes, and to nobody else. */
+void loom_task_hold_back(loom_segment *segment, uint32_t index, uint64_t bytes);
+/* Coordinator: a task that was held back is queued again, `beyond`: to run whatever the budget says. False if it is
+ * READY no more. */
+bool loom_task_go_on(loom_segment *segment, uint32_t index, bool beyond);
+/* Whether any deque holds an entry, which may be stale. */
+bool loom_segment_has_queued(const loom_segment *segment);
+/* Coordinator, for others to see: how many tasks are held back now. */
+void loom_segment_set_held_back(loom_segment *segment, uint32_t count);
+uint32_t loom_segment_held_back(const loom_segment *segment);
+
 /* True while some other worker runs a task that it has not yet put back: it may make room by finishing. */
 bool loom_segment_others_run(const loom_segment *segment);
 /* Completed by all workers so far, well or not. */

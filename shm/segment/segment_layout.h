@@ -34,6 +34,7 @@ typedef struct loom_segment_header {
     uint32_t tasks_max;
     uint32_t deque_slots;
     uint8_t table_signature[32];
+    uint64_t budget_bytes; /* 0 = none */
     /* rarely written, read by everyone in every take */
     alignas(64) _Atomic uint32_t stop;
     /* Tasks that found their deque full, and up to which of these the table was searched in vain. Different: READY
@@ -47,6 +48,9 @@ typedef struct loom_segment_header {
     alignas(64) _Atomic uint32_t doorbell; /* counts rings; the word the coordinator sleeps on */
     _Atomic uint32_t coordinator_sleeps;
     _Atomic uint32_t space_wanted; /* 1: a worker has no room for a result; store what is finished */
+    /* memory */
+    alignas(64) _Atomic uint64_t released_bytes; /* of what workers committed; only grows */
+    _Atomic uint32_t held_back;                  /* tasks that wait for memory (coordinator) */
     /* growth */
     alignas(64) _Atomic uint32_t task_count; /* slots that were ever used */
     alignas(64) _Atomic uint64_t heap_next;  /* first unit that no process has taken */
@@ -61,9 +65,12 @@ typedef struct loom_worker_slot {
     _Atomic uint32_t domain;
     _Atomic uint32_t starving; /* 1: what it takes is only to see whether there is room now */
     alignas(64) loom_worker_counters counters;
-    alignas(64) _Atomic uint32_t ring_tail; /* completions written, mod 2^32 (worker) */
-    _Atomic uint32_t ring_waits;            /* 1: the worker sleeps on this word until the ring has room */
-    alignas(64) _Atomic uint32_t ring_head; /* completions read (coordinator) */
+    alignas(64) _Atomic uint64_t committed_bytes; /* memory that it took on for tasks, see budget.c; only it writes */
+    _Atomic uint64_t settled_bytes;               /* of these, for tasks that it has finished */
+    _Atomic uint64_t committed_peak;              /* the largest sum over all workers that it saw */
+    alignas(64) _Atomic uint32_t ring_tail;       /* completions written, mod 2^32 (worker) */
+    _Atomic uint32_t ring_waits;                  /* 1: the worker sleeps on this word until the ring has room */
+    alignas(64) _Atomic uint32_t ring_head;       /* completions read (coordinator) */
 } loom_worker_slot;
 
 typedef enum loom_phase {
@@ -170,6 +177,10 @@ static inline uint64_t loom_links_units(uint32_t argument_count) {
     uint64_t words = loom_links_words(argument_count);
     return loom_links_edges(argument_count) + argument_count + words + (words > 1 ? 1 : 0);
 }
+
+/* budget.c: the task at hand has ended; done: what was committed for it stays so until its result is released, else it
+ * is taken back. Done twice it does nothing. By the worker, or after its death. */
+void loom_committed_settle(loom_worker_slot *slot, bool done);
 
 /* wakeup.c: after a push, wakes a sleeping worker if there is one, of `domain` if possible. */
 void loom_wake_one(loom_segment *segment, uint32_t domain);

@@ -51,10 +51,15 @@ void loom_wake_all(loom_segment *segment) {
     }
 }
 
-bool loom_segment_has_work(const loom_segment *segment) {
-    const loom_segment_header *header = segment->header;
+bool loom_segment_has_queued(const loom_segment *segment) {
     for (uint32_t number = 0; number < loom_deque_count(segment); number++)
         if (loom_deque_length(loom_deque_at(segment, number)) > 0) return true;
+    return false;
+}
+
+bool loom_segment_has_work(const loom_segment *segment) {
+    const loom_segment_header *header = segment->header;
+    if (loom_segment_has_queued(segment)) return true;
     return atomic_load_explicit(&header->unqueued, memory_order_relaxed) !=
                atomic_load_explicit(&header->searched, memory_order_relaxed) ||
            atomic_load_explicit(&header->stop, memory_order_relaxed);

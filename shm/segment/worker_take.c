@@ -192,6 +192,7 @@ void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state sta
     if (ours) {
         atomic_store_explicit(&own_slot(segment)->starving, 0,
                               memory_order_relaxed); /* a hint, see loom_task_put_back */
+        loom_committed_settle(own_slot(segment), final == LOOM_TASK_DONE);
         if (final == LOOM_TASK_DONE) loom_task_notify_successors(segment, index, false);
         LOOM_PROBE("finish:notified");
         loom_completion_push(segment, index, loom_state_attempt(word));
@@ -211,6 +212,7 @@ void loom_task_put_back(loom_segment *segment, uint32_t index) {
     loom_worker_slot *slot = own_slot(segment);
     /* relaxed: hints for others' patience */
     atomic_store_explicit(&slot->starving, 1, memory_order_relaxed);
+    loom_committed_settle(slot, false);
     /* As if it were only being taken: a death from here on queues the task and counts as no death of its. */
     loom_journal_write(&slot->journal, LOOM_PHASE_TAKING, index);
     LOOM_PROBE("back:announced");

@@ -85,6 +85,7 @@ static const struct {
     {"io", "ring", "\"posix\"", "\"posix\"", "VOXLOOM_IO_RING"},
     {"io", "depth", "256", "256", "VOXLOOM_IO_DEPTH"},
     {"io", "tile", "\"64K\"", "\"64KiB\"", "VOXLOOM_IO_TILE"},
+    {"memory", "budget", "\"3 GiB\"", "\"3GiB\"", "VOXLOOM_MEMORY_BUDGET"},
     {"memory", "segment", "\"32MiB\"", "\"32MiB\"", "VOXLOOM_MEMORY_SEGMENT"},
     {"memory", "tasks_max", "2048", "2048", "VOXLOOM_MEMORY_TASKS_MAX"},
     {"output", "progress", "false", "false", "VOXLOOM_OUTPUT_PROGRESS"},
@@ -386,10 +387,13 @@ static void test_every_key_is_documented(void **state) {
     (void)state;
     char *text = default_file();
     size_t found[KEYS] = {0};
+    const char *section = "";
     bool takes = false;
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        if (line[0] == '[') section = line + 1;
         for (size_t i = 0; i < KEYS; i++) {
             size_t length = strlen(every_key[i].key);
+            if (strncmp(section, every_key[i].section, strlen(every_key[i].section)) != 0) continue;
             bool is_key = line[0] == '#' && strncmp(line + 1, every_key[i].key, length) == 0 && line[length + 1] == ' ';
             found[i] += is_key && takes;
         }

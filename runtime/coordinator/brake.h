@@ -1,0 +1,31 @@
+/* brake.h - tasks that wait for memory: the coordinator's side of the brake (runtime/worker/admission.c has the other).
+ *
+ * A worker commits bytes before it reserves them; a task whose bytes would exceed the budget comes back here and goes
+ * on when there is room, the deepest first: what releases as much as it takes before what only uses images, and that
+ * before roots; among equals, in the order of a depth-first walk. So breadth is given up for depth. */
+#ifndef LOOM_RUNTIME_BRAKE_H
+#define LOOM_RUNTIME_BRAKE_H
+
+#include <stdint.h>
+
+#include "shm/status.h"
+
+struct loom_session;
+
+typedef struct loom_brake {
+    struct loom_held {
+        uint64_t order; /* least first: class << 32 | step */
+        uint64_t bytes; /* that the worker wanted to commit; 0: it did not come so far */
+    } * held;           /* a binary heap */
+    uint32_t count, capacity;
+    uint32_t beyond; /* the step that was let go on without room; LOOM_STEP_NONE: none, or it has ended */
+    uint64_t times;  /* that a task was held back */
+} loom_brake;
+
+/* A task that came back READY. LOOM_NO_MEMORY. */
+loom_status loom_brake_hold(struct loom_session *session, uint32_t step);
+/* Lets go on what can. After every batch of completions, and when bytes were released. */
+void loom_brake_release(struct loom_session *session);
+void loom_brake_free(loom_brake *brake);
+
+#endif
