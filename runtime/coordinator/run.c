@@ -71,6 +71,7 @@ static void close_session(loom_session *session) {
         loom_unhold_step(session, i);
     loom_costs_free(session->costs);
     loom_brake_free(&session->brake);
+    loom_levels_free(&session->levels);
     loom_segment_close(session->segment);
     loom_store_close(session->store);
     loom_facts_free(session->facts);

@@ -5,6 +5,7 @@
  *   settle.c   keys, look-ups in the store, and what must therefore be computed
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
+ *   priority.c what the run will wait for comes first
  *   complete.c what workers finished or failed -> what can go on
  *   measure.c  what kernels took -> what operators cost
  *   hold.c     results in use keep their bytes
@@ -50,6 +51,13 @@ typedef struct loom_goal_state {
     uint32_t failure; /* when failed */
 } loom_goal_state;
 
+/* See priority.c. */
+typedef struct loom_levels {
+    uint32_t *stack, *order; /* both of `capacity`; used within one call only */
+    uint32_t stack_count, order_count, capacity;
+    uint64_t highest_ns;
+} loom_levels;
+
 typedef struct loom_session {
     const loom_run_options *options;
     const loom_config *config;
@@ -86,6 +94,7 @@ typedef struct loom_session {
     loom_arena *scratch; /* reset between uses; never held across calls */
 
     loom_brake brake;
+    loom_levels levels;
 
     loom_goal_state *goals;
     uint32_t goals_met; /* goals 0 .. goals_met - 1 are finished, well or not */
@@ -141,6 +150,15 @@ loom_status loom_engage(loom_session *session, loom_error *err);
 /* ---- submit.c ---- */
 /* Hands a settled step, and what it needs, to the workers. */
 loom_status loom_submit(loom_session *session, uint32_t step, loom_error *err);
+
+/* ---- priority.c ---- */
+/* Gives the step, and what it needs and is not handed out yet, their levels (loom_step.bottom_ns). LOOM_NO_MEMORY. */
+loom_status loom_find_levels(loom_session *session, uint32_t step);
+/* Sorts steps by their levels, the most critical last; equal ones stay in order. */
+void loom_order_by_level(const loom_session *session, uint32_t *steps, size_t count);
+/* A level as loom_task.priority: greater for a greater one, or equal. */
+uint16_t loom_level_class(uint64_t level_ns);
+void loom_levels_free(loom_levels *levels);
 
 /* ---- place.c ---- */
 /* Assigns the steps known so far to NUMA domains. */

@@ -96,6 +96,7 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
     task->operator_index = (uint32_t)loom_operator_index(session->operators, step->op);
     task->cookie = index;
     task->domain = loom_session_domain(session, index);
+    task->priority = loom_level_class(step->bottom_ns);
     if (step->has_rkey) {
         task->rkey = step->rkey;
         if (!(step->op->flags & LOOM_OP_EFFECT)) task->flags |= LOOM_TASK_NO_LOOKUP; /* the store was asked already */
@@ -124,9 +125,11 @@ static loom_status push(step_stack *stack, uint32_t step) {
     return LOOM_OK;
 }
 
-/* Pushes arguments that have no task yet. *failed is the failed argument, if any. */
+/* Pushes arguments that have no task yet, the most critical to be submitted first. *failed is the failed argument, if
+ * any. */
 static loom_status push_arguments(loom_session *session, uint32_t index, step_stack *stack, uint32_t *failed) {
     const loom_step *step = &session->graph.steps[index];
+    size_t before = stack->count;
     for (uint32_t i = step->argument_count; i-- > 0;) {
         uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
         if (session->graph.steps[argument].state == LOOM_STEP_FAILED) *failed = argument;
@@ -134,6 +137,7 @@ static loom_status push_arguments(loom_session *session, uint32_t index, step_st
         session->graph.steps[argument].demanded = true;
         LOOM_TRY(push(stack, argument));
     }
+    if (stack->count > before + 1) loom_order_by_level(session, stack->steps + before, stack->count - before);
     return LOOM_OK;
 }
 
@@ -164,6 +168,7 @@ static loom_status visit(loom_session *session, step_stack *stack, loom_error *e
 
 loom_status loom_submit(loom_session *session, uint32_t index, loom_error *err) {
     LOOM_TRY(loom_engage(session, err));
+    if (loom_find_levels(session, index) != LOOM_OK) return loom_segment_full(err);
     step_stack stack = {0};
     loom_status status = push(&stack, index);
     while (status == LOOM_OK && stack.count > 0)

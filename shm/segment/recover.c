@@ -12,7 +12,8 @@ static void forget_result(loom_task *task) {
     task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES);
     task->status = LOOM_OK;
     task->error = task->payload = task->hashes = task->memo = 0;
-    task->inline_bytes = task->cost_us = 0;
+    task->cost_us = 0;
+    task->inline_bytes = 0;
     task->bulk = (loom_placement){0};
     memset(task->root, 0, sizeof task->root);
 }

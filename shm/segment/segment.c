@@ -86,6 +86,7 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_task, error),
                               FIELD(loom_task, payload),
                               FIELD(loom_task, inline_bytes),
+                              FIELD(loom_task, priority),
                               FIELD(loom_task, inline_payload),
                               FIELD(loom_task, rkey),
                               FIELD(loom_task, vid),

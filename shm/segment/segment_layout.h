@@ -158,11 +158,11 @@ loom_offset loom_segment_alloc_units(loom_segment *segment, uint64_t units);
  * refers to it any more. */
 void loom_segment_free_units(loom_segment *segment, loom_offset offset, uint64_t units);
 
-/* ready.c: takes `mask` out of word `word` of the task's readiness bits; makes the task READY and queues it when that
- * was the last. With `redo` a task that is READY already is queued once more (a dead worker may not have come to it).
- */
-void loom_task_clear(loom_segment *segment, uint32_t index, uint32_t word, uint64_t mask, bool redo);
-/* ready.c: tells every successor that `index` is DONE. */
+/* ready.c: takes `mask` out of word `word` of the task's readiness bits; makes the task READY when that was the last.
+ * True: the caller queues it. With `redo` that is also said of a task that is READY already (a dead worker may not have
+ * come to it). */
+bool loom_task_clear(loom_segment *segment, uint32_t index, uint32_t word, uint64_t mask, bool redo);
+/* ready.c: tells every successor that `index` is DONE, and queues those that are READY by it. */
 void loom_task_notify_successors(loom_segment *segment, uint32_t index, bool redo);
 /* ready.c: queues a READY task: onto the own deque of a worker, or onto the coordinator's for the task's domain. */
 void loom_task_queue(loom_segment *segment, uint32_t index);

@@ -145,7 +145,7 @@ loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *
         uint32_t end = count - word * 64 < 64 ? count - word * 64 : 64;
         for (uint32_t bit = 0; bit < end; bit++)
             if (link_argument(segment, index, word * 64 + bit, arguments[word * 64 + bit])) done |= UINT64_C(1) << bit;
-        if (done) loom_task_clear(segment, index, word, done, false);
+        if (done && loom_task_clear(segment, index, word, done, false)) loom_task_queue(segment, index);
     }
     return LOOM_OK;
 }
