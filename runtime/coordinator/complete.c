@@ -8,7 +8,7 @@
 /* Results that somebody named in the program are stored under that name as well. */
 static loom_id name_of(const loom_session *session, const loom_step *step) {
     loom_id none = {{0}};
-    return step->node == LOOM_NODE_NONE ? none : loom_plan_node(session->plan, step->node)->id;
+    return step->node == LOOM_NODE_NONE || step->unnamed ? none : loom_plan_node(session->plan, step->node)->id;
 }
 
 static loom_status finished(loom_session *session, uint32_t index, uint32_t number) {
@@ -20,6 +20,7 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
     step->rkey = task->rkey;
     step->has_vid = step->has_rkey = true;
     session->done++;
+    session->windows_over |= step->window != 0;
     LOOM_TRY(loom_hold_computed(session, index, task));
     if (task->origin == LOOM_ORIGIN_STORED) {
         session->reused++;
@@ -55,7 +56,8 @@ static loom_status record_failure(loom_session *session, uint32_t index, const l
     loom_failure *record = &session->failures[*failure];
     loom_describe_step(session, index, &record->error);
     const loom_step *step = &session->graph.steps[index];
-    if (step->node != LOOM_NODE_NONE) loom_id_hex(&loom_plan_node(session->plan, step->node)->id, record->node);
+    if (step->node != LOOM_NODE_NONE && !step->unnamed)
+        loom_id_hex(&loom_plan_node(session->plan, step->node)->id, record->node);
     return LOOM_OK;
 }
 
@@ -63,6 +65,7 @@ static loom_status record_failure(loom_session *session, uint32_t index, const l
 static bool mark_failed(loom_session *session, uint32_t index, uint32_t failure) {
     loom_step *step = &session->graph.steps[index];
     if (step->state == LOOM_STEP_FAILED || step->state == LOOM_STEP_DONE) return false;
+    session->windows_over |= step->window || !step->op;
     if (step->alias != LOOM_STEP_NONE) return false; /* its users hear of what it became */
     bool withdrawn = step->state == LOOM_STEP_TASK && loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL);
     step->state = LOOM_STEP_FAILED;

@@ -2,24 +2,22 @@
  * known, the pending step becomes an alias of the step that gathers them, or of the one item that is picked. */
 #include <stdlib.h>
 
-#include "runtime/coordinator/expand.h"
+#include "runtime/coordinator/loop.h"
 
-/* One step that gathers all items into a sequence; beyond the limit of predecessors, a tree of them. */
-static loom_status gather(loom_expansion *at, uint32_t *steps, uint32_t count, uint32_t *whole) {
-    const char *operator_name = "default.sequence";
-    loom_node_index blame = at->session->graph.steps[at->step].node;
+loom_status loom_gather(loom_session *session, const char *name, uint32_t *steps, uint32_t count, loom_node_index blame,
+                        uint32_t *whole, loom_error *err) {
     while (count > LOOM_ARGUMENTS_MAX) {
         uint32_t parts = 0;
         for (uint32_t first = 0; first < count; first += LOOM_ARGUMENTS_MAX) {
             uint32_t left = count - first, size = left < LOOM_ARGUMENTS_MAX ? left : LOOM_ARGUMENTS_MAX;
             uint32_t part; /* not written over the items before they are read */
-            LOOM_TRY(loom_lower_internal(at->session, operator_name, steps + first, size, blame, &part, at->err));
+            LOOM_TRY(loom_lower_internal(session, name, steps + first, size, blame, &part, err));
             steps[parts++] = part;
         }
         count = parts;
-        operator_name = "loom.concat";
+        name = "loom.concat";
     }
-    return loom_lower_internal(at->session, operator_name, steps, count, blame, whole, at->err);
+    return loom_lower_internal(session, name, steps, count, blame, whole, err);
 }
 
 static loom_status lower_items(loom_expansion *at, const loom_items *items, uint32_t *whole) {
@@ -28,7 +26,9 @@ static loom_status lower_items(loom_expansion *at, const loom_items *items, uint
     loom_status status = LOOM_OK;
     for (uint32_t i = 0; i < items->count && status == LOOM_OK; i++)
         status = loom_lower(at->session, items->nodes[i], at->context, &steps[i], at->err);
-    if (status == LOOM_OK) status = gather(at, steps, items->count, whole);
+    loom_node_index blame = at->session->graph.steps[at->step].node;
+    if (status == LOOM_OK)
+        status = loom_gather(at->session, "default.sequence", steps, items->count, blame, whole, at->err);
     free(steps);
     return status;
 }
@@ -81,21 +81,43 @@ loom_status loom_become(loom_session *session, uint32_t pending, uint32_t target
     return demanded ? loom_demand(session, target, err) : LOOM_OK;
 }
 
+/* A fold over a loop: *whole is LOOM_STEP_NONE if it follows a long one, else an ordinary step. */
+static loom_status expand_fold(loom_expansion *at, uint32_t *whole) {
+    loom_session *session = at->session;
+    loom_node_index fold = session->graph.steps[at->step].node;
+    const loom_node *node = loom_plan_node(session->plan, fold);
+    loom_node_index loop = node->arguments[node->argument_count - 1];
+    bool started = false;
+    uint32_t sequence;
+    *whole = LOOM_STEP_NONE;
+    LOOM_TRY(loom_lower(session, loop, at->context, &sequence, at->err));
+    if (loom_memo_get(&session->gathered, loop) == LOOM_MEMO_NONE)
+        LOOM_TRY(loom_loop_start(at, loop, sequence, &started));
+    if (at->waiting) return LOOM_OK;
+    return started ? loom_loop_fold(at, loop) : loom_lower_operator(session, fold, at->context, whole, at->err);
+}
+
 loom_status loom_expand(loom_session *session, uint32_t step, loom_error *err) {
     loom_node_index index = session->graph.steps[step].node;
     loom_expansion at = {.session = session, .step = step, .context = session->graph.steps[step].context, .err = err};
     uint32_t target;
     loom_shape found;
     if (loom_shape_of(session, index, &found) != LOOM_OK) return loom_expansion_no_memory(&at);
-    if (found == LOOM_SHAPE_ITEM) {
+    if (found == LOOM_SHAPE_FOLDED) {
+        LOOM_TRY(expand_fold(&at, &target));
+        if (at.waiting || target == LOOM_STEP_NONE) return LOOM_OK;
+    } else if (found == LOOM_SHAPE_ITEM) {
         loom_node node = *loom_plan_node(session->plan, index);
         loom_items items;
         LOOM_TRY(loom_picked_items(&at, &node, 0, &items));
         if (at.waiting) return LOOM_OK;
         LOOM_TRY(loom_lower(session, items.nodes[0], at.context, &target, err));
     } else {
-        LOOM_TRY(expand_list(&at, index, &target));
-        if (at.waiting) return LOOM_OK;
+        bool started = false;
+        if (loom_memo_get(&session->gathered, index) == LOOM_MEMO_NONE)
+            LOOM_TRY(loom_loop_start(&at, index, step, &started));
+        if (!started && !at.waiting) LOOM_TRY(expand_list(&at, index, &target));
+        if (started || at.waiting) return LOOM_OK;
     }
     return loom_become(session, step, target, err);
 }

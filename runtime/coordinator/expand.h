@@ -12,6 +12,7 @@ typedef enum loom_shape {
     LOOM_SHAPE_FILTERED,  /* filter */
     LOOM_SHAPE_PICKED,    /* slice or subsequence of an expandable sequence */
     LOOM_SHAPE_ITEM,      /* index of an expandable sequence: one item, not a list */
+    LOOM_SHAPE_FOLDED,    /* a fold over a loop: a value, which may be found while the loop goes on */
     LOOM_SHAPE_BROADCAST, /* an overloaded operator on an expandable sequence: item by item */
 } loom_shape;
 
@@ -30,7 +31,15 @@ loom_status loom_shape_of(loom_session *session, loom_node_index node, loom_shap
 /* A list of items, as opposed to one item or a value. */
 bool loom_shape_is_list(loom_shape shape);
 
+/* ---- expand.c ---- */
+/* One step that joins steps, with `name` (default.sequence: of items; loom.concat: of sequences); beyond the limit of
+ * predecessors, a tree of them. `steps` is overwritten. */
+loom_status loom_gather(loom_session *session, const char *name, uint32_t *steps, uint32_t count, loom_node_index blame,
+                        uint32_t *whole, loom_error *err);
+
 /* ---- items.c ---- */
+/* The value of a node, in `arena`, if it is known; else the pending step waits for it and at->waiting is set. */
+loom_status loom_expansion_value(loom_expansion *at, loom_node_index node, loom_arena *arena, loom_value *value);
 /* The items of a node. If a value that decides is missing, at->waiting is set, the step waits for it, and *items is
  * empty. `depth` is how many loops were descended through. */
 loom_status loom_items_of(loom_expansion *at, loom_node_index node, int depth, loom_items *items);

@@ -11,6 +11,7 @@
 loom_status loom_graph_init(loom_graph_run *graph) {
     memset(graph, 0, sizeof *graph);
     graph->link_count = 1;
+    graph->free_steps = LOOM_STEP_NONE;
     graph->arena = loom_arena_new();
     return graph->arena ? LOOM_OK : LOOM_NO_MEMORY;
 }
@@ -34,20 +35,10 @@ static loom_status reserve_one(void **items, uint32_t count, uint32_t *capacity,
     return LOOM_OK;
 }
 
-loom_status loom_graph_add(loom_graph_run *graph, const loom_operator *op, const uint32_t *arguments,
-                           uint32_t argument_count, uint32_t *step) {
-    void *steps = graph->steps;
-    loom_status status = reserve_one(&steps, graph->step_count, &graph->step_capacity, sizeof *graph->steps);
-    graph->steps = steps;
-    LOOM_TRY(status);
-    uint32_t *copy = NULL;
-    if (argument_count) {
-        copy = loom_arena_copy(graph->arena, arguments, argument_count * sizeof *arguments);
-        if (!copy) return LOOM_NO_MEMORY;
-    }
-    uint32_t index = graph->step_count++;
+static void fill(loom_graph_run *graph, uint32_t index, const loom_operator *op, uint32_t *arguments,
+                 uint32_t argument_count) {
     graph->steps[index] = (loom_step){.op = op,
-                                      .arguments = copy,
+                                      .arguments = arguments,
                                       .argument_count = argument_count,
                                       .node = LOOM_NODE_NONE,
                                       .blame = LOOM_NODE_NONE,
@@ -56,17 +47,70 @@ loom_status loom_graph_add(loom_graph_run *graph, const loom_operator *op, const
                                       .alias = LOOM_STEP_NONE,
                                       .task = LOOM_TASK_NONE,
                                       .state = LOOM_STEP_WAITING};
-    *step = index;
+}
+
+static loom_status append(loom_graph_run *graph, const loom_operator *op, uint32_t *arguments, uint32_t argument_count,
+                          uint32_t *step) {
+    void *steps = graph->steps;
+    loom_status status = reserve_one(&steps, graph->step_count, &graph->step_capacity, sizeof *graph->steps);
+    graph->steps = steps;
+    LOOM_TRY(status);
+    *step = graph->step_count++;
+    fill(graph, *step, op, arguments, argument_count);
     return LOOM_OK;
 }
 
-loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user, loom_event event) {
+loom_status loom_graph_add(loom_graph_run *graph, const loom_operator *op, const uint32_t *arguments,
+                           uint32_t argument_count, uint32_t *step) {
+    uint32_t *copy = NULL;
+    if (argument_count) {
+        copy = loom_arena_copy(graph->arena, arguments, argument_count * sizeof *arguments);
+        if (!copy) return LOOM_NO_MEMORY;
+    }
+    return append(graph, op, copy, argument_count, step);
+}
+
+loom_status loom_graph_add_borrowing(loom_graph_run *graph, const loom_operator *op, uint32_t *arguments,
+                                     uint32_t argument_count, uint32_t *step) {
+    if (graph->free_steps == LOOM_STEP_NONE) return append(graph, op, arguments, argument_count, step);
+    *step = graph->free_steps;
+    graph->free_steps = graph->steps[*step].alias;
+    fill(graph, *step, op, arguments, argument_count);
+    return LOOM_OK;
+}
+
+void loom_graph_give_back(loom_graph_run *graph, uint32_t index) {
+    loom_step *step = &graph->steps[index];
+    for (uint32_t link = step->users, next; link; link = next) {
+        next = graph->links[link].next;
+        graph->links[link].next = graph->free_links & LINKS_MAX;
+        graph->free_links = link;
+    }
+    graph->operators_given_back += step->op != NULL;
+    fill(graph, index, NULL, NULL, 0);
+    step->state = LOOM_STEP_DONE; /* whoever looks at all steps has nothing to do with it */
+    step->alias = graph->free_steps;
+    graph->free_steps = index;
+}
+
+static loom_status take_link(loom_graph_run *graph, uint32_t *link) {
+    *link = graph->free_links;
+    if (*link) {
+        graph->free_links = graph->links[*link].next;
+        return LOOM_OK;
+    }
     if (graph->link_count >= LINKS_MAX) return LOOM_TOO_LARGE;
     void *links = graph->links;
     loom_status status = reserve_one(&links, graph->link_count, &graph->link_capacity, sizeof *graph->links);
     graph->links = links;
     LOOM_TRY(status);
-    uint32_t link = graph->link_count++;
+    *link = graph->link_count++;
+    return LOOM_OK;
+}
+
+loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user, loom_event event) {
+    uint32_t link;
+    LOOM_TRY(take_link(graph, &link));
     graph->links[link] = (loom_link){.user = user, .next = graph->steps[step].users & LINKS_MAX, .event = event & 3u};
     graph->steps[step].users = link;
     if (event != LOOM_EVENT_FAILURE) graph->steps[user].waits++;

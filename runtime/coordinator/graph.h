@@ -31,26 +31,29 @@ typedef struct loom_step {
     const loom_operator *op; /* NULL for constants and pending loops */
     uint32_t *arguments;     /* steps; owned by the graph */
     uint32_t argument_count;
-    loom_node_index node;   /* plan node that it stands for; LOOM_NODE_NONE for internal steps */
-    loom_node_index blame;  /* plan node to name in messages; differs from `node` for internal steps */
-    uint32_t context;       /* domain step in which it was instantiated, or LOOM_STEP_NONE */
-    uint32_t domain_source; /* step of the image that fixes its domain; itself by default */
-    uint32_t alias;         /* step that it became; LOOM_STEP_NONE if it is itself */
-    uint32_t users;         /* list of links: who must hear of it */
-    uint32_t waits;         /* what it still has to hear of */
-    uint32_t task;          /* in the segment; LOOM_TASK_NONE while there is none */
-    uint32_t failure;       /* when FAILED: which of the session's failures is the cause */
-    uint32_t hold;          /* of its bulk bytes in the store; 0 while nothing is held; see hold.c */
-    uint32_t consumers;     /* tasks that were handed out with it as an argument and have not ended, once a position */
-    uint64_t bottom_ns;     /* longest path of cost from its beginning to a goal's end; see priority.c */
-    uint8_t state;          /* loom_step_state */
-    uint8_t type;           /* loom_type of the value, once known */
+    loom_node_index node;       /* plan node that it stands for; LOOM_NODE_NONE for internal steps */
+    loom_node_index blame;      /* plan node to name in messages; differs from `node` for internal steps */
+    const loom_value *constant; /* the value, where the plan does not have it: a loop's element; else NULL */
+    uint32_t context;           /* domain step in which it was instantiated, or LOOM_STEP_NONE */
+    uint32_t domain_source;     /* step of the image that fixes its domain; itself by default */
+    uint32_t alias;             /* step that it became; LOOM_STEP_NONE if it is itself */
+    uint32_t users;             /* list of links: who must hear of it */
+    uint32_t waits;             /* what it still has to hear of */
+    uint32_t task;              /* in the segment; LOOM_TASK_NONE while there is none */
+    uint32_t failure;           /* when FAILED: which of the session's failures is the cause */
+    uint32_t hold;              /* of its bulk bytes in the store; 0 while nothing is held; see hold.c */
+    uint32_t window;            /* of a loop, whose items it gathers: see loop.h; 0 = none */
+    uint32_t consumers; /* tasks that were handed out with it as an argument and have not ended, once a position */
+    uint64_t bottom_ns; /* longest path of cost from its beginning to a goal's end; see priority.c */
+    uint8_t state;      /* loom_step_state */
+    uint8_t type;       /* loom_type of the value, once known */
     bool has_rkey, has_vid;
     bool stored;   /* the value is in the store */
     bool released; /* this run computed or found it, and let it go again */
     bool kept;     /* held to the end: a goal, or an item that is reached through the sequence that gathers it */
     bool demanded; /* somebody needs the value */
     bool queued;   /* in the session's work list */
+    bool unnamed;  /* stands for one item of many of its node: not stored under the node's id */
     loom_id rkey, vid;
 } loom_step;
 
@@ -70,8 +73,11 @@ typedef struct loom_link {
 typedef struct loom_graph_run {
     loom_step *steps;
     uint32_t step_count, step_capacity;
-    loom_link *links; /* entry 0 is unused */
+    uint32_t free_steps; /* list of steps that were given back, by `alias`; LOOM_STEP_NONE ends it */
+    loom_link *links;    /* entry 0 is unused */
     uint32_t link_count, link_capacity;
+    uint32_t free_links;           /* list; 0 ends it */
+    uint64_t operators_given_back; /* steps with an operator among those that were given back, ever */
     loom_arena *arena;
 } loom_graph_run;
 
@@ -81,6 +87,13 @@ void loom_graph_release(loom_graph_run *graph);
 /* A new step in state WAITING that waits for nothing; arguments are copied. Pointers to steps are invalid after it. */
 loom_status loom_graph_add(loom_graph_run *graph, const loom_operator *op, const uint32_t *arguments,
                            uint32_t argument_count, uint32_t *step);
+/* The same, but the arguments stay the caller's, who keeps them as long as the step. Takes a number that was given
+ * back, if there is one. */
+loom_status loom_graph_add_borrowing(loom_graph_run *graph, const loom_operator *op, uint32_t *arguments,
+                                     uint32_t argument_count, uint32_t *step);
+/* Gives a step and its list of users back, for another step to have its number. Nothing may refer to it any more:
+ * neither as an argument nor as an alias, and no list of users but those of steps that are given back as well. */
+void loom_graph_give_back(loom_graph_run *graph, uint32_t step);
 /* `user` hears of an event of `step`, and waits for it unless it is its failure. */
 loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user, loom_event event);
 /* Follows aliases to the step that stands for it now. */

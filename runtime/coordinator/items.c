@@ -23,8 +23,7 @@ loom_status loom_expansion_no_memory(loom_expansion *at) {
 
 /* ---- values that decide what the items are ---- */
 
-/* The value of a node, if it is known; else the pending step waits for it and at->waiting is set. */
-static loom_status value_of(loom_expansion *at, loom_node_index node, loom_value *value) {
+loom_status loom_expansion_value(loom_expansion *at, loom_node_index node, loom_arena *arena, loom_value *value) {
     loom_session *session = at->session;
     uint32_t step;
     loom_node_facts facts;
@@ -36,7 +35,7 @@ static loom_status value_of(loom_expansion *at, loom_node_index node, loom_value
     if (source->state == LOOM_STEP_FAILED)
         return loom_fail(at->err, LOOM_SKIPPED, "a value that decides how a loop expands could not be computed");
     if (source->state == LOOM_STEP_DONE) {
-        loom_status status = loom_step_value(session, step, session->arena, value, at->err);
+        loom_status status = loom_step_value(session, step, arena, value, at->err);
         if (status == LOOM_OK && source->stored && value->type == LOOM_SEQUENCE) {
             loom_arena_reset(session->scratch);
             status = loom_hold_items(session, value, LOOM_NESTING_MAX, false, at->err);
@@ -50,6 +49,10 @@ static loom_status value_of(loom_expansion *at, loom_node_index node, loom_value
     if (loom_graph_link(&session->graph, step, at->step, LOOM_EVENT_VALUE) != LOOM_OK)
         return loom_expansion_no_memory(at);
     return loom_demand(session, step, at->err);
+}
+
+static loom_status value_of(loom_expansion *at, loom_node_index node, loom_value *value) {
+    return loom_expansion_value(at, node, at->session->arena, value);
 }
 
 static loom_status add_constant(loom_expansion *at, const loom_value *value, loom_node_index *node) {
@@ -281,6 +284,7 @@ loom_status loom_items_of(loom_expansion *at, loom_node_index index, int depth, 
             status = loom_items_of(at, item, depth + 1, items);
         }
         break;
+    case LOOM_SHAPE_FOLDED:
     case LOOM_SHAPE_VALUE:
         status = value_of(at, index, &value);
         if (status == LOOM_OK && !at->waiting) status = elements_of_value(at, index, &value, items);

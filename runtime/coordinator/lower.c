@@ -189,6 +189,19 @@ static loom_status choose_context(loom_session *session, const loom_node *node, 
 
 /* ---- one node ---- */
 
+loom_status loom_lower_operator(loom_session *session, loom_node_index index, uint32_t context, uint32_t *step,
+                                loom_error *err) {
+    const loom_node node = *loom_plan_node(session->plan, index); /* a copy: the plan may grow meanwhile */
+    uint32_t *arguments = loom_arena_array(session->arena, (size_t)node.argument_count + 1, sizeof *arguments);
+    if (!arguments) return out_of_memory(err);
+    for (uint32_t i = 0; i < node.argument_count; i++)
+        LOOM_TRY(loom_lower(session, node.arguments[i], context, &arguments[i], err));
+    if (add_operator(session, node.op, arguments, node.argument_count, step) != LOOM_OK) return out_of_memory(err);
+    session->graph.steps[*step].node = index;
+    session->graph.steps[*step].context = context;
+    return LOOM_OK;
+}
+
 /* The result of an operator whose image arguments share a domain has that domain too. */
 static loom_status note_domain_source(loom_session *session, const loom_node *node, uint32_t step) {
     if (!(node->op->flags & LOOM_OP_SHARES_DOMAIN)) return LOOM_OK;

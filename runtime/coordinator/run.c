@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "runtime/coordinator/session.h"
+#include "runtime/coordinator/loop.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/store_settings.h"
 #include "runtime/topology.h"
@@ -78,6 +78,7 @@ static void close_session(loom_session *session) {
     loom_hasher_free(session->hasher);
     loom_arena_free(session->arena);
     loom_arena_free(session->scratch);
+    loom_loops_release(session);
     loom_graph_release(&session->graph);
     loom_memo_release(&session->lowered);
     loom_memo_release(&session->twins);
@@ -151,7 +152,7 @@ static uint64_t bytes_written(const loom_session *session) {
 }
 
 static uint64_t operator_steps(const loom_session *session) {
-    uint64_t count = 0;
+    uint64_t count = session->graph.operators_given_back;
     for (uint32_t i = 0; i < session->graph.step_count; i++)
         count += session->graph.steps[i].op != NULL && session->graph.steps[i].alias == LOOM_STEP_NONE;
     return count;

@@ -2,6 +2,7 @@
  *
  *   lower.c    plan nodes -> steps, each in the domain where it is used
  *   expand.c   loops -> their items, as soon as these are known (with shape.c, items.c)
+ *   loop.c     long loops, a window of items at a time (with body.c, window.c, loop_fold.c)
  *   settle.c   keys, look-ups in the store, and what must therefore be computed
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
@@ -77,7 +78,9 @@ typedef struct loom_session {
     uint32_t number_count;
     uint8_t *shapes; /* per plan node: how it expands; see shape.c */
     uint32_t shape_count, shape_capacity;
-    uint16_t *places; /* NUMA domain of the first `place_count` steps; NULL on a machine with one */
+    struct loom_loops *loops; /* long ones; see loop.h. NULL until there is one */
+    bool windows_over;        /* a part of one is done, or has failed */
+    uint16_t *places;         /* NUMA domain of the first `place_count` steps; NULL on a machine with one */
     uint32_t place_count;
     uint32_t program_domain; /* step, once needed */
     uint32_t *work;          /* steps that wait for nothing more: expand or settle them */
@@ -114,6 +117,9 @@ typedef struct loom_session {
 /* ---- lower.c ---- */
 /* The step of a plan node in a context (a domain step, or LOOM_STEP_NONE). */
 loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t context, uint32_t *step, loom_error *err);
+/* The operator of a primitive node, on arguments in the same context; `step` is new. */
+loom_status loom_lower_operator(loom_session *session, loom_node_index node, uint32_t context, uint32_t *step,
+                                loom_error *err);
 /* A step of an internal operator ("loom.save"); it settles like any other. Messages about it name the plan node
  * `blame`. */
 loom_status loom_lower_internal(loom_session *session, const char *name, const uint32_t *arguments, uint32_t count,
@@ -133,6 +139,8 @@ loom_status loom_become(loom_session *session, uint32_t step, uint32_t target, l
 
 /* ---- settle.c ---- */
 loom_status loom_work_add(loom_session *session, uint32_t step);
+/* Settles a step all of whose arguments are settled: finds its key and asks the store. */
+loom_status loom_settle(loom_session *session, uint32_t step, loom_error *err);
 /* Does all that can be done without waiting. */
 loom_status loom_work_drain(loom_session *session, loom_error *err);
 /* Somebody needs the step's value: it is stored, or will be computed. */
@@ -206,6 +214,8 @@ void loom_blame_item(loom_session *session, uint32_t failure, uint32_t step, uin
 #define LOOM_NESTING_MAX 4 /* of sequences within a sequence; as deep as a worker looks for an item */
 
 /* ---- value.c ---- */
+/* The value of a step that is a constant. */
+const loom_value *loom_step_constant(const loom_session *session, const loom_step *step);
 /* The value of a DONE step, in the arena; images come without voxels. LOOM_NOT_FOUND or LOOM_CORRUPT: recompute it. */
 loom_status loom_step_value(loom_session *session, uint32_t step, loom_arena *arena, loom_value *value,
                             loom_error *err);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "planner/key.h"
-#include "runtime/coordinator/session.h"
+#include "runtime/coordinator/loop.h"
 #include "runtime/inputs.h"
 #include "runtime/kernels/kernel.h"
 
@@ -157,7 +157,7 @@ static loom_status find_twin(loom_session *session, uint32_t index, uint32_t *tw
     return LOOM_OK;
 }
 
-static loom_status settle(loom_session *session, uint32_t index, loom_error *err) {
+loom_status loom_settle(loom_session *session, uint32_t index, loom_error *err) {
     const loom_step *waiting = &session->graph.steps[index];
     for (uint32_t i = 0; i < waiting->argument_count; i++) {
         const loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, waiting->arguments[i])];
@@ -179,7 +179,7 @@ static loom_status settle(loom_session *session, uint32_t index, loom_error *err
 
 static loom_status advance(loom_session *session, uint32_t index, loom_error *err) {
     const loom_step *step = &session->graph.steps[index];
-    if (step->state == LOOM_STEP_WAITING) return settle(session, index, err);
+    if (step->state == LOOM_STEP_WAITING) return loom_settle(session, index, err);
     if (step->state != LOOM_STEP_PENDING || step->alias != LOOM_STEP_NONE) return LOOM_OK;
     loom_error cause = {0};
     loom_status status = loom_expand(session, index, &cause);
@@ -192,11 +192,15 @@ static loom_status advance(loom_session *session, uint32_t index, loom_error *er
 }
 
 loom_status loom_work_drain(loom_session *session, loom_error *err) {
-    while (session->work_count > 0) {
-        uint32_t step = session->work[--session->work_count];
-        session->graph.steps[step].queued = false;
-        LOOM_TRY(advance(session, step, err));
-    }
+    bool opened;
+    do {
+        while (session->work_count > 0) {
+            uint32_t step = session->work[--session->work_count];
+            session->graph.steps[step].queued = false;
+            LOOM_TRY(advance(session, step, err));
+        }
+        LOOM_TRY(loom_loops_advance(session, &opened, err));
+    } while (opened || session->work_count > 0);
     return LOOM_OK;
 }
 

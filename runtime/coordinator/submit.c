@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/coordinator/session.h"
+#include "runtime/coordinator/loop.h"
 #include "runtime/task_result.h"
 
 static loom_status put_constant(loom_session *session, const loom_step *step, loom_task *task) {
     loom_buffer encoded = {0};
-    loom_status status = loom_value_encode(&loom_plan_node(session->plan, step->node)->value, &encoded);
+    loom_status status = loom_value_encode(loom_step_constant(session, step), &encoded);
     if (status == LOOM_OK) status = loom_task_put_payload(session->segment, task, encoded.bytes, encoded.length);
     loom_buffer_free(&encoded);
     task->origin = LOOM_ORIGIN_CONSTANT;
@@ -156,6 +156,7 @@ static loom_status visit(loom_session *session, step_stack *stack, loom_error *e
         if (status != LOOM_OK && err) *err = cause;
         return status;
     }
+    LOOM_TRY(loom_part_reopen(session, index, err));
     size_t before = stack->count;
     uint32_t failed = LOOM_STEP_NONE;
     if (push_arguments(session, index, stack, &failed) != LOOM_OK) return loom_segment_full(err);

@@ -58,6 +58,10 @@ static loom_status stored_value(loom_session *session, uint32_t index, loom_aren
     return status;
 }
 
+const loom_value *loom_step_constant(const loom_session *session, const loom_step *step) {
+    return step->constant ? step->constant : &loom_plan_node(session->plan, step->node)->value;
+}
+
 loom_status loom_step_value(loom_session *session, uint32_t index, loom_arena *arena, loom_value *value,
                             loom_error *err) {
     const loom_step *step = &session->graph.steps[index];
@@ -68,7 +72,7 @@ loom_status loom_step_value(loom_session *session, uint32_t index, loom_arena *a
         return LOOM_OK;
     }
     if (!step->op && !step->stored) {
-        *value = loom_plan_node(session->plan, step->node)->value;
+        *value = *loom_step_constant(session, step);
         return LOOM_OK;
     }
     if (step->task != LOOM_TASK_NONE)
