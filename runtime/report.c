@@ -92,6 +92,7 @@ static loom_value summary_of(loom_arena *arena, const loom_summary *summary, boo
     add(&fields, "memory_budget_bytes", count_of(summary->memory_budget_bytes));
     add(&fields, "memory_peak_bytes", count_of(summary->memory_peak_bytes));
     add(&fields, "held_back", count_of(summary->held_back));
+    add(&fields, "steps_peak", count_of(summary->steps_peak));
     add(&fields, "ring", text_of(summary->ring));
     add(&fields, "store", text_of(summary->store));
     add(&fields, "goals", goals_of(arena, summary, full));

@@ -53,6 +53,7 @@ typedef struct loom_config {
         uint64_t budget_bytes;  /* memory.budget, 0 = half of what the machine or the cgroup has */
         uint64_t segment_bytes; /* memory.segment: address space of the shared segment */
         uint64_t tasks_max;     /* memory.tasks_max */
+        uint64_t loop_items;    /* memory.loop_items: see runtime/coordinator/loop.h */
     } memory;
     struct {
         bool progress; /* output.progress */

@@ -60,6 +60,7 @@ static loom_status add_constant(loom_expansion *at, const loom_value *value, loo
 }
 
 static loom_status make_items(loom_expansion *at, uint32_t count, loom_items *items) {
+    at->session->items_kept += count;
     items->count = count;
     items->nodes = loom_arena_array(at->session->arena, count, sizeof *items->nodes);
     return items->nodes ? LOOM_OK : loom_expansion_no_memory(at);

@@ -104,12 +104,18 @@ static loom_status link_outer(loom_expansion *at, const loom_loop *loop) {
     return LOOM_OK;
 }
 
+/* Short loops, and others as long as there is room for their items, are made of plan nodes: an item is then the same
+ * step for whoever asks for it, be it another loop or an index. */
+static bool is_long(const loom_session *session, const loom_value *value) {
+    if (value->type != LOOM_SEQUENCE || value->sequence.count > UINT32_MAX / 2) return false;
+    size_t count = value->sequence.count;
+    return count > LOOM_LOOP_SHORT && session->items_kept + count > session->config->memory.loop_items;
+}
+
 /* `value` is what `source` gives. */
 static loom_status start_over(loom_expansion *at, loom_node_index node, uint32_t step, loom_node_index source,
                               const loom_value *value, bool *started) {
-    if (value->type != LOOM_SEQUENCE || value->sequence.count <= LOOM_LOOP_SHORT ||
-        value->sequence.count > UINT32_MAX / 2 || !are_alike(value))
-        return LOOM_OK;
+    if (!is_long(at->session, value) || !are_alike(value)) return LOOM_OK;
     loom_type type = value->sequence.items[0].type == LOOM_SEQUENCE ? LOOM_SEQUENCE : LOOM_NULL;
     loom_loop loop = {.node = node, .step = step};
     bool fits;

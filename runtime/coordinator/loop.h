@@ -1,10 +1,11 @@
 /* loop.h - long loops over small values, a window of items at a time.
  *
- * A loop of more than LOOM_LOOP_SHORT items whose body is cheap (body.h) is not expanded at once. Its items are made
- * from the body in *windows* of LOOM_WINDOW_ITEMS, each gathered by a step of its own, a *part* of the loop's sequence.
- * Some windows are open at a time, in all loops together; when its part is known, a window's steps are given back to
- * the graph. A part whose value has gone missing opens its window again. Results and their keys are those of the same
- * items made one by one. A fold over the loop follows part by part.
+ * What a run keeps of a loop's items to its end is limited (memory.loop_items). A loop of more than LOOM_LOOP_SHORT
+ * items that would pass the limit, and whose body is cheap (body.h), is not expanded at once: its items are made from
+ * the body in *windows* of LOOM_WINDOW_ITEMS, each gathered by a step of its own, a *part* of the loop's sequence. Some
+ * windows are open at a time, in all loops together; when its part is known, a window's steps are given back to the
+ * graph. A part whose value has gone missing opens its window again. Results and their keys are those of the same items
+ * made one by one. A fold over the loop follows part by part.
  *
  *   pending step --(source known, body cheap)--> loop --(last window opened)--> alias of the joined parts
  *
@@ -16,7 +17,7 @@
 
 typedef struct loom_loops loom_loops;
 
-#define LOOM_LOOP_SHORT 64u                       /* loops up to this length are made of plan nodes, shared by name */
+#define LOOM_LOOP_SHORT 64u                       /* loops up to this length are always made of plan nodes */
 #define LOOM_WINDOW_ITEMS LOOM_ARGUMENTS_MAX      /* as many as one step gathers */
 #define LOOM_WINDOW_STEPS_MAX (UINT32_C(1) << 15) /* in open windows together; one may always be open */
 

@@ -50,6 +50,7 @@ typedef struct loom_summary {
     uint64_t bytes_written;   /* bulk bytes */
     uint64_t segment_bytes;   /* shared memory in use at the end */
     uint64_t segment_tasks;
+    uint64_t steps_peak;          /* most steps that the coordinator knew at a time */
     uint64_t memory_budget_bytes; /* 0: no worker was started */
     uint64_t memory_peak_bytes;   /* the most that was committed of it */
     uint64_t held_back;           /* how often a task had to wait for memory */

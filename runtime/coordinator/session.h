@@ -78,6 +78,7 @@ typedef struct loom_session {
     uint32_t number_count;
     uint8_t *shapes; /* per plan node: how it expands; see shape.c */
     uint32_t shape_count, shape_capacity;
+    uint64_t items_kept;      /* in `expansions` */
     struct loom_loops *loops; /* long ones; see loop.h. NULL until there is one */
     bool windows_over;        /* a part of one is done, or has failed */
     uint16_t *places;         /* NUMA domain of the first `place_count` steps; NULL on a machine with one */

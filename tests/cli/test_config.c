@@ -88,6 +88,7 @@ static const struct {
     {"memory", "budget", "\"3 GiB\"", "\"3GiB\"", "VOXLOOM_MEMORY_BUDGET"},
     {"memory", "segment", "\"32MiB\"", "\"32MiB\"", "VOXLOOM_MEMORY_SEGMENT"},
     {"memory", "tasks_max", "2048", "2048", "VOXLOOM_MEMORY_TASKS_MAX"},
+    {"memory", "loop_items", "0", "0", "VOXLOOM_MEMORY_LOOP_ITEMS"},
     {"output", "progress", "false", "false", "VOXLOOM_OUTPUT_PROGRESS"},
     {"output", "quiet", "true", "true", "VOXLOOM_OUTPUT_QUIET"},
 };
