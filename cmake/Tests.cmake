@@ -1,5 +1,5 @@
 # loom_test(NAME SOURCES ... [ROOM room] [LIBRARIES ...] [LABELS ...]): one cmocka program, linked with the static library of its
-# room and so with every room below it; hidden symbols are reachable. ROOM is the folder's name where that is a room (shm, io,
+# room and so with every room below it; hidden symbols are reachable. ROOM is the folder's name where that is a room (shm, io, perf,
 # planner), else runtime; "none" links only LIBRARIES, as a host program would. Exit status 77 means "cannot run here" and is reported as skipped.
 # loom_test_environment(NAME): what every registered test finds in its environment.
 function(loom_test_environment name)
@@ -11,7 +11,7 @@ function(loom_test name)
     cmake_parse_arguments(TEST "" "ROOM" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     if(NOT TEST_ROOM)
         cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME TEST_ROOM)
-        if(NOT TEST_ROOM MATCHES "^(shm|io|planner)$")
+        if(NOT TEST_ROOM MATCHES "^(shm|io|perf|planner)$")
             set(TEST_ROOM runtime)
         endif()
     endif()

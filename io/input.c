@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/activity.h"
+
 static int64_t nanoseconds(struct timespec time) {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
@@ -65,12 +67,8 @@ void loom_input_close(loom_input *input) {
     input->fd = -1;
 }
 
-loom_status loom_input_read(const loom_input *input, void *bytes, size_t length, uint64_t offset, size_t *got,
-                            loom_error *err) {
-    *got = 0;
-    if (offset > INT64_MAX || length > (uint64_t)INT64_MAX - offset)
-        return loom_fail(err, LOOM_TOO_LARGE, "%s: offset %llu is outside any file", input->path,
-                         (unsigned long long)offset);
+static loom_status read_fully(const loom_input *input, void *bytes, size_t length, uint64_t offset, size_t *got,
+                              loom_error *err) {
     while (*got < length) {
         ssize_t count = pread(input->fd, (char *)bytes + *got, length - *got, (off_t)(offset + *got));
         if (count < 0 && errno == EINTR) continue;
@@ -79,6 +77,18 @@ loom_status loom_input_read(const loom_input *input, void *bytes, size_t length,
         *got += (size_t)count;
     }
     return LOOM_OK;
+}
+
+loom_status loom_input_read(const loom_input *input, void *bytes, size_t length, uint64_t offset, size_t *got,
+                            loom_error *err) {
+    *got = 0;
+    if (offset > INT64_MAX || length > (uint64_t)INT64_MAX - offset)
+        return loom_fail(err, LOOM_TOO_LARGE, "%s: offset %llu is outside any file", input->path,
+                         (unsigned long long)offset);
+    loom_activity before = loom_enter(LOOM_DOING_IO);
+    loom_status status = read_fully(input, bytes, length, offset, got, err);
+    loom_enter(before);
+    return status;
 }
 
 static bool same(const loom_input *a, const loom_input *b) {

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/activity.h"
+
 /* Every folder above the last '/', the outermost first. */
 static loom_status make_parents(char *path, const char *shown, loom_error *err) {
     for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
@@ -107,6 +109,7 @@ static void sync_folder_of(char *path) {
 
 loom_status loom_output_commit(loom_output *output, loom_error *err) {
     int error = 0;
+    loom_activity before = loom_enter(LOOM_DOING_IO);
     if (fsync(output->fd) != 0) error = errno;
     /* Network file systems report a full disk only here. */
     int closed = close(output->fd);
@@ -120,18 +123,24 @@ loom_status loom_output_commit(loom_output *output, loom_error *err) {
     } else {
         sync_folder_of(output->path);
     }
+    loom_enter(before);
     forget(output);
     return status;
 }
 
 loom_status loom_write_all(int fd, const char *path, const void *bytes, size_t length, loom_error *err) {
     const char *next = bytes;
-    while (length > 0) {
+    int error = 0;
+    loom_activity before = loom_enter(LOOM_DOING_IO);
+    while (length > 0 && error == 0) {
         ssize_t written = write(fd, next, length < ((size_t)1 << 30) ? length : (size_t)1 << 30);
         if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return loom_fail_errno(err, written < 0 ? errno : EIO, "%s: writing failed", path);
-        next += written;
-        length -= (size_t)written;
+        if (written <= 0) error = written < 0 ? errno : EIO;
+        if (written > 0) {
+            next += written;
+            length -= (size_t)written;
+        }
     }
-    return LOOM_OK;
+    loom_enter(before);
+    return error ? loom_fail_errno(err, error, "%s: writing failed", path) : LOOM_OK;
 }

@@ -3,6 +3,7 @@
  * AUTO asks for io_uring and, when it is refused (containers and hardened kernels often do), takes pwrite and says why.
  */
 #include "io/ring_private.h"
+#include "shm/activity.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,7 +82,11 @@ loom_status loom_ring_write(loom_ring *ring, int fd, const void *bytes, size_t l
         return loom_fail(err, LOOM_TOO_LARGE, "a write of %zu bytes at offset %llu is outside what a file can hold",
                          length, (unsigned long long)offset);
     LOOM_TRY(loom_ring_make_room(ring, err));
-    return ring->engine->write(ring, fd, bytes, length, offset, token, err);
+    loom_activity before = loom_enter(LOOM_DOING_IO);
+    loom_status status = ring->engine->write(ring, fd, bytes, length, offset, token, err);
+    loom_enter(before);
+    loom_note_that(LOOM_NOTE_IO_FLIGHT, ring->in_flight);
+    return status;
 }
 
 static loom_status report(const loom_ring_result *result, loom_error *err) {
@@ -91,10 +96,18 @@ static loom_status report(const loom_ring_result *result, loom_error *err) {
                      strerror(result->error), status == LOOM_NO_SPACE ? "; free some space or use another disk" : "");
 }
 
+static loom_status wait_for_one(loom_ring *ring, loom_error *err) {
+    loom_activity before = loom_enter(LOOM_DOING_IO);
+    loom_status status = ring->engine->wait(ring, err);
+    loom_enter(before);
+    loom_note_that(LOOM_NOTE_IO_FLIGHT, ring->in_flight);
+    return status;
+}
+
 loom_status loom_ring_wait(loom_ring *ring, uint64_t *token, loom_error *err) {
     if (ring->count == 0) {
         if (ring->in_flight == 0) return LOOM_NOT_FOUND;
-        LOOM_TRY(ring->engine->wait(ring, err));
+        LOOM_TRY(wait_for_one(ring, err));
     }
     loom_ring_result result = ring->results[ring->first++];
     if (--ring->count == 0) ring->first = 0;

@@ -1,6 +1,7 @@
 /* worker_take.c - a worker's side of tasks: finding one, claiming it, finishing it. */
 #include <time.h>
 
+#include "shm/activity.h"
 #include "shm/segment/segment_layout.h"
 
 /* How often a worker that found nothing looks again before it sleeps. A look costs about 50 ns, a sleep and a wake-up 5
@@ -51,6 +52,7 @@ static uint32_t steal_from_workers(loom_segment *segment, uint32_t domain, bool 
         if (task == LOOM_TASK_NONE) continue;
         segment->victim = *from = victim;
         count_steal(segment);
+        loom_note_that(LOOM_NOTE_STEAL, victim);
         return task;
     }
     return LOOM_TASK_NONE;
@@ -154,6 +156,7 @@ uint32_t loom_task_take(loom_segment *segment, int timeout_ms, bool *stopped) {
             return task;
         }
         if (contended) continue;
+        loom_enter(LOOM_DOING_NOTHING);
         if (looks < LOOKS_BEFORE_SLEEP) {
             relax();
             continue;

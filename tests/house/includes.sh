@@ -1,5 +1,5 @@
 #!/bin/sh
-# includes.sh - an include may only point down: runtime > planner, io > shm. Siblings never include each other.
+# includes.sh - an include may only point down: runtime > planner, io, perf > shm. Siblings never include each other.
 set -u
 cd "$VOXLOOM_SOURCE" || exit 1
 failures=0
@@ -9,7 +9,8 @@ forbid() {
     room=$1
     shift
     for other in "$@"; do
-        found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$other/" "$room" --include='*.c' --include='*.h' --include='*.cpp')
+        # Benchmarks are programs in perf/, not part of the room.
+        found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$other[/_.]" "$room" --include='*.c' --include='*.h' --include='*.cpp' --exclude='bench*')
         [ -n "$found" ] || continue
         failures=$((failures + 1))
         echo "$room/ must not include $other/:"
@@ -19,10 +20,11 @@ forbid() {
 forbid shm io planner runtime tests perf
 forbid io planner runtime tests perf
 forbid planner io runtime tests perf
-forbid runtime tests perf
+forbid perf io planner runtime tests
+forbid runtime tests perf/bench
 
 # Every file that may be included is named from the root, so that the rule above can be read.
-relative=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"\.\.?/' shm io planner runtime --include='*.c' --include='*.h' --include='*.cpp')
+relative=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"\.\.?/' shm io planner perf runtime --include='*.c' --include='*.h' --include='*.cpp')
 if [ -n "$relative" ]; then
     failures=$((failures + 1))
     echo "includes are named from the root of the repository:"
