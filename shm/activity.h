@@ -25,7 +25,7 @@
     X(LOOM_DOING_KERNEL, "kernel")         /* the operator's own code */                                               \
     X(LOOM_DOING_IO, "I/O wait")           /* reading and writing files, waiting for writes in flight */               \
     X(LOOM_DOING_PUBLISH, "publication")   /* encoding, hashing and sealing the result */                              \
-    X(LOOM_DOING_MEMORY, "memory brake")   /* no room for a result: waiting until others let go of theirs */           \
+    X(LOOM_DOING_MEMORY, "memory brake")   /* no room for results: tasks are held back, or put back */                 \
     X(LOOM_DOING_RECORDING, "profiling")   /* reading counters, writing the log */                                     \
     X(LOOM_DOING_END, "wind-down")         /* ended; the last results are stored */                                    \
     X(LOOM_DOING_OTHER, "other")

@@ -97,10 +97,11 @@ static loom_parsed take_option(const loom_command *command, int argc, char **arg
         if (matches(&options[i], word, &value)) option = &options[i];
     if (option == NULL) return unknown_option(command, word, options, option_count);
     if (option->flag != NULL) {
-        if (value != NULL) {
+        if (value != NULL && option->value == NULL) {
             loom_exit_usage(command, "%s takes no value", option->name);
             return LOOM_PARSED_FAILED;
         }
+        if (value != NULL) *option->value = value;
         *option->flag = true;
         return LOOM_PARSED;
     }

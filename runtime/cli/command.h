@@ -49,7 +49,7 @@ typedef struct loom_option {
     const char *name;   /* "--store" */
     const char *letter; /* "-q", or NULL */
     bool *flag;         /* set to true; or */
-    const char **value; /* set to the word that follows (or "--store=word"); or */
+    const char **value; /* set to the word that follows (or "--store=word"), with a flag only to "--profile=word"; or */
     loom_words *list;   /* the word is added */
 } loom_option;
 

@@ -4,15 +4,23 @@
 #include <unistd.h>
 
 #include "runtime/cli/interrupt.h"
+#include "runtime/cli/profile_table.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/settings.h"
 #include "runtime/cli/summary.h"
 #include "runtime/coordinator/run.h"
 #include "runtime/program.h"
 
+/* Files to be written beside the results; NULL: none. */
+typedef struct run_files {
+    const char *summary, *profile, *trace;
+    bool profiled; /* with or without a file */
+} run_files;
+
 /* What the callbacks of a run share. */
 typedef struct run_stage {
     loom_config config;
+    run_files files;
     loom_progress_view view;
     /* Where stdout and stderr are one terminal, a print would land inside the live line: prints are then held in
      * memory until the line has been taken away. */
@@ -60,9 +68,22 @@ static void report(const run_stage *stage, const loom_summary *summary, loom_sta
         loom_summary_print_failures(summary, stderr);
     else
         loom_summary_print(summary, stderr);
+    if (summary->profile != NULL && !stage->config.output.quiet) loom_profile_print(summary->profile, stderr);
 }
 
-static int run_plan(run_stage *stage, loom_plan *plan, const char *summary_path) {
+/* Summary and profile as JSON; the run's exit status, or 1 if one cannot be written. */
+static int save_files(const run_files *files, const loom_summary *summary, int exit_status) {
+    loom_error err = {0};
+    if (files->summary != NULL && loom_summary_save(summary, files->summary, &err) != LOOM_OK)
+        exit_status = loom_exit_failed(&err);
+    loom_error_clear(&err);
+    if (files->profile != NULL && summary->profile != NULL &&
+        loom_summary_save_profile(summary, files->profile, &err) != LOOM_OK)
+        exit_status = loom_exit_failed(&err);
+    return exit_status;
+}
+
+static int run_plan(run_stage *stage, loom_plan *plan) {
     loom_progress_begin(&stage->view, stderr);
     bool progress = stage->config.output.progress && !stage->config.output.quiet;
     if (progress && stage->view.live && isatty(STDOUT_FILENO) == 1)
@@ -73,6 +94,8 @@ static int run_plan(run_stage *stage, loom_plan *plan, const char *summary_path)
                                       .progress = progress ? show_progress : NULL,
                                       .notice = show_notice,
                                       .context = stage,
+                                      .profile = stage->files.profiled,
+                                      .trace = stage->files.trace,
                                       .stop = loom_interrupt_install()};
     loom_summary summary = {0};
     loom_error err = {0};
@@ -85,15 +108,12 @@ static int run_plan(run_stage *stage, loom_plan *plan, const char *summary_path)
     if (status == LOOM_BAD_PROGRAM) loom_program_quote(&err);
     report(stage, &summary, status, &err);
     int exit_status = loom_exit_status(status);
-    if (summary_path != NULL && summary.arena != NULL) {
-        loom_error_clear(&err);
-        if (loom_summary_save(&summary, summary_path, &err) != LOOM_OK) exit_status = loom_exit_failed(&err);
-    }
+    if (summary.arena != NULL) exit_status = save_files(&stage->files, &summary, exit_status);
     loom_summary_free(&summary);
     return exit_status;
 }
 
-static int run_file(run_stage *stage, const char *path, const char *summary_path) {
+static int run_file(run_stage *stage, const char *path) {
     loom_error err = {0};
     char *text = NULL;
     size_t length = 0;
@@ -103,7 +123,7 @@ static int run_file(run_stage *stage, const char *path, const char *summary_path
         return 2; /* the command line names a file that cannot be read */
     }
     loom_status status = loom_program_plan(path, text, length, show_planning_notice, stage, &plan, &err);
-    int exit_status = status == LOOM_OK ? run_plan(stage, plan, summary_path) : loom_exit_failed(&err);
+    int exit_status = status == LOOM_OK ? run_plan(stage, plan) : loom_exit_failed(&err);
     loom_plan_free(plan);
     free(text);
     return exit_status;
@@ -112,20 +132,22 @@ static int run_file(run_stage *stage, const char *path, const char *summary_path
 static int run(const loom_command *self, int argc, char **argv) {
     loom_settings settings = {0};
     loom_words words = {0};
-    const char *summary_path = NULL;
+    run_files files = {0};
     const loom_option options[] = {LOOM_SETTINGS_CONFIG(&settings),
                                    LOOM_SETTINGS_STORE(&settings),
                                    LOOM_SETTINGS_WORKERS(&settings),
-                                   {.name = "--summary", .value = &summary_path},
+                                   {.name = "--summary", .value = &files.summary},
+                                   {.name = "--profile", .flag = &files.profiled, .value = &files.profile},
+                                   {.name = "--trace", .value = &files.trace},
                                    {.name = "--no-progress", .flag = &settings.no_progress},
                                    {.name = "--quiet", .letter = "-q", .flag = &settings.quiet}};
     loom_parsed parsed = loom_options_parse(self, argc, argv, options, LOOM_COUNT(options), 1, 1, &words);
     int status = parsed == LOOM_PARSED_FAILED ? 2 : 0;
     if (parsed == LOOM_PARSED) {
         loom_error err = {0};
-        run_stage stage = {0};
+        run_stage stage = {.files = files};
         if (loom_settings_load(&settings, &stage.config, &err) == LOOM_OK)
-            status = run_file(&stage, words.items[0], summary_path);
+            status = run_file(&stage, words.items[0]);
         else
             status = loom_exit_failed(&err);
     }
@@ -144,6 +166,8 @@ const loom_command loom_command_run = {
             "  --store DIR|:memory:   where results are kept (default ~/.local/share/voxloom)\n"
             "  -j, --workers N        worker processes (default: one per core)\n"
             "  --summary FILE.json    writes figures, goals and failures as JSON\n"
+            "  --profile[=FILE.json]  shows what the time went to; writes it as JSON too\n"
+            "  --trace FILE.json      writes a timeline for ui.perfetto.dev or chrome://tracing\n"
             "  --config FILE          reads this configuration file too\n"
             "  --set KEY=VALUE        sets one setting; `voxloom config show` lists them\n"
             "  --no-progress          no progress line\n"

@@ -9,6 +9,7 @@
 
 #include "runtime/cli/human.h"
 #include "runtime/report.h"
+#include "runtime/report_profile.h"
 
 /* More would scroll the cause off the screen; the JSON file has them all. */
 static const size_t failures_shown_max = 10;
@@ -65,13 +66,13 @@ void loom_summary_print(const loom_summary *summary, FILE *out) {
                 summary->worker_deaths > 1 ? "s" : "", summary->worker_deaths > 1 ? "were" : "was");
 }
 
-static loom_status write_whole(const char *path, const loom_buffer *bytes, loom_error *err) {
+static loom_status write_whole(const char *path, const char *what, const loom_buffer *bytes, loom_error *err) {
     char temporary[4096];
     int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
     if (length < 0 || (size_t)length >= sizeof temporary)
-        return loom_fail(err, LOOM_BAD_USAGE, "--summary: the path is longer than a path can be");
+        return loom_fail(err, LOOM_BAD_USAGE, "--%s: the path is longer than a path can be", what);
     FILE *file = fopen(temporary, "wbe");
-    if (file == NULL) return loom_fail_errno(err, errno, "cannot write the summary %s", path);
+    if (file == NULL) return loom_fail_errno(err, errno, "cannot write the %s %s", what, path);
     bool written = fwrite(bytes->bytes, 1, bytes->length, file) == bytes->length;
     int cause = errno;
     if (fclose(file) != 0 && written) {
@@ -81,13 +82,21 @@ static loom_status write_whole(const char *path, const loom_buffer *bytes, loom_
     if (written && rename(temporary, path) == 0) return LOOM_OK;
     if (written) cause = errno;
     unlink(temporary);
-    return loom_fail_errno(err, cause, "cannot write the summary %s", path);
+    return loom_fail_errno(err, cause, "cannot write the %s %s", what, path);
 }
 
 loom_status loom_summary_save(const loom_summary *summary, const char *path, loom_error *err) {
     loom_buffer json = {0};
     loom_status status = loom_report_write(summary, &json, err);
-    if (status == LOOM_OK) status = write_whole(path, &json, err);
+    if (status == LOOM_OK) status = write_whole(path, "summary", &json, err);
+    loom_buffer_free(&json);
+    return status;
+}
+
+loom_status loom_summary_save_profile(const loom_summary *summary, const char *path, loom_error *err) {
+    loom_buffer json = {0};
+    loom_status status = loom_profile_write(summary->profile, &json, err);
+    if (status == LOOM_OK) status = write_whole(path, "profile", &json, err);
     loom_buffer_free(&json);
     return status;
 }

@@ -10,5 +10,7 @@ void loom_summary_print(const loom_summary *summary, FILE *out);
 void loom_summary_print_failures(const loom_summary *summary, FILE *out);
 /* Writes the JSON file (runtime/report.h), whole or not at all. */
 loom_status loom_summary_save(const loom_summary *summary, const char *path, loom_error *err);
+/* The same for the profile alone (runtime/report_profile.h). */
+loom_status loom_summary_save_profile(const loom_summary *summary, const char *path, loom_error *err);
 
 #endif

@@ -37,7 +37,8 @@ struct loom_committer {
     const loom_operator_table *operators;
     size_t batch_rows;
     uint64_t batch_ms, ttl_ns;
-    loom_arena *arena; /* the thread's, reset per row */
+    loom_recorder *recorder; /* NULL: nobody asks */
+    loom_arena *arena;       /* the thread's, reset per row */
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -261,13 +262,18 @@ static void *committer_main(void *context) {
         entry_list empty = {.entries = taken.entries, .capacity = taken.capacity};
         taken = committer->queued;
         committer->queued = empty;
+        uint64_t bytes = committer->queued_bytes;
         committer->queued_bytes = 0;
         committer->busy = true;
         committer->hurry = false;
         pthread_mutex_unlock(&committer->lock);
 
         loom_error err = {0};
+        uint64_t start_ns = committer->recorder ? loom_recorder_now_ns() : 0;
         loom_status status = commit_or_try_again(committer, &taken, &err);
+        if (committer->recorder)
+            loom_recorder_commit(committer->recorder, start_ns, loom_recorder_now_ns(), taken.count, bytes,
+                                 status == LOOM_OK);
 
         pthread_mutex_lock(&committer->lock);
         taken.count = 0;
@@ -306,6 +312,12 @@ loom_status loom_committer_start(loom_store *store, loom_segment *segment, const
     }
     *out = committer;
     return LOOM_OK;
+}
+
+void loom_committer_record(loom_committer *committer, loom_recorder *recorder) {
+    pthread_mutex_lock(&committer->lock);
+    committer->recorder = recorder;
+    pthread_mutex_unlock(&committer->lock);
 }
 
 static loom_status append(loom_committer *committer, entry item) {

@@ -5,6 +5,7 @@
 #ifndef LOOM_RUNTIME_COMMIT_H
 #define LOOM_RUNTIME_COMMIT_H
 
+#include "perf/recorder.h"
 #include "runtime/config/config.h"
 #include "shm/id.h"
 #include "shm/operator.h"
@@ -15,6 +16,8 @@ typedef struct loom_committer loom_committer;
 
 loom_status loom_committer_start(loom_store *store, loom_segment *segment, const loom_operator_table *operators,
                                  const loom_config *config, loom_committer **committer, loom_error *err);
+/* Batches are told to the recorder, which outlives the committer; NULL: to nobody. Before anything is queued. */
+void loom_committer_record(loom_committer *committer, loom_recorder *recorder);
 /* Queues a computed task; `node` names it (all zero if nobody asked for it by name). Of a task that a worker found
  * stored, only the hashes of the files that it read are kept. Never blocks for long. */
 loom_status loom_committer_add(loom_committer *committer, uint32_t task, const loom_id *node);

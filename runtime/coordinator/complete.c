@@ -117,6 +117,7 @@ loom_status loom_step_fails(loom_session *session, uint32_t index, const loom_er
 }
 
 loom_status loom_complete(loom_session *session, uint32_t number, loom_error *err) {
+    loom_profiling_drain(session);
     loom_task *task = loom_segment_task(session->segment, number);
     if (!task || task->cookie >= session->graph.step_count)
         return loom_fail(err, LOOM_INTERNAL, "a worker reported a task that does not exist; please report it");

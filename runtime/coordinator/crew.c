@@ -76,6 +76,8 @@ static int add_files(const loom_crew *crew, posix_spawn_file_actions_t *actions)
     /* dup2 onto itself clears close-on-exec in the child (POSIX.1-2024) */
     if (!failed) failed = posix_spawn_file_actions_adddup2(actions, segment, segment);
     if (!failed) failed = posix_spawn_file_actions_adddup2(actions, crew->lifeline[0], crew->lifeline[0]);
+    int recorder = crew->options.recorder ? loom_recorder_fd(crew->options.recorder) : -1;
+    if (!failed && recorder >= 0) failed = posix_spawn_file_actions_adddup2(actions, recorder, recorder);
     for (size_t i = 0; !failed && i < crew->store_fd_count; i++)
         failed = posix_spawn_file_actions_adddup2(actions, crew->store_fds[i], crew->store_fds[i]);
     return failed;
@@ -98,7 +100,8 @@ static int set_attributes(posix_spawnattr_t *attributes) {
 
 static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
     const loom_config *config = crew->options.config;
-    char segment[16], lifeline[16], worker[16], ring[16], depth[24], tile[24], limit[24], domain[16], cpu[16] = "any";
+    char segment[16], lifeline[16], worker[16], ring[16], depth[24], tile[24], limit[24], domain[16], cpu[16] = "any",
+                                                                                                      recorder[16];
     snprintf(segment, sizeof segment, "%d", loom_segment_fd(crew->options.segment));
     snprintf(lifeline, sizeof lifeline, "%d", crew->lifeline[0]);
     snprintf(worker, sizeof worker, "%u", index);
@@ -108,8 +111,9 @@ static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
     snprintf(limit, sizeof limit, "%llu", (unsigned long long)config->store.inline_bytes);
     snprintf(domain, sizeof domain, "%u", (unsigned)loom_topology_domain(&crew->topology, index));
     if (config->workers.pin) snprintf(cpu, sizeof cpu, "%u", loom_topology_cpu(&crew->topology, index));
-    char *arguments[] = {crew->program, segment, lifeline, worker, crew->token, ring,
-                         depth,         tile,    limit,    domain, cpu,         NULL};
+    snprintf(recorder, sizeof recorder, "%d", crew->options.recorder ? loom_recorder_fd(crew->options.recorder) : -1);
+    char *arguments[] = {crew->program, segment, lifeline, worker, crew->token, ring, depth,
+                         tile,          limit,   domain,   cpu,    recorder,    NULL};
 
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;

@@ -2,6 +2,7 @@
 #ifndef LOOM_RUNTIME_CREW_H
 #define LOOM_RUNTIME_CREW_H
 
+#include "perf/recorder.h"
 #include "runtime/config/config.h"
 #include "runtime/topology.h"
 #include "shm/segment/segment.h"
@@ -16,6 +17,7 @@ typedef struct loom_crew_options {
     loom_segment *segment;
     uint32_t workers;
     const loom_topology *topology; /* copied */
+    const loom_recorder *recorder; /* what workers tell of themselves; NULL: nothing */
 } loom_crew_options;
 
 /* A worker that ended. */

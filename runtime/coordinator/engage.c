@@ -79,11 +79,14 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
     if (!session->committer)
         LOOM_TRY(loom_committer_start(session->store, session->segment, session->operators, config, &session->committer,
                                       err));
+    LOOM_TRY(loom_profiling_engage(session, err));
+    loom_committer_record(session->committer, loom_profiling_recorder(session));
     loom_crew_options crew = {.program = session->options->worker_program,
                               .config = config,
                               .store = session->store,
                               .segment = session->segment,
                               .workers = session->workers,
-                              .topology = topology};
+                              .topology = topology,
+                              .recorder = loom_profiling_recorder(session)};
     return loom_crew_start(&crew, &session->crew, err);
 }

@@ -64,6 +64,7 @@ static void close_session(loom_session *session) {
     loom_cold_thread_stop(session->cold);
     loom_crew_stop(session->crew);
     loom_committer_stop(session->committer);
+    loom_profiling_close(session->profiling);
     loom_extent_writer_close(session->writer);
     for (uint32_t i = 0; i < session->hold_count; i++)
         loom_store_unhold(session->store, &session->holds[i]);
@@ -159,6 +160,7 @@ static uint64_t operator_steps(const loom_session *session) {
 }
 
 static void report_progress(loom_session *session, double start) {
+    loom_profiling_drain(session);
     if (session->crew) {
         uint64_t rss, anonymous;
         loom_crew_memory(session->crew, &rss, &anonymous);
@@ -306,6 +308,7 @@ loom_status loom_run(const loom_run_options *options, loom_summary *summary, loo
     double start = now_seconds();
     loom_session session;
     loom_status status = open_session(&session, options, err);
+    if (status == LOOM_OK) status = loom_profiling_open(&session, (uint64_t)(start * 1e9), err);
     if (status == LOOM_OK) status = loom_goals_start(&session, err);
     summary->plan_seconds = now_seconds() - start;
     if (status == LOOM_OK) status = drive(&session, start, err);
@@ -315,6 +318,8 @@ loom_status loom_run(const loom_run_options *options, loom_summary *summary, loo
     if (status == LOOM_OK) status = loom_record_goals(&session, err);
     if (session.committer) report_differences(&session, summary);
     fill_summary(&session, summary, start);
+    loom_status profiled = loom_profiling_finish(&session, summary, status == LOOM_OK ? err : &late);
+    if (status == LOOM_OK) status = profiled;
     if (loom_goals_report(&session, summary) != LOOM_OK && status == LOOM_OK) status = LOOM_NO_MEMORY;
     if (status == LOOM_OK) status = verdict(&session, err);
     close_session(&session);

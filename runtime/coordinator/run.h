@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "perf/profile.h"
 #include "planner/plan.h"
 #include "runtime/config/config.h"
 #include "shm/id.h"
@@ -60,7 +61,8 @@ typedef struct loom_summary {
     size_t goal_count;
     loom_failure *failures;
     size_t failure_count;
-    loom_arena *arena; /* owns the above */
+    loom_profile *profile; /* NULL unless asked for */
+    loom_arena *arena;     /* owns the above */
 } loom_summary;
 
 typedef struct loom_run_options {
@@ -71,6 +73,8 @@ typedef struct loom_run_options {
     void (*progress)(const loom_progress *progress, void *context); /* about ten times a second; may be NULL */
     void (*notice)(const char *line, void *context);                /* one-line reasons and warnings; may be NULL */
     void *context;
+    bool profile;       /* measure, for summary->profile */
+    const char *trace;  /* write a trace to this file; NULL = none */
     volatile int *stop; /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
 } loom_run_options;
 

@@ -15,6 +15,7 @@
  *   value.c    the value of a step, wherever it lies
  *   goals.c    print and save, in program order
  *   record.c   what the store remembers of a run
+ *   profiling.c  where the time of workers goes, if anybody asks
  *   commit.c   finished results -> the store (a thread)
  *   crew.c     worker processes
  *   run.c      the loop that drives all this
@@ -32,6 +33,7 @@
 #include "runtime/coordinator/crew.h"
 #include "runtime/coordinator/graph.h"
 #include "runtime/coordinator/memo.h"
+#include "runtime/coordinator/profiling.h"
 #include "runtime/coordinator/run.h"
 #include "shm/codec/cold_thread.h"
 #include "shm/segment/segment.h"
@@ -59,7 +61,7 @@ typedef struct loom_levels {
     uint64_t highest_ns;
 } loom_levels;
 
-typedef struct loom_session {
+struct loom_session {
     const loom_run_options *options;
     const loom_config *config;
     loom_plan *plan;
@@ -113,7 +115,8 @@ typedef struct loom_session {
     uint32_t hold_count, hold_capacity;
     loom_extent_writer *writer;   /* for stored results that must be made mappable; NULL until needed */
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
-} loom_session;
+    loom_profiling *profiling;    /* NULL: nobody asks */
+};
 
 /* ---- lower.c ---- */
 /* The step of a plan node in a context (a domain step, or LOOM_STEP_NONE). */

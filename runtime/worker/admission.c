@@ -59,5 +59,6 @@ bool loom_worker_admit(loom_worker *worker, uint64_t bytes) {
 void loom_worker_hold_back(loom_worker *worker, uint32_t number) {
     loom_worker_unclaim(worker);
     loom_worker_release(worker);
+    loom_recorder_task_put_back(worker->recorder);
     loom_task_hold_back(worker->segment, number, worker->wanted_bytes);
 }

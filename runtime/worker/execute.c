@@ -114,7 +114,9 @@ static loom_status claim_or_take(loom_worker *worker, const loom_operator *op, b
         if (*taken || status == LOOM_OK) return LOOM_OK;
         if (loom_segment_stopped(worker->segment))
             return loom_fail(err, LOOM_CANCELLED, "stopped while another run computed this");
+        loom_enter(LOOM_DOING_CLAIM);
         nanosleep(&(struct timespec){.tv_nsec = wait_ms * 1000000}, NULL);
+        loom_enter(LOOM_DOING_LOOKUP);
         if (wait_ms < CLAIM_WAIT_MS_MAX) wait_ms *= 2;
     }
 }
@@ -214,7 +216,11 @@ static loom_status run_kernel(loom_worker *worker, loom_call *call) {
             "%s has no native kernel in this version; write the program without it, or run it in VoxLogicA-2",
             call->op->name);
     uint64_t start = now_ns();
-    LOOM_TRY(kernel->run(call));
+    loom_recorder_kernel_begins(worker->recorder);
+    loom_status status = kernel->run(call);
+    loom_recorder_kernel_ends(worker->recorder);
+    LOOM_TRY(status);
+    loom_enter(LOOM_DOING_PUBLISH);
     uint64_t microseconds = (now_ns() - start) / 1000;
     worker->task->cost_us = microseconds > UINT32_MAX ? UINT32_MAX : (uint32_t)microseconds;
     if (call->op->flags & LOOM_OP_EFFECT) return publish_effect(worker, call, call->err);
@@ -226,6 +232,7 @@ static loom_status load_arguments(loom_worker *worker, const loom_operator *op, 
                                   loom_error *err) {
     uint32_t count = worker->task->argument_count;
     if (*arguments) return LOOM_OK;
+    loom_enter(LOOM_DOING_ARGUMENTS);
     *arguments = loom_arena_array(worker->arena, count, sizeof **arguments);
     if (!*arguments) return loom_segment_full(err);
     for (uint32_t i = 0; i < count; i++)
@@ -259,6 +266,7 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
     }
     /* Found again even if the coordinator has found it: what it was found from may have changed when it was computed
      * again (an input file edited meanwhile), and a result must never be stored under the key of another. */
+    loom_enter(LOOM_DOING_LOOKUP);
     const loom_id told = task->rkey;
     LOOM_TRY(find_key(worker, &call));
     bool asked = task->flags & LOOM_TASK_NO_LOOKUP && loom_id_equal(&told, &task->rkey);
@@ -321,6 +329,7 @@ static bool may_find_room(loom_worker *worker) {
 static void put_back(loom_worker *worker, uint32_t number) {
     loom_worker_unclaim(worker);
     loom_worker_release(worker);
+    loom_recorder_task_put_back(worker->recorder);
     loom_task_put_back(worker->segment, number);
     nanosleep(&(struct timespec){.tv_nsec = ROOM_LOOK_NS}, NULL);
 }
@@ -329,6 +338,7 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_error err = {0};
     uint64_t start = now_ns();
     worker->task = loom_segment_task(worker->segment, number);
+    loom_recorder_task_begins(worker->recorder, worker->task->operator_index);
     loom_worker_admission_begin(worker);
     forget_attempt(worker->task);
     loom_status status = execute(worker, &err);
@@ -350,5 +360,7 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     count(worker, status, now_ns() - start);
     loom_worker_release(worker);
     loom_segment_keep_bytes(worker->segment, status == LOOM_OK ? loom_task_committed_bytes(worker->task) : 0);
+    loom_recorder_task_ends(worker->recorder, worker->segment, number,
+                            status == LOOM_OK ? LOOM_TASK_DONE : LOOM_TASK_FAILED);
     loom_task_finish(worker->segment, number, status == LOOM_OK ? LOOM_TASK_DONE : LOOM_TASK_FAILED);
 }

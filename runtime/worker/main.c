@@ -13,7 +13,7 @@
 
 #define IDLE_MS 1000
 
-enum { SEGMENT = 1, LIFELINE, INDEX, STORE, RING, DEPTH, TILE, INLINE_LIMIT, NUMA_DOMAIN, CPU, ARGUMENTS };
+enum { SEGMENT = 1, LIFELINE, INDEX, STORE, RING, DEPTH, TILE, INLINE_LIMIT, NUMA_DOMAIN, CPU, RECORDER, ARGUMENTS };
 
 /* Ends the process as soon as the coordinator is gone: nobody writes to the pipe, so reading it returns only at its
  * end. */
@@ -35,6 +35,8 @@ static loom_status attach(loom_worker *worker, char **arguments, loom_error *err
     worker->arena = loom_arena_new();
     if (!worker->hasher || !worker->arena)
         return loom_fail(err, LOOM_NO_MEMORY, "a worker could not start: out of memory");
+    if (atoi(arguments[RECORDER]) >= 0)
+        LOOM_TRY(loom_recorder_attach(atoi(arguments[RECORDER]), worker->index, &worker->recorder, err));
     loom_operator_table_signature(worker->operators, signature);
     LOOM_TRY(loom_segment_attach(atoi(arguments[SEGMENT]), worker->index, signature, &worker->segment, err));
     loom_segment_set_worker_domain(worker->segment, worker->index, (uint16_t)strtoul(arguments[NUMA_DOMAIN], NULL, 10));
@@ -44,12 +46,14 @@ static loom_status attach(loom_worker *worker, char **arguments, loom_error *err
 }
 
 static void detach(loom_worker *worker) {
+    loom_enter(LOOM_DOING_END);
     loom_extent_writer_close(worker->writer);
     loom_ring_close(worker->ring);
     loom_store_close(worker->store);
     loom_segment_close(worker->segment);
     loom_arena_free(worker->arena);
     loom_hasher_free(worker->hasher);
+    loom_recorder_close(worker->recorder);
 }
 
 static void work(loom_worker *worker) {

@@ -10,6 +10,7 @@
 #define LOOM_RUNTIME_WORKER_H
 
 #include "io/ring.h"
+#include "perf/recorder.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/worker/memo_list.h"
 #include "shm/segment/segment.h"
@@ -21,6 +22,7 @@ typedef struct loom_worker {
     loom_store *store;
     loom_extent_writer *writer;
     loom_ring *ring;
+    loom_recorder *recorder; /* NULL: nobody asks what we do */
     loom_hasher *hasher;
     const loom_operator_table *operators;
     size_t tile_bytes;   /* of streams through the ring */

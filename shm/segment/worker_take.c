@@ -156,7 +156,7 @@ uint32_t loom_task_take(loom_segment *segment, int timeout_ms, bool *stopped) {
             return task;
         }
         if (contended) continue;
-        loom_enter(LOOM_DOING_NOTHING);
+        loom_enter(loom_segment_held_back(segment) > 0 ? LOOM_DOING_MEMORY : LOOM_DOING_NOTHING);
         if (looks < LOOKS_BEFORE_SLEEP) {
             relax();
             continue;

@@ -1,0 +1,218 @@
+/* Whole runs with --profile and --trace: results are the same, the trace is one that viewers open and holds every task
+ * exactly once, worker-seconds add up, and "other" is at most 2% of them. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "json_path.h"
+#include "trace_check.h"
+
+static double number_in(scene *at, const char *file, const char *path) {
+    size_t length = 0;
+    const char *text = scene_read(at, file, NULL);
+    assert_non_null(text);
+    const char *value = json_find(text, path, &length);
+    if (!value) fail_msg("no %s in %s", path, file);
+    return strtod(value, NULL);
+}
+
+/* ---- the trace ---- */
+
+static int by_number(const void *a, const void *b) {
+    long first = *(const long *)a, second = *(const long *)b;
+    return (first > second) - (first < second);
+}
+
+/* Task events, each of another task. Tasks that are sampled out are missing, none is there twice. */
+static size_t check_tasks(const trace_file *file) {
+    size_t count = 0, room = trace_task_count(file);
+    long *numbers = malloc((room + 1) * sizeof *numbers);
+    assert_non_null(numbers);
+    for (size_t i = 0; i < file->count; i++) {
+        const char *number = file->events[i].phase == 'X' ? trace_argument(&file->events[i], "task") : NULL;
+        if (number) numbers[count++] = strtol(number, NULL, 10);
+    }
+    qsort(numbers, count, sizeof *numbers, by_number);
+    for (size_t i = 1; i < count; i++)
+        if (numbers[i] == numbers[i - 1]) fail_msg("task %ld is there twice", numbers[i]);
+    free(numbers);
+    return count;
+}
+
+static size_t events_of_category(const trace_file *file, const char *category) {
+    size_t count = 0;
+    for (size_t i = 0; i < file->count; i++)
+        count += strcmp(file->events[i].cat, category) == 0;
+    return count;
+}
+
+/* ---- the profile ---- */
+
+static void check_causes(scene *at, const char *file) {
+    static const char *const causes[] = {"kernel",      "page fault", "I/O wait",   "arguments", "look-up",
+                                         "publication", "no core",    "scheduling", "no work",   "memory brake",
+                                         "another run", "start-up",   "wind-down",  "profiling", "other"};
+    double sum = 0, all = number_in(at, file, "worker_seconds");
+    for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)
+        sum += number_in(at, file, scene_text(at, "causes.%s", causes[i]));
+    if (fabs(sum - all) > 1e-6) fail_msg("causes sum to %.9f of %.9f s", sum, all);
+    double other = number_in(at, file, "causes.other");
+    print_message("other: %.2f%% of %.3f worker-seconds\n", 100 * other / all, all);
+    assert_true(other <= 0.02 * all);
+    assert_true(fabs(all - number_in(at, file, "workers") * number_in(at, file, "wall_seconds")) < 1e-6);
+}
+
+/* Calls of all operators together. */
+static double sum_of_calls(scene *at, const char *file) {
+    double sum = 0;
+    size_t length;
+    const char *text = scene_read(at, file, NULL);
+    for (int i = 0;; i++) {
+        const char *value = json_find(text, scene_text(at, "operators.%d.calls", i), &length);
+        if (!value) return sum;
+        sum += strtod(value, NULL);
+    }
+}
+
+/* ---- the tumour program ---- */
+
+static void prepare_tumour(scene *at) {
+    outcome made = voxloom(at, "phantom flair.nii.gz --size 64x64x48");
+    assert_well(&made);
+    scene_age(at, "flair.nii.gz", 3600);
+    scene_copy(at, scene_text(at, "%s/tests/programs/tumour.imgql", getenv("VOXLOOM_SOURCE")), "tumour.imgql");
+}
+
+/* The line of the program that an event of this operator names. */
+static void assert_line(const trace_file *file, const char *op, const char *line) {
+    for (size_t i = 0; i < file->count; i++) {
+        if (file->events[i].phase != 'X' || strcmp(file->events[i].name, op) != 0) continue;
+        assert_string_equal(trace_argument(&file->events[i], "file"), "\"tumour.imgql\"");
+        assert_string_equal(trace_argument(&file->events[i], "line"), line);
+        return;
+    }
+    fail_msg("no task of %s in the trace", op);
+}
+
+static void test_tumour(void **state) {
+    scene *at = *state;
+    prepare_tumour(at);
+    outcome plain = run(at, "tumour.imgql", "--workers 2 --store :memory:");
+    assert_well(&plain);
+    outcome cold = run(at, "tumour.imgql", "--workers 2 --profile=profile.json --trace trace.json");
+    assert_well(&cold);
+    assert_string_equal(cold.out, plain.out);
+    assert_contains(cold.err, "Where 2 workers x");
+    assert_contains(cold.err, "simpleitk.ReadImage");
+    assert_contains(cold.err, "page fault: faults counted x");
+    assert_int_equal(number_of(&cold, "profile.workers"), 2);
+
+    trace_file trace = trace_read(scene_read(at, "trace.json", NULL));
+    assert_int_equal(check_tasks(&trace), computed_by(&cold)); /* so few are all there */
+    assert_int_equal(events_of_category(&trace, "computed"), computed_by(&cold));
+    assert_true(events_of_category(&trace, "store") >= 1); /* commits */
+    assert_line(&trace, "simpleitk.ReadImage", "9");
+    assert_line(&trace, "vox1.border", "10");
+    assert_line(&trace, "vox1.percentiles", "12");
+    trace_free(&trace);
+
+    check_causes(at, "profile.json");
+    assert_int_equal(sum_of_calls(at, "profile.json"), computed_by(&cold));
+    assert_int_equal(number_in(at, "profile.json", "tasks_in_trace"), computed_by(&cold));
+    assert_int_equal(number_in(at, "profile.json", "entries_lost"), 0);
+    assert_true(number_in(at, "profile.json", "causes.kernel") > 0);
+    assert_true(number_in(at, "profile.json", "worker_rows.0.tasks") +
+                    number_in(at, "profile.json", "worker_rows.1.tasks") ==
+                (double)computed_by(&cold));
+    assert_true(number_in(at, "profile.json", "nodes.0.line") >= 9);
+
+    outcome warm = run(at, "tumour.imgql", "--workers 2 --trace again.json");
+    assert_well(&warm);
+    assert_string_equal(warm.out, plain.out);
+    assert_int_equal(computed_by(&warm), 0);
+    assert_null(json_find(warm.summary, "profile", &(size_t){0})); /* not asked for */
+    trace = trace_read(scene_read(at, "again.json", NULL));
+    assert_int_equal(events_of_category(&trace, "computed"), 0);
+    assert_int_equal(events_of_category(&trace, "store hit"), check_tasks(&trace));
+    trace_free(&trace);
+}
+
+/* ---- fine tasks ---- */
+
+enum { ROWS = 40, COLUMNS = 50 };
+
+static void test_stencil(void **state) {
+    scene *at = *state;
+    FILE *out = fopen(scene_path(at, "stencil.imgql"), "w");
+    assert_non_null(out);
+    fputs("import \"vox1\"\n", out);
+    for (int column = 0; column < COLUMNS; column++)
+        fprintf(out, "c0_%d = %d.5\n", column, column * column);
+    for (int row = 1; row < ROWS; row++)
+        for (int column = 0; column < COLUMNS; column++)
+            fprintf(out, "c%d_%d = c%d_%d .+. c%d_%d\n", row, column, row - 1, column, row - 1, (column + 1) % COLUMNS);
+    fputs("print \"row\" [", out);
+    for (int column = 0; column < COLUMNS; column++)
+        fprintf(out, "%sc%d_%d", column ? "," : "", ROWS - 1, column);
+    fputs("]\n", out);
+    assert_int_equal(fclose(out), 0);
+
+    outcome plain = run(at, "stencil.imgql", "--workers 2 --store :memory:");
+    assert_well(&plain);
+    outcome result = run(at, "stencil.imgql", "--workers 2 --profile=profile.json --trace trace.json");
+    assert_well(&result);
+    assert_string_equal(result.out, plain.out);
+    assert_int_equal(sum_of_calls(at, "profile.json"), (ROWS - 1) * COLUMNS + 1);
+    check_causes(at, "profile.json");
+    trace_file trace = trace_read(scene_read(at, "trace.json", NULL));
+    size_t traced = check_tasks(&trace);
+    print_message("%zu of %d tasks are in the trace\n", traced, (ROWS - 1) * COLUMNS + 1);
+    assert_int_equal(traced, number_in(at, "profile.json", "tasks_in_trace"));
+    assert_in_range(traced, 1, (ROWS - 1) * COLUMNS + 1);
+    assert_int_equal(number_in(at, "profile.json", "tasks"), (ROWS - 1) * COLUMNS + 1);
+    assert_int_equal(number_in(at, "profile.json", "entries_lost"), 0);
+    trace_free(&trace);
+}
+
+/* ---- what goes wrong ---- */
+
+static void test_failing_node(void **state) {
+    scene *at = *state;
+    outcome result =
+        run_text(at, "import \"simpleitk\"\nimport \"vox1\"\nprint \"v\" volume(ReadImage(\"absent.nii\") >=. 1)\n",
+                 "--workers 1 --profile --trace trace.json");
+    assert_int_equal(result.status, 1);
+    trace_file trace = trace_read(scene_read(at, "trace.json", NULL));
+    assert_int_equal(events_of_category(&trace, "failed"), 1);
+    trace_free(&trace);
+}
+
+static void test_unwritable_trace(void **state) {
+    scene *at = *state;
+    scene_mkdir(at, "folder");
+    outcome result = run_text(at, "print \"x\" 1 + 1\n", "--trace folder");
+    assert_int_not_equal(result.status, 0);
+    assert_contains(result.err, "folder");
+    assert_string_equal(result.out, ""); /* told before anything ran */
+}
+
+static void test_nothing_to_compute(void **state) {
+    scene *at = *state;
+    outcome result = run_text(at, "print \"x\" \"text\"\n", "--profile=profile.json --trace trace.json");
+    assert_well(&result);
+    assert_contains(result.err, "nothing had to be computed");
+    json_check(scene_read(at, "profile.json", NULL));
+    trace_file trace = trace_read(scene_read(at, "trace.json", NULL));
+    assert_int_equal(trace_task_count(&trace), 0);
+    trace_free(&trace);
+}
+
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {SCENE(test_tumour), SCENE(test_stencil), SCENE(test_failing_node),
+                                       SCENE(test_unwritable_trace), SCENE(test_nothing_to_compute)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
