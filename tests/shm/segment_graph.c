@@ -206,13 +206,15 @@ static void compute(loom_segment *segment, uint32_t index, uint32_t joint_pause_
     if (loom_segment_task(segment, index)->argument_count > 2) pause_us(joint_pause_us);
 }
 
+#define RESULT_BYTES 4096u /* committed for each result, with options.commits */
+
 /* As a worker does that finds no room for a result: only the first time, so that the run ends. */
 static bool puts_back(const loom_segment *segment, uint32_t index, uint32_t one_in) {
     uint64_t attempt = atomic_load(&loom_segment_task(segment, index)->state) >> 24;
     return one_in > 0 && index % one_in == 0 && attempt % 2 == 1;
 }
 
-void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us, uint32_t put_back_one_in) {
+void worker_main(int fd, uint32_t worker, const run_options *options) {
     loom_segment *segment;
     loom_error err;
     pid_t parent = getppid();
@@ -223,11 +225,16 @@ void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us, uint32_t put_
             if (getppid() != parent) _exit(6); /* the test failed or was killed */
             continue;
         }
-        if (puts_back(segment, index, put_back_one_in)) {
-            loom_task_put_back(segment, index);
+        if (options->commits && !loom_segment_commit_bytes(segment, 3 * RESULT_BYTES, UINT64_MAX)) _exit(7);
+        if (puts_back(segment, index, options->put_back_one_in)) {
+            if (options->commits)
+                loom_task_hold_back(segment, index, RESULT_BYTES);
+            else
+                loom_task_put_back(segment, index);
             continue;
         }
-        compute(segment, index, joint_pause_us);
+        compute(segment, index, options->joint_pause_us);
+        if (options->commits) loom_segment_keep_bytes(segment, RESULT_BYTES);
         loom_task_finish(segment, index, LOOM_TASK_DONE);
     }
     loom_segment_close(segment);
@@ -239,7 +246,7 @@ static const char *program; /* of this test: what an executed worker runs */
 void become_worker_if_asked(int argc, char **argv) {
     program = argv[0];
     if (argc == 4 && strcmp(argv[1], "--segment-worker") == 0)
-        worker_main(atoi(argv[2]), (uint32_t)atoi(argv[3]), 0, 0);
+        worker_main(atoi(argv[2]), (uint32_t)atoi(argv[3]), &(run_options){0});
 }
 
 /* ---- freeing ---- */
@@ -339,7 +346,7 @@ static void start_worker(test_run *run, uint32_t worker) {
             _exit(5);
         }
         if (run->options->in_worker) run->options->in_worker(incarnation);
-        worker_main(fd, worker, run->options->joint_pause_us, run->options->put_back_one_in);
+        worker_main(fd, worker, run->options);
     }
     close(fd);
     run->workers[worker] = pid;
@@ -379,8 +386,13 @@ static void read_completions(test_run *run) {
         const loom_task *task = loom_segment_task(run->segment, index);
         assert_non_null(task);
         uint32_t node = task->cookie;
-        assert_int_equal(atomic_load(&task->state) & 0xff, LOOM_TASK_DONE);
         assert_true(node < run->graph->count);
+        if (run->options->commits && (atomic_load(&task->state) & 0xff) != LOOM_TASK_DONE) {
+            (void)loom_task_go_on(run->segment, index,
+                                  false); /* false: queued by a recovery as well, it runs already */
+            continue;
+        }
+        assert_int_equal(atomic_load(&task->state) & 0xff, LOOM_TASK_DONE);
         if (run->seen[node]) {
             run->result.duplicates++;
             continue;
@@ -430,6 +442,9 @@ static void check_values(test_run *run) {
         run->result.reruns += state >> 24 > 1;
     }
     if (run->options->tasks_max) assert_int_equal(loom_segment_live(run->segment), 0);
+    if (run->options->commits) /* one result a node, whoever died with how much */
+        assert_int_equal(loom_segment_committed(run->segment) - loom_segment_used_bytes(run->segment),
+                         (uint64_t)run->graph->count * RESULT_BYTES);
     if (run->result.deaths == 0) {
         assert_int_equal(run->result.reruns, 0);
         assert_int_equal(run->result.duplicates, 0);

@@ -43,6 +43,7 @@ typedef struct run_options {
     bool exec;                /* workers are executed programs, not only forked */
     uint32_t pause_reading;   /* completions are first read when this many nodes are done */
     uint32_t put_back_one_in; /* of so many tasks, workers put one back when they first take it; 0 = none */
+    bool commits;             /* memory is committed for each result, and tasks are held back instead of put back */
     uint32_t joint_pause_us;  /* nodes with more than two arguments take this long */
     uint32_t tasks_max; /* 0: a slot for every node. Else: tasks are freed as soon as they may be, and the graph runs
                            in so many slots; nodes are submitted while there are slots */
@@ -83,7 +84,7 @@ void slots_finished(graph_slots *slots, uint32_t node);
 void slots_end(graph_slots *slots);
 
 /* The loop of a worker process; never returns. */
-_Noreturn void worker_main(int fd, uint32_t worker, uint32_t joint_pause_us, uint32_t put_back_one_in);
+_Noreturn void worker_main(int fd, uint32_t worker, const run_options *options);
 /* Call first in main: if this process was executed as a worker it never returns. */
 void become_worker_if_asked(int argc, char **argv);
 

@@ -93,6 +93,16 @@ static void killed_while_putting_back(void **state) {
     if (deaths == 0) fail_msg("no worker ever came to %s", (const char *)*state);
 }
 
+/* The same for want of memory: held back, and let go on by the coordinator; nothing stays committed for the dead. */
+static void killed_while_holding_back(void **state) {
+    test_graph graph = graph_fork_join(70, 16);
+    uint32_t deaths = 0;
+    for (int attempt = 0; attempt < ATTEMPTS && deaths == 0; attempt++)
+        deaths += deaths_at(*state, &graph, (run_options){.put_back_one_in = 3, .commits = true});
+    graph_free(&graph);
+    if (deaths == 0) fail_msg("no worker ever came to %s", (const char *)*state);
+}
+
 static loom_segment *small, *first, *second;
 
 static void add_two(void) {
@@ -153,6 +163,8 @@ static void killed_while_the_ring_is_full(void **state) {
     { "killed_at_with_full_deques " probe, killed_at_with_full_deques, NULL, NULL, probe }
 #define AT_PUTTING_BACK(probe)                                                                                         \
     { "killed_while_putting_back " probe, killed_while_putting_back, NULL, NULL, probe }
+#define AT_HOLDING_BACK(probe)                                                                                         \
+    { "killed_while_holding_back " probe, killed_while_holding_back, NULL, NULL, probe }
 #define AT(probe)                                                                                                      \
     { "killed_at " probe, killed_at, NULL, NULL, probe }
 
@@ -184,6 +196,13 @@ int main(void) {
         AT_PUTTING_BACK("back:announced"),
         AT_PUTTING_BACK("back:ready"),
         AT_PUTTING_BACK("back:counted"),
+        AT_HOLDING_BACK("hold:announced"),
+        AT_HOLDING_BACK("hold:ready"),
+        AT_HOLDING_BACK("hold:told"),
+        AT_HOLDING_BACK("take:running"),
+        AT_HOLDING_BACK("finish:announced"),
+        AT_HOLDING_BACK("finish:done"),
+        AT_HOLDING_BACK("finish:told"),
         AT_FULL("search:announced"),
         AT_FULL("search:vain"),
         cmocka_unit_test(announced_between_search_and_record),

@@ -97,7 +97,7 @@ static void test_stop_with_a_full_ring(void **state) {
     }
     pid_t child = fork();
     assert_true(child >= 0);
-    if (child == 0) worker_main(dup(loom_segment_fd(segment)), 0, 0, 0);
+    if (child == 0) worker_main(dup(loom_segment_fd(segment)), 0, &(run_options){0});
     while (atomic_load(&segment->slots[0].ring_waits) == 0)
         loom_completion_wait(segment, 1);
     loom_segment_stop(segment);
