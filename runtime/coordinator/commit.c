@@ -10,6 +10,7 @@
 
 #include "runtime/task_result.h"
 #include "runtime/worker/memo_list.h"
+#include "shm/usdt.h"
 
 #define BATCH_BYTES (UINT64_C(256) << 20)
 
@@ -271,6 +272,7 @@ static void *committer_main(void *context) {
         loom_error err = {0};
         uint64_t start_ns = committer->recorder ? loom_recorder_now_ns() : 0;
         loom_status status = commit_or_try_again(committer, &taken, &err);
+        LOOM_USDT2(commit, taken.count, status == LOOM_OK);
         if (committer->recorder)
             loom_recorder_commit(committer->recorder, start_ns, loom_recorder_now_ns(), taken.count, bytes,
                                  status == LOOM_OK);

@@ -12,6 +12,7 @@
 #include "runtime/inputs.h"
 #include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
+#include "shm/usdt.h"
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -334,10 +335,16 @@ static void put_back(loom_worker *worker, uint32_t number) {
     nanosleep(&(struct timespec){.tv_nsec = ROOM_LOOK_NS}, NULL);
 }
 
+static const char *operator_name(const loom_worker *worker) {
+    uint32_t index = worker->task->operator_index;
+    return index < worker->operators->count ? worker->operators->operators[index]->name : "?";
+}
+
 void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_error err = {0};
     uint64_t start = now_ns();
     worker->task = loom_segment_task(worker->segment, number);
+    LOOM_USDT3(task__start, number, operator_name(worker), worker->index);
     loom_recorder_task_begins(worker->recorder, worker->task->operator_index);
     loom_worker_admission_begin(worker);
     forget_attempt(worker->task);
@@ -362,5 +369,6 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_segment_keep_bytes(worker->segment, status == LOOM_OK ? loom_task_committed_bytes(worker->task) : 0);
     loom_recorder_task_ends(worker->recorder, worker->segment, number,
                             status == LOOM_OK ? LOOM_TASK_DONE : LOOM_TASK_FAILED);
+    LOOM_USDT3(task__end, number, status, worker->task->origin);
     loom_task_finish(worker->segment, number, status == LOOM_OK ? LOOM_TASK_DONE : LOOM_TASK_FAILED);
 }

@@ -10,6 +10,7 @@
 
 #include "shm/extent/space_parts.h"
 #include "shm/probe.h"
+#include "shm/usdt.h"
 
 /* Rows deleted in one transaction: bounds how long other writers wait. */
 #define ROWS_A_BATCH 16384u
@@ -220,6 +221,7 @@ static loom_status evict_batch(choice *of, const victim *rows, size_t count, loo
         loom_index_abort(batch);
     LOOM_PROBE("evict:committed");
     if (status != LOOM_OK) return status;
+    LOOM_USDT2(evict, evicted.rows + evicted.expired_rows, evicted.bytes + evicted.expired_bytes);
     of->evicted->lost_rows += evicted.lost_rows;
     of->evicted->expired_rows += evicted.expired_rows;
     of->evicted->expired_bytes += evicted.expired_bytes;

@@ -3,6 +3,7 @@
 
 #include "shm/activity.h"
 #include "shm/segment/segment_layout.h"
+#include "shm/usdt.h"
 
 /* How often a worker that found nothing looks again before it sleeps. A look costs about 50 ns, a sleep and a wake-up 5
  * to 50 us; but where workers outnumber cores, whoever spins takes the core from whoever has work, so: a few
@@ -53,6 +54,7 @@ static uint32_t steal_from_workers(loom_segment *segment, uint32_t domain, bool 
         segment->victim = *from = victim;
         count_steal(segment);
         loom_note_that(LOOM_NOTE_STEAL, victim);
+        LOOM_USDT2(steal, task, victim);
         return task;
     }
     return LOOM_TASK_NONE;
