@@ -51,6 +51,9 @@ void loom_plan_free(loom_plan *plan) {
 
 /* ---- reading ---- */
 
+const loom_operator_table *loom_plan_operators(const loom_plan *plan) {
+    return plan->options.operators;
+}
 size_t loom_plan_node_count(const loom_plan *plan) {
     return plan->node_count;
 }

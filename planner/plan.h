@@ -61,7 +61,8 @@ typedef struct loom_node {
     loom_position position;      /* of the call that first made it */
 } loom_node;
 
-typedef enum loom_goal_kind { LOOM_GOAL_PRINT, LOOM_GOAL_SAVE } loom_goal_kind;
+/* KEEP, which no program says: the value is for the caller of the library, who reads it when the run has ended. */
+typedef enum loom_goal_kind { LOOM_GOAL_PRINT, LOOM_GOAL_SAVE, LOOM_GOAL_KEEP } loom_goal_kind;
 
 typedef struct loom_goal {
     loom_goal_kind kind;
@@ -93,6 +94,8 @@ loom_status loom_plan_from_json(const loom_plan_options *options, const char *so
                                 loom_plan **plan, loom_error *err);
 void loom_plan_free(loom_plan *plan);
 
+/* The table that its operators are from. */
+const loom_operator_table *loom_plan_operators(const loom_plan *plan);
 size_t loom_plan_node_count(const loom_plan *plan);
 const loom_node *loom_plan_node(const loom_plan *plan, loom_node_index index); /* valid until the plan grows */
 /* The node of that id, or LOOM_NODE_NONE. */
@@ -117,6 +120,26 @@ loom_status loom_plan_item(loom_plan *plan, const loom_id *parent, uint64_t k, c
  * reproduced). Parsed once, reduced per item. */
 loom_status loom_plan_apply(loom_plan *plan, loom_node_index closure, loom_node_index item, loom_node_index *result,
                             loom_error *err);
+
+/* ---- building without a text (plan_build.c) ---- */
+
+/* An operator, as a call names it. Of one plan. */
+typedef struct loom_callable {
+    const loom_operator *op;
+    loom_output_kind kind; /* that its calls are declared to give */
+} loom_callable;
+
+/* A plan without nodes and goals. */
+loom_status loom_plan_create(const loom_plan_options *options, loom_plan **plan, loom_error *err);
+/* By qualified name. LOOM_BAD_PROGRAM: there is none, or only a program can call it (it takes a function). */
+loom_status loom_plan_callable(loom_plan *plan, const char *name, loom_callable *callable, loom_error *err);
+/* The node that a program's call would make, with the same id. LOOM_BAD_PROGRAM: wrong number of arguments;
+ * LOOM_BAD_ARGUMENT: an argument is no node. */
+loom_status loom_plan_call(loom_plan *plan, loom_callable callable, const loom_node_index *arguments,
+                           uint32_t argument_count, loom_node_index *node, loom_error *err);
+/* One more goal, behind the others. `name`: label or path. */
+loom_status loom_plan_want(loom_plan *plan, loom_goal_kind kind, const char *name, loom_node_index node,
+                           loom_error *err);
 
 /* ---- writing ---- */
 loom_status loom_plan_write_json(const loom_plan *plan, FILE *out,

@@ -79,7 +79,7 @@ static void put_goals(loom_text *out, const loom_plan *plan) {
         const loom_goal *goal = &plan->goals[i];
         loom_text_put(out, i ? ",\n    {\n" : "\n    {\n");
         loom_text_put(out, "      \"operation\": ");
-        put_string(out, goal->kind == LOOM_GOAL_PRINT ? "print" : "save");
+        put_string(out, goal->kind == LOOM_GOAL_SAVE ? "save" : "print"); /* VoxLogicA-2 knows no other */
         loom_text_put(out, ",\n      \"id\": ");
         put_id(out, &plan->nodes[goal->node].id);
         loom_text_put(out, ",\n      \"name\": ");

@@ -78,7 +78,9 @@ static bool put_node(loom_text *out, loom_plan *plan, loom_node_index index) {
 }
 
 static void put_goal(loom_text *out, const loom_goal *goal) {
-    loom_text_put(out, goal->kind == LOOM_GOAL_PRINT ? "print \"" : "save \"");
+    static const char *const words[] = {
+        [LOOM_GOAL_PRINT] = "print \"", [LOOM_GOAL_SAVE] = "save \"", [LOOM_GOAL_KEEP] = "keep \""};
+    loom_text_put(out, words[goal->kind]);
     loom_text_put(out, goal->name);
     loom_text_put(out, "\" ");
     put_number(out, goal->node);

@@ -2,19 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/config/config.h"
-#include "runtime/coordinator/run.h"
+#include "runtime/api.h"
+#include "runtime/kernels/plugin.h"
 #include "runtime/program.h"
 #include "runtime/report.h"
-#include "runtime/voxloom.h"
-
-struct loom_runtime {
-    loom_config config;
-    char *worker_program;
-    /* Counted up by loom_runtime_stop, polled by the coordinator; what else a signal handler may touch. */
-    volatile int stop;
-    volatile int running;
-};
 
 struct loom_report {
     loom_buffer json; /* with a NUL at its end */
@@ -73,6 +64,7 @@ loom_status loom_runtime_open(const loom_runtime_options *options, loom_runtime 
     loom_runtime *opened = calloc(1, sizeof *opened);
     if (opened == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory");
     loom_status status = configure(options, &opened->config, err);
+    if (status == LOOM_OK) status = loom_operators_with(opened->config.kernels.plugins, &opened->operators, err);
     if (status == LOOM_OK && options->worker_program != NULL) {
         opened->worker_program = strdup(options->worker_program);
         if (opened->worker_program == NULL) status = loom_fail(err, LOOM_NO_MEMORY, "out of memory");
@@ -110,20 +102,15 @@ static loom_status report_of(const loom_summary *summary, loom_report **report, 
     return LOOM_OK;
 }
 
-static loom_status run_plan(loom_runtime *runtime, loom_plan *plan, FILE *prints, loom_report **report,
-                            loom_error *err) {
-    FILE *nowhere = prints == NULL ? fopen("/dev/null", "we") : NULL;
-    if (prints == NULL && nowhere == NULL) return loom_fail(err, LOOM_IO, "cannot open /dev/null");
-    const loom_run_options options = {.config = &runtime->config,
-                                      .plan = plan,
-                                      .worker_program = runtime->worker_program,
-                                      .prints = prints != NULL ? prints : nowhere,
-                                      .stop = &runtime->stop};
+loom_status loom_api_run(const loom_runtime *runtime, loom_run_options *options, loom_report **report,
+                         loom_error *err) {
+    FILE *nowhere = options->prints == NULL ? fopen("/dev/null", "we") : NULL;
+    if (options->prints == NULL && nowhere == NULL) return loom_fail(err, LOOM_IO, "cannot open /dev/null");
+    if (nowhere != NULL) options->prints = nowhere;
+    options->config = &runtime->config;
+    options->worker_program = runtime->worker_program;
     loom_summary summary = {0};
-    runtime->stop = 0;
-    runtime->running = 1;
-    loom_status status = loom_run(&options, &summary, err);
-    runtime->running = 0;
+    loom_status status = loom_run(options, &summary, err);
     if (report != NULL && summary.arena != NULL) {
         loom_status reported = report_of(&summary, report, status == LOOM_OK ? err : NULL);
         if (status == LOOM_OK) status = reported;
@@ -133,11 +120,21 @@ static loom_status run_plan(loom_runtime *runtime, loom_plan *plan, FILE *prints
     return status;
 }
 
+static loom_status run_plan(loom_runtime *runtime, loom_plan *plan, FILE *prints, loom_report **report,
+                            loom_error *err) {
+    loom_run_options options = {.plan = plan, .prints = prints, .stop = &runtime->stop};
+    runtime->stop = 0;
+    runtime->running = 1;
+    loom_status status = loom_api_run(runtime, &options, report, err);
+    runtime->running = 0;
+    return status;
+}
+
 loom_status loom_runtime_run_text(loom_runtime *runtime, const char *source, const char *text, size_t length,
                                   FILE *prints, loom_report **report, loom_error *err) {
     if (report != NULL) *report = NULL;
     loom_plan *plan = NULL;
-    loom_status status = loom_program_plan(source, text, length, NULL, NULL, &plan, err);
+    loom_status status = loom_program_plan(runtime->operators, source, text, length, NULL, NULL, &plan, err);
     if (status == LOOM_OK) status = run_plan(runtime, plan, prints, report, err);
     loom_plan_free(plan);
     return status;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "planner/domain.h"
-#include "runtime/kernels/kernel.h"
 
 #define FILE_BYTES_MAX (UINT64_C(2) << 30)
 
@@ -63,10 +62,10 @@ bool loom_program_is_plan(const char *source, const char *text, size_t length) {
     return at < length && text[at] == '{';
 }
 
-loom_status loom_program_plan(const char *source, const char *text, size_t length,
+loom_status loom_program_plan(const loom_operator_table *operators, const char *source, const char *text, size_t length,
                               void (*notice)(const loom_position *position, const char *text, void *context),
                               void *context, loom_plan **plan, loom_error *err) {
-    const loom_plan_options options = {.operators = loom_operators(), .notice = notice, .context = context};
+    const loom_plan_options options = {.operators = operators, .notice = notice, .context = context};
     *plan = NULL;
     return loom_program_is_plan(source, text, length)
                ? loom_plan_from_json(&options, source, text, length, plan, err)

@@ -15,9 +15,10 @@ loom_status loom_program_read(const char *path, char **text, size_t *length, loo
  * space, which no program does. */
 bool loom_program_is_plan(const char *source, const char *text, size_t length);
 
-/* Plans a program or reads a plan. `notice` as in loom_plan_options; may be NULL. Errors: those of
- * loom_plan_from_program and loom_plan_from_json. */
-loom_status loom_program_plan(const char *source, const char *text, size_t length,
+/* Plans a program or reads a plan, with the operators of this build (loom_operators) and of plug-ins
+ * (loom_operators_with). `notice` as in loom_plan_options; may be NULL. Errors: those of loom_plan_from_program and
+ * loom_plan_from_json. */
+loom_status loom_program_plan(const loom_operator_table *operators, const char *source, const char *text, size_t length,
                               void (*notice)(const loom_position *position, const char *text, void *context),
                               void *context, loom_plan **plan, loom_error *err);
 

@@ -22,6 +22,14 @@ loom_status loom_copy_in(const char *name, const void *in, void *full, size_t fu
 loom_id loom_id_of(const uint8_t id[32]);
 loom_status loom_api_exhausted(loom_error *err);
 
+/* An item of a value that somebody else owns, and its row's result as far as it is known. `arena` is the item's own,
+ * for its parts. Ends with release(context). NULL: out of memory, and nothing is released. */
+loom_item *loom_item_of(const loom_value *value, const loom_result *result, loom_arena *arena,
+                        void (*release)(void *context), void *context);
+/* A stored value by its value id. `release`: as above; may be NULL. */
+loom_status loom_item_fetch(loom_store *store, const loom_id *vid, void (*release)(void *context), void *context,
+                            loom_item **item, loom_error *err);
+
 /* Reads what a caller said of an image, checked. */
 loom_status loom_image_from_info(const loom_image_info *info, loom_image_header *header, const void **voxels,
                                  loom_error *err);

@@ -10,6 +10,8 @@ typedef struct loaded_result {
     loom_result result;
     loom_value value;
     loom_view view;
+    void (*release)(void *context); /* of what all this lives in; NULL: the shelf, which its user keeps open */
+    void *context;
 } loaded_result;
 
 struct loom_item {
@@ -50,16 +52,13 @@ static loom_status load(loom_store *store, hold_function hold_by, const loom_id 
     return status;
 }
 
-static loom_status get(loom_shelf *shelf, hold_function hold_by, const uint8_t id[32], loom_item **item,
-                       loom_error *err) {
+static loom_status get(loom_store *store, hold_function hold_by, const loom_id *id, loom_item **item, loom_error *err) {
     *item = NULL;
-    const loom_id key = loom_id_of(id);
     loaded_result *loaded = calloc(1, sizeof *loaded);
     loom_item *made = calloc(1, sizeof *made);
     if (loaded != NULL) loaded->arena = loom_arena_new();
-    loom_status status = loaded != NULL && made != NULL && loaded->arena != NULL
-                             ? load(shelf->store, hold_by, &key, loaded, err)
-                             : loom_api_exhausted(err);
+    loom_status status = loaded != NULL && made != NULL && loaded->arena != NULL ? load(store, hold_by, id, loaded, err)
+                                                                                 : loom_api_exhausted(err);
     if (status != LOOM_OK) {
         if (loaded != NULL) loom_arena_free(loaded->arena);
         free(loaded);
@@ -72,17 +71,43 @@ static loom_status get(loom_shelf *shelf, hold_function hold_by, const uint8_t i
 }
 
 loom_status loom_shelf_get(loom_shelf *shelf, const uint8_t id[32], loom_item **item, loom_error *err) {
-    return get(shelf, loom_store_hold, id, item, err);
+    const loom_id key = loom_id_of(id);
+    return get(shelf->store, loom_store_hold, &key, item, err);
 }
 
 loom_status loom_shelf_get_value(loom_shelf *shelf, const uint8_t value_id[32], loom_item **item, loom_error *err) {
-    return get(shelf, loom_store_hold_value, value_id, item, err);
+    const loom_id vid = loom_id_of(value_id);
+    return get(shelf->store, loom_store_hold_value, &vid, item, err);
+}
+
+loom_status loom_item_fetch(loom_store *store, const loom_id *vid, void (*release)(void *context), void *context,
+                            loom_item **item, loom_error *err) {
+    LOOM_TRY(get(store, loom_store_hold_value, vid, item, err));
+    (*item)->loaded->release = release;
+    (*item)->loaded->context = context;
+    return LOOM_OK;
+}
+
+loom_item *loom_item_of(const loom_value *value, const loom_result *result, loom_arena *arena,
+                        void (*release)(void *context), void *context) {
+    loaded_result *loaded = calloc(1, sizeof *loaded);
+    loom_item *made = calloc(1, sizeof *made);
+    if (loaded == NULL || made == NULL) {
+        free(loaded);
+        free(made);
+        return NULL;
+    }
+    *loaded =
+        (loaded_result){.arena = arena, .result = *result, .value = *value, .release = release, .context = context};
+    *made = (loom_item){.loaded = loaded, .value = &loaded->value, .root = true};
+    return made;
 }
 
 void loom_item_release(loom_item *item) {
     if (item == NULL || !item->root) return;
     loom_extent_release(&item->loaded->view);
     loom_arena_free(item->loaded->arena);
+    if (item->loaded->release != NULL) item->loaded->release(item->loaded->context);
     free(item->loaded);
     free(item);
 }

@@ -43,11 +43,10 @@ void loom_operator_table_signature(const loom_operator_table *table, uint8_t sig
     for (size_t i = 0; i < table->count; i++) {
         const loom_operator *op = table->operators[i];
         loom_id name = loom_sha256(op->name, strlen(op->name));
-        uint8_t link[2 * sizeof chain.bytes + 2];
+        uint8_t link[2 * sizeof chain.bytes + sizeof op->version];
         memcpy(link, chain.bytes, sizeof chain.bytes);
         memcpy(link + sizeof chain.bytes, name.bytes, sizeof name.bytes);
-        link[sizeof link - 2] = (uint8_t)(op->version & 0xFF);
-        link[sizeof link - 1] = (uint8_t)(op->version >> 8);
+        memcpy(link + 2 * sizeof chain.bytes, &op->version, sizeof op->version); /* one machine, one byte order */
         chain = loom_sha256(link, sizeof link);
     }
     memcpy(signature, chain.bytes, sizeof chain.bytes);

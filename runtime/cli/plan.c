@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/cli/command.h"
+#include "runtime/cli/settings.h"
+#include "runtime/kernels/plugin.h"
 #include "runtime/program.h"
 
 typedef loom_status (*plan_writer)(const loom_plan *plan, FILE *out, loom_error *err);
@@ -38,7 +39,7 @@ static loom_status write_plan(const loom_plan *plan, plan_writer write, const ch
     return status;
 }
 
-static int plan_file(const char *path, plan_writer write, const char *out_path) {
+static int plan_file(const loom_operator_table *operators, const char *path, plan_writer write, const char *out_path) {
     loom_error err = {0};
     char *text = NULL;
     size_t length = 0;
@@ -47,7 +48,7 @@ static int plan_file(const char *path, plan_writer write, const char *out_path) 
         loom_exit_failed(&err);
         return 2;
     }
-    loom_status status = loom_program_plan(path, text, length, show_notice, NULL, &plan, &err);
+    loom_status status = loom_program_plan(operators, path, text, length, show_notice, NULL, &plan, &err);
     if (status == LOOM_OK) status = loom_program_check(plan, &err);
     if (status == LOOM_OK) status = write_plan(plan, write, out_path, &err);
     loom_plan_free(plan);
@@ -55,11 +56,25 @@ static int plan_file(const char *path, plan_writer write, const char *out_path) 
     return status == LOOM_OK ? 0 : loom_exit_failed(&err);
 }
 
+/* Plug-ins add operators. */
+static int plan_with_plugins(const loom_settings *settings, const char *path, plan_writer write, const char *out_path) {
+    loom_error err = {0};
+    const loom_operator_table *operators;
+    loom_config *config = malloc(sizeof *config);
+    loom_status status =
+        config == NULL ? loom_fail(&err, LOOM_NO_MEMORY, "out of memory") : loom_settings_load(settings, config, &err);
+    if (status == LOOM_OK) status = loom_operators_with(config->kernels.plugins, &operators, &err);
+    free(config);
+    return status == LOOM_OK ? plan_file(operators, path, write, out_path) : loom_exit_failed(&err);
+}
+
 static int plan(const loom_command *self, int argc, char **argv) {
     loom_words words = {0};
     const char *format = "text";
     const char *path = NULL;
-    const loom_option options[] = {{.name = "--format", .value = &format},
+    loom_settings settings = {0};
+    const loom_option options[] = {LOOM_SETTINGS_CONFIG(&settings),
+                                   {.name = "--format", .value = &format},
                                    {.name = "--output", .letter = "-o", .value = &path}};
     loom_parsed parsed = loom_options_parse(self, argc, argv, options, LOOM_COUNT(options), 1, 1, &words);
     int status = parsed == LOOM_PARSED_FAILED ? 2 : 0;
@@ -67,8 +82,9 @@ static int plan(const loom_command *self, int argc, char **argv) {
     if (parsed == LOOM_PARSED && write == NULL)
         status = loom_exit_usage(self, "unknown format %s; there are json, dot and text", format);
     else if (parsed == LOOM_PARSED)
-        status = plan_file(words.items[0], write, path);
+        status = plan_with_plugins(&settings, words.items[0], write, path);
     loom_words_free(&words);
+    loom_settings_free(&settings);
     return status;
 }
 
@@ -79,6 +95,8 @@ const loom_command loom_command_plan = {
     .help = "  --format text    a line per node, for reading (default)\n"
             "  --format json    VoxLogicA-2's export; `voxloom run` accepts it\n"
             "  --format dot     for Graphviz: voxloom plan p.imgql --format dot | dot -Tsvg -o p.svg\n"
-            "  -o, --output     writes to FILE instead of stdout\n",
+            "  -o, --output     writes to FILE instead of stdout\n"
+            "  --config FILE    reads this configuration file too (for kernels.plugins)\n"
+            "  --set KEY=VALUE  sets one setting; `voxloom config show` lists them\n",
     .run = plan,
 };

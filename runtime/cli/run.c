@@ -9,6 +9,7 @@
 #include "runtime/cli/settings.h"
 #include "runtime/cli/summary.h"
 #include "runtime/coordinator/run.h"
+#include "runtime/kernels/plugin.h"
 #include "runtime/program.h"
 
 /* Files to be written beside the results; NULL: none. */
@@ -118,11 +119,13 @@ static int run_file(run_stage *stage, const char *path) {
     char *text = NULL;
     size_t length = 0;
     loom_plan *plan = NULL;
+    const loom_operator_table *operators;
+    if (loom_operators_with(stage->config.kernels.plugins, &operators, &err) != LOOM_OK) return loom_exit_failed(&err);
     if (loom_program_read(path, &text, &length, &err) != LOOM_OK) {
         loom_exit_failed(&err);
         return 2; /* the command line names a file that cannot be read */
     }
-    loom_status status = loom_program_plan(path, text, length, show_planning_notice, stage, &plan, &err);
+    loom_status status = loom_program_plan(operators, path, text, length, show_planning_notice, stage, &plan, &err);
     int exit_status = status == LOOM_OK ? run_plan(stage, plan) : loom_exit_failed(&err);
     loom_plan_free(plan);
     free(text);

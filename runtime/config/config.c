@@ -95,6 +95,10 @@ static loom_status set_from_entry(merge_state *merge, const loom_config_key *key
         if (strlen(entry->text) != entry->text_length)
             return loom_fail(err, LOOM_BAD_CONFIG, "%s contains a NUL character; remove it", key->name);
         return loom_config_set_string(merge->config, key, entry->text, err);
+    case LOOM_TOML_TEXTS:
+        if (key->type == LOOM_KEY_PATHS)
+            return loom_config_set_array(merge->config, key, entry->text, entry->text_count, err);
+        /* fallthrough */
     default:
         loom_config_describe(key, allowed, sizeof allowed);
         return loom_fail(err, LOOM_BAD_CONFIG, "%s cannot be %s %s; it takes %s", key->name,

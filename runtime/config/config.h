@@ -56,6 +56,9 @@ typedef struct loom_config {
         uint64_t loop_items;    /* memory.loop_items: see runtime/coordinator/loop.h */
     } memory;
     struct {
+        char plugins[LOOM_PATH_BYTES]; /* kernels.plugins: paths separated by ':' */
+    } kernels;
+    struct {
         bool progress; /* output.progress */
         bool quiet;    /* output.quiet */
     } output;

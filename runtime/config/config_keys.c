@@ -240,6 +240,11 @@ const loom_config_key loom_config_keys[] = {
      .fallback = "16384",
      .doc = "Items of loops that a run keeps to the end, to share them by name (2 KB each); beyond, loops over\n"
             "numbers and text go on in windows."},
+    {.name = "kernels.plugins",
+     .type = LOOM_KEY_PATHS,
+     .offset = FIELD(kernels.plugins),
+     .fallback = "[]",
+     .doc = "Shared objects with operators of your own (voxloom/kernel.h); runtime/API.md shows how one is made."},
     {.name = "output.progress",
      .type = LOOM_KEY_BOOL,
      .offset = FIELD(output.progress),

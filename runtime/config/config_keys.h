@@ -14,6 +14,7 @@ typedef enum loom_key_type {
     LOOM_KEY_SIZE,     /* bytes: an integer, or text with a binary unit, "64MiB" */
     LOOM_KEY_DURATION, /* seconds: an integer, or text with a unit, "30d" */
     LOOM_KEY_PATH,     /* text; a leading ~/ is the home folder */
+    LOOM_KEY_PATHS,    /* an array of such texts, or one text with them separated by ':', which is what is kept */
     LOOM_KEY_SECRET, /* where a secret comes from: "file:PATH", "env:NAME" or "fd:NUMBER"; "" = nowhere. What is set is
                         never shown when it is refused: it might be the secret itself */
     LOOM_KEY_CHOICE  /* text, one of `choices`, stored as its index in an int-sized enum */
@@ -53,11 +54,16 @@ void loom_config_describe(const loom_config_key *key, char *text, size_t capacit
 loom_status loom_config_set_bool(loom_config *config, const loom_config_key *key, bool value, loom_error *err);
 loom_status loom_config_set_integer(loom_config *config, const loom_config_key *key, int64_t value, loom_error *err);
 loom_status loom_config_set_string(loom_config *config, const loom_config_key *key, const char *text, loom_error *err);
+/* `texts`: each ended by a NUL, one after the other. */
+loom_status loom_config_set_array(loom_config *config, const loom_config_key *key, const char *texts, size_t count,
+                                  loom_error *err);
 loom_status loom_config_set_text(loom_config *config, const loom_config_key *key, const char *text, loom_error *err);
 
 /* The field as TOML text: 4, true, "64MiB", "/home/me/store". */
 loom_status loom_config_get_text(const loom_config *config, const loom_config_key *key, char *text, size_t capacity);
-#define LOOM_CONFIG_TEXT_BYTES (LOOM_PATH_BYTES * 6 + 3) /* every byte of a path as \u00XX, two quotes, NUL */
+#define LOOM_CONFIG_TEXT_BYTES (LOOM_PATH_BYTES * 6 + 8) /* every byte of a path as \u00XX, quotes, brackets, NUL */
+/* A text as a TOML basic string: quotes, backslashes and control characters are escaped. */
+void loom_config_quote(const char *source, char *text, size_t capacity);
 
 /* Reads "64MiB", "1.5 GiB" is refused: whole numbers of B, KiB, MiB, GiB, TiB (K, M, G, T for short). False if
  * malformed or above 2^63 - 1. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/config/config_keys.h"
+#include "runtime/config/config_paths.h"
 
 static const struct unit {
     const char *name;
@@ -130,6 +131,9 @@ void loom_config_describe(const loom_config_key *key, char *text, size_t capacit
     case LOOM_KEY_PATH:
         append(text, capacity, "a path, as text");
         break;
+    case LOOM_KEY_PATHS:
+        append(text, capacity, "paths, as an array of texts, or as one text with ':' between them");
+        break;
     case LOOM_KEY_SECRET:
         append(text, capacity, "\"file:PATH\", \"env:NAME\" or \"fd:NUMBER\"");
         break;
@@ -193,6 +197,18 @@ static loom_status set_path(loom_config *config, const loom_config_key *key, con
     return LOOM_OK;
 }
 
+loom_status loom_config_set_array(loom_config *config, const loom_config_key *key, const char *texts, size_t count,
+                                  loom_error *err) {
+    if (key->type != LOOM_KEY_PATHS) return refuse(key, "cannot be an array", err);
+    const char *problem = loom_paths_from_array(field_of(config, key), texts, count);
+    return problem == NULL ? LOOM_OK : refuse(key, problem, err);
+}
+
+static loom_status set_paths(loom_config *config, const loom_config_key *key, const char *text, loom_error *err) {
+    const char *problem = loom_paths_from_text(field_of(config, key), text);
+    return problem == NULL ? LOOM_OK : refuse(key, problem, err);
+}
+
 static bool is_number(const char *text) {
     size_t digits = strspn(text, "0123456789");
     return digits > 0 && digits < 10 && text[digits] == '\0';
@@ -237,6 +253,8 @@ loom_status loom_config_set_string(loom_config *config, const loom_config_key *k
     switch (key->type) {
     case LOOM_KEY_PATH:
         return set_path(config, key, text, err);
+    case LOOM_KEY_PATHS:
+        return set_paths(config, key, text, err);
     case LOOM_KEY_SECRET:
         return set_secret(config, key, text, err);
     case LOOM_KEY_DURATION:
@@ -279,7 +297,7 @@ loom_status loom_config_set_text(loom_config *config, const loom_config_key *key
 /* ---- getting ---- */
 
 /* A TOML basic string: quotes, backslashes and control characters are escaped. */
-static void quote(const char *source, char *text, size_t capacity) {
+void loom_config_quote(const char *source, char *text, size_t capacity) {
     text[0] = '\0';
     append(text, capacity, "\"");
     for (const char *at = source; *at != '\0'; at++) {
@@ -313,7 +331,7 @@ loom_status loom_config_get_text(const loom_config *config, const loom_config_ke
         memcpy(&number, field, sizeof number);
         loom_size_text(number, size);
         if (strchr(size, 'B') != NULL)
-            quote(size, text, capacity);
+            loom_config_quote(size, text, capacity);
         else
             append(text, capacity, "%s", size);
         break;
@@ -321,13 +339,16 @@ loom_status loom_config_get_text(const loom_config *config, const loom_config_ke
         memcpy(&number, field, sizeof number);
         loom_duration_text(number, duration);
         if (number != 0)
-            quote(duration, text, capacity);
+            loom_config_quote(duration, text, capacity);
         else
             append(text, capacity, "0");
         break;
     case LOOM_KEY_PATH:
     case LOOM_KEY_SECRET:
-        quote(field, text, capacity);
+        loom_config_quote(field, text, capacity);
+        break;
+    case LOOM_KEY_PATHS:
+        loom_paths_text(field, text, capacity);
         break;
     case LOOM_KEY_CHOICE:
         memcpy(&choice, field, sizeof choice);

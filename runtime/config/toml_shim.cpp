@@ -56,7 +56,19 @@ const char *kind_name(toml::node_type type) {
     }
 }
 
-loom_toml_entry entry_of(const leaf &leaf) {
+/* False if it holds anything but texts. */
+bool gather_texts(const toml::array &array, std::string &texts) {
+    for (const auto &item : array) {
+        const auto *text = item.as_string();
+        if (text == nullptr || text->get().find('\0') != std::string::npos) return false;
+        texts += text->get();
+        texts += '\0';
+    }
+    return true;
+}
+
+/* `texts` must outlive the entry. */
+loom_toml_entry entry_of(const leaf &leaf, std::string &texts) {
     loom_toml_entry entry = {};
     entry.key = leaf.key.c_str();
     entry.kind = LOOM_TOML_OTHER;
@@ -75,6 +87,11 @@ loom_toml_entry entry_of(const leaf &leaf) {
         entry.kind = LOOM_TOML_TEXT;
         entry.text = text->get().c_str();
         entry.text_length = text->get().size();
+    } else if (const auto *array = leaf.node->as_array(); array != nullptr && gather_texts(*array, texts)) {
+        entry.kind = LOOM_TOML_TEXTS;
+        entry.text = texts.c_str();
+        entry.text_length = texts.size();
+        entry.text_count = array->size();
     }
     return entry;
 }
@@ -97,7 +114,8 @@ loom_status read(const char *text, size_t length, const char *file, loom_toml_vi
                                                     : a.key_place.column < b.key_place.column;
     });
     for (const leaf &leaf : leaves) {
-        const loom_toml_entry entry = entry_of(leaf);
+        std::string texts;
+        const loom_toml_entry entry = entry_of(leaf, texts);
         const loom_status status = visit(&entry, context, err);
         if (status != LOOM_OK) return status;
     }

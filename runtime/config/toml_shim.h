@@ -19,7 +19,8 @@ typedef enum loom_toml_kind {
     LOOM_TOML_BOOL,
     LOOM_TOML_INT,
     LOOM_TOML_TEXT,
-    LOOM_TOML_OTHER /* float, date, time, array */
+    LOOM_TOML_TEXTS, /* an array of nothing but texts without NUL; may be empty */
+    LOOM_TOML_OTHER  /* float, date, time, other array */
 } loom_toml_kind;
 
 typedef struct loom_toml_place {
@@ -32,8 +33,9 @@ typedef struct loom_toml_entry {
     const char *kind_name; /* as TOML calls it: "floating-point" */
     bool boolean;
     int64_t integer;
-    const char *text; /* NUL-terminated */
+    const char *text; /* NUL-terminated; of an array each, one after the other */
     size_t text_length;
+    size_t text_count; /* of an array */
     loom_toml_place key_place;
     loom_toml_place value_place;
 } loom_toml_entry;

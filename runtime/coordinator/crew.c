@@ -112,8 +112,9 @@ static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
     snprintf(domain, sizeof domain, "%u", (unsigned)loom_topology_domain(&crew->topology, index));
     if (config->workers.pin) snprintf(cpu, sizeof cpu, "%u", loom_topology_cpu(&crew->topology, index));
     snprintf(recorder, sizeof recorder, "%d", crew->options.recorder ? loom_recorder_fd(crew->options.recorder) : -1);
-    char *arguments[] = {crew->program, segment, lifeline, worker, crew->token, ring, depth,
-                         tile,          limit,   domain,   cpu,    recorder,    NULL};
+    char *plugins = (char *)(uintptr_t)crew->options.plugins; /* posix_spawn changes no argument */
+    char *arguments[] = {crew->program, segment, lifeline, worker, crew->token, ring,    depth,
+                         tile,          limit,   domain,   cpu,    recorder,    plugins, NULL};
 
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;

@@ -18,6 +18,7 @@ typedef struct loom_crew_options {
     uint32_t workers;
     const loom_topology *topology; /* copied */
     const loom_recorder *recorder; /* what workers tell of themselves; NULL: nothing */
+    const char *plugins;           /* of the run's operators: loom_operators_plugins. Borrowed */
 } loom_crew_options;
 
 /* A worker that ended. */

@@ -4,6 +4,7 @@
 
 #include "io/ring.h"
 #include "runtime/coordinator/session.h"
+#include "runtime/kernels/plugin.h"
 
 #define TOPOLOGY_KEY "topology"
 
@@ -87,6 +88,7 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
                               .segment = session->segment,
                               .workers = session->workers,
                               .topology = topology,
-                              .recorder = loom_profiling_recorder(session)};
+                              .recorder = loom_profiling_recorder(session),
+                              .plugins = loom_operators_plugins(session->operators)};
     return loom_crew_start(&crew, &session->crew, err);
 }

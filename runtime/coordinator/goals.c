@@ -192,8 +192,10 @@ static loom_status deliver(loom_session *session, size_t index, uint32_t step, l
         return loom_demand(session, step, err);
     }
     if (status == LOOM_OK) {
-        status = asked->kind == LOOM_GOAL_PRINT ? print_value(session, asked->name, &value, &cause)
-                                                : save_text(asked->name, &value, &cause);
+        if (asked->kind == LOOM_GOAL_PRINT)
+            status = print_value(session, asked->name, &value, &cause);
+        else if (asked->kind == LOOM_GOAL_SAVE)
+            status = save_text(asked->name, &value, &cause);
     }
     loom_arena_free(arena);
     goal->stage = LOOM_GOAL_MET;
@@ -261,7 +263,9 @@ loom_status loom_goals_report(loom_session *session, loom_summary *summary) {
         const loom_goal *asked = loom_plan_goal(session->plan, i);
         const loom_goal_state *goal = &session->goals[i];
         loom_goal_report *report = &summary->goals[i];
-        report->operation = asked->kind == LOOM_GOAL_PRINT ? "print" : "save";
+        static const char *const operations[] = {
+            [LOOM_GOAL_PRINT] = "print", [LOOM_GOAL_SAVE] = "save", [LOOM_GOAL_KEEP] = "keep"};
+        report->operation = operations[asked->kind];
         report->name = loom_arena_text(summary->arena, asked->name, strlen(asked->name));
         if (!report->name) return LOOM_NO_MEMORY;
         loom_id_hex(&loom_plan_node(session->plan, asked->node)->id, report->id);

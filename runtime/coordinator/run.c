@@ -6,8 +6,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "runtime/coordinator/keep.h"
 #include "runtime/coordinator/loop.h"
-#include "runtime/kernels/kernel.h"
+#include "runtime/coordinator/session.h"
 #include "runtime/store_settings.h"
 #include "runtime/topology.h"
 
@@ -43,7 +44,7 @@ static loom_status open_session(loom_session *session, const loom_run_options *o
     *session = (loom_session){.options = options,
                               .config = options->config,
                               .plan = options->plan,
-                              .operators = loom_operators(),
+                              .operators = loom_plan_operators(options->plan),
                               .program_domain = LOOM_STEP_NONE,
                               .brake = {.beyond = LOOM_STEP_NONE}};
     session->facts = loom_facts_new(options->plan);
@@ -74,7 +75,7 @@ static void close_session(loom_session *session) {
     loom_brake_free(&session->brake);
     loom_levels_free(&session->levels);
     loom_segment_close(session->segment);
-    loom_store_close(session->store);
+    if (!session->options->kept || session->options->kept->store != session->store) loom_store_close(session->store);
     loom_facts_free(session->facts);
     loom_hasher_free(session->hasher);
     loom_arena_free(session->arena);
@@ -316,6 +317,10 @@ loom_status loom_run(const loom_run_options *options, loom_summary *summary, loo
     loom_status ended = wind_down(&session, status == LOOM_OK ? err : &late);
     if (status == LOOM_OK) status = ended;
     if (status == LOOM_OK) status = loom_record_goals(&session, err);
+    if (options->kept && session.goals) { /* whatever failed: independent goals were met */
+        loom_status kept = loom_keep_goals(&session, status == LOOM_OK ? err : &late);
+        if (status == LOOM_OK) status = kept;
+    }
     if (session.committer) report_differences(&session, summary);
     fill_summary(&session, summary, start);
     loom_status profiled = loom_profiling_finish(&session, summary, status == LOOM_OK ? err : &late);

@@ -22,7 +22,7 @@ typedef struct loom_progress {
 } loom_progress;
 
 typedef struct loom_goal_report {
-    const char *operation; /* "print" or "save" */
+    const char *operation; /* "print", "save" or "keep" */
     const char *name;
     char id[LOOM_ID_HEX_BYTES];
     const char *status; /* "ok", "failed" or "skipped" */
@@ -75,6 +75,7 @@ typedef struct loom_run_options {
     void *context;
     bool profile;       /* measure, for summary->profile */
     const char *trace;  /* write a trace to this file; NULL = none */
+    struct loom_kept *kept; /* filled with the values of the goals that are met; see keep.h. May be NULL */
     volatile int *stop; /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
 } loom_run_options;
 

@@ -14,6 +14,7 @@
  *   blame.c    which item of a loop failed
  *   value.c    the value of a step, wherever it lies
  *   goals.c    print and save, in program order
+ *   keep.c     values of goals that outlive the run, for the C library
  *   record.c   what the store remembers of a run
  *   profiling.c  where the time of workers goes, if anybody asks
  *   commit.c   finished results -> the store (a thread)
@@ -237,6 +238,10 @@ loom_status loom_goals_start(loom_session *session, loom_error *err);
 /* Prints and saves what can be, in program order. */
 loom_status loom_goals_advance(loom_session *session, loom_error *err);
 loom_status loom_goals_report(loom_session *session, loom_summary *summary);
+
+/* ---- keep.c ---- */
+/* Reads the values of the goals that are met into options->kept, which takes the store over. */
+loom_status loom_keep_goals(loom_session *session, loom_error *err);
 
 /* ---- record.c ---- */
 /* Tells the store which results met the goals of this run, unless it knows. */

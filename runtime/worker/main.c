@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 #include "io/zstd_codec.h"
+#include "runtime/kernels/plugin.h"
 #include "runtime/machine.h"
 #include "runtime/worker/worker.h"
 
 #define IDLE_MS 1000
 
-enum { SEGMENT = 1, LIFELINE, INDEX, STORE, RING, DEPTH, TILE, INLINE_LIMIT, NUMA_DOMAIN, CPU, RECORDER, ARGUMENTS };
+enum { SEGMENT = 1, LIFELINE, INDEX, STORE, RING, DEPTH, TILE, INLINE_LIMIT, NUMA_DOMAIN, CPU, RECORDER, PLUGINS, ARGUMENTS };
 
 /* Ends the process as soon as the coordinator is gone: nobody writes to the pipe, so reading it returns only at its
  * end. */
@@ -30,11 +31,11 @@ static loom_status attach(loom_worker *worker, char **arguments, loom_error *err
     worker->index = (uint32_t)strtoul(arguments[INDEX], NULL, 10);
     worker->tile_bytes = strtoul(arguments[TILE], NULL, 10);
     worker->inline_bytes = strtoul(arguments[INLINE_LIMIT], NULL, 10);
-    worker->operators = loom_operators();
     worker->hasher = loom_hasher_new();
     worker->arena = loom_arena_new();
     if (!worker->hasher || !worker->arena)
         return loom_fail(err, LOOM_NO_MEMORY, "a worker could not start: out of memory");
+    LOOM_TRY(loom_operators_with(arguments[PLUGINS], &worker->operators, err));
     if (atoi(arguments[RECORDER]) >= 0)
         LOOM_TRY(loom_recorder_attach(atoi(arguments[RECORDER]), worker->index, &worker->recorder, err));
     loom_operator_table_signature(worker->operators, signature);

@@ -89,6 +89,7 @@ static const struct {
     {"memory", "segment", "\"32MiB\"", "\"32MiB\"", "VOXLOOM_MEMORY_SEGMENT"},
     {"memory", "tasks_max", "2048", "2048", "VOXLOOM_MEMORY_TASKS_MAX"},
     {"memory", "loop_items", "0", "0", "VOXLOOM_MEMORY_LOOP_ITEMS"},
+    {"kernels", "plugins", "[\"/a b.so\", \"c.so\"]", "[\"/a b.so\", \"c.so\"]", "VOXLOOM_KERNELS_PLUGINS"},
     {"output", "progress", "false", "false", "VOXLOOM_OUTPUT_PROGRESS"},
     {"output", "quiet", "true", "true", "VOXLOOM_OUTPUT_QUIET"},
 };
@@ -136,6 +137,7 @@ static void test_fields(void **state) {
         "cold_after = \"12h\"\nkey = \"file:~/key\"\nballast = \"1MiB\"\nreuse = \"16MiB\"\n"
         "[workers]\ncount = 2\npin = false\ndeaths_max = 9\n[io]\nring = \"uring\"\ndepth = 7\n"
         "tile = 1048576\n[memory]\nsegment = \"64MiB\"\ntasks_max = 4096\n"
+        "[kernels]\nplugins = [\"/x.so\", \"~/y.so\"]\n"
         "[output]\nprogress = false\nquiet = true\n";
     assert_int_equal(load_file(text, &config, &err), LOOM_OK);
     assert_string_equal(config.store.path, ":memory:");
@@ -163,6 +165,7 @@ static void test_fields(void **state) {
     assert_int_equal(config.io.tile_bytes, 1 << 20);
     assert_int_equal(config.memory.segment_bytes, 64 << 20);
     assert_int_equal(config.memory.tasks_max, 4096);
+    assert_string_equal(config.kernels.plugins, "/x.so:/home/someone/y.so");
     assert_false(config.output.progress);
     assert_true(config.output.quiet);
 }
@@ -221,6 +224,19 @@ static void test_the_users_own_file(void **state) {
     unsetenv("XDG_CONFIG_HOME");
 }
 
+static void test_paths_as_text(void **state) {
+    (void)state;
+    static const char *const sets[] = {"kernels.plugins=a.so:~/b.so", "kernels.plugins=[\"a.so\", \"~/b.so\"]",
+                                       "kernels.plugins=\":a.so::~/b.so:\""};
+    setenv("HOME", "/home/someone", 1);
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        loom_config config;
+        loom_error err;
+        assert_int_equal(load_sets(&sets[i], 1, &config, &err), LOOM_OK);
+        assert_string_equal(config.kernels.plugins, "a.so:/home/someone/b.so");
+    }
+}
+
 /* ---- what is refused ---- */
 
 static void test_refused_with_its_place(void **state) {
@@ -258,6 +274,10 @@ static void test_refused_with_its_place(void **state) {
         {"[store]\nbudget = 1\n", 2, 10, "or 0: no limit but the disk"},
         {"[store]\ncold_after = 0\n", 2, 14, "out of bounds"},
         {"[store]\neviction = \"random\"\n", 2, 12, "\"cost\" or \"lru\""},
+        {"[kernels]\nplugins = [1]\n", 2, 11, "kernels.plugins cannot be an array; it takes paths"},
+        {"[kernels]\nplugins = [\"a\", \"b:c\"]\n", 2, 11, "has a path with a ':' in it"},
+        {"[kernels]\nplugins = [\"a\", \"\"]\n", 2, 11, "has an empty path"},
+        {"[kernels]\nplugins = true\n", 2, 11, "kernels.plugins cannot be a boolean"},
         {"store = 3\n", 1, 1, "unknown key store"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -328,6 +348,8 @@ static void test_refused_elsewhere(void **state) {
                 {"workers.count=2x", "is not an integer"},
                 {"workers.count=", "is not an integer"},
                 {"workers.pin=yes", "true or false"},
+                {"kernels.plugins=[1]", "is no array of paths"},
+                {"kernels.plugins=[", "is no array of paths"},
                 {"io.ring=", "\"auto\""}};
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         assert_int_equal(load_sets(&sets[i].set, 1, &config, &err), LOOM_BAD_CONFIG);
@@ -481,6 +503,7 @@ int main(void) {
         cmocka_unit_test(test_every_key_from_the_environment),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_default_store_path),
+        cmocka_unit_test(test_paths_as_text),
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_the_users_own_file),
         cmocka_unit_test(test_refused_with_its_place),

@@ -13,7 +13,8 @@ XDG_CONFIG_HOME=$HOME
 VOXLOOM_WORKERS_PIN=false
 PATH=$VOXLOOM_BUILD:$PATH
 LD_LIBRARY_PATH=$VOXLOOM_BUILD
-export HOME XDG_CONFIG_HOME VOXLOOM_WORKERS_PIN PATH LD_LIBRARY_PATH
+CPATH=$VOXLOOM_SOURCE/runtime:$VOXLOOM_BUILD/include # where an installed copy has its headers in /usr/include
+export HOME XDG_CONFIG_HOME VOXLOOM_WORKERS_PIN PATH LD_LIBRARY_PATH CPATH
 ln -s "$VOXLOOM_BUILD/voxloom-worker" work/voxloom-worker # beside the programs that are built here
 
 awk '
