@@ -69,7 +69,7 @@ void loom_operator_of(const loom_result *result, loom_arena *arena, char *name, 
 
 static loom_status recipe_bytes(const loom_operator *op, const loom_value *argument, loom_arena *arena,
                                 const uint8_t **recipe, size_t *length, loom_error *err) {
-    const loom_value parts[] = {loom_string_of(op->name), loom_int((int64_t)op->version), loom_null(),
+    const loom_value parts[] = {loom_string_of(op->name), loom_int(op->version), loom_null(),
                                 loom_sequence(argument, argument != NULL ? 1 : 0)};
     const loom_value whole = loom_sequence(parts, 4);
     loom_buffer bytes = {0};

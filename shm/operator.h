@@ -43,8 +43,8 @@ typedef struct loom_operator {
     uint16_t arity_min;
     uint16_t arity_max; /* LOOM_ARITY_ANY for no limit */
     uint32_t flags;     /* loom_operator_flag */
-    uint64_t version;   /* of the kernel: part of every result key; raise it when results change. Above 16 bits: of a
-                           plug-in's file (runtime/kernels/plugin.h). Below 2^63: recipes hold it as an int */
+    int64_t version;    /* of the kernel: part of every result key; raise it when results change. Above 16 bits: of a
+                           plug-in's file (runtime/kernels/plugin.h). Not negative */
     uint16_t cost;      /* loom_cost_class */
     const char *doc;    /* one line */
 } loom_operator;

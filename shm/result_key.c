@@ -31,7 +31,7 @@ loom_id loom_result_key(loom_hasher *hasher, const loom_operator *op, const loom
     loom_hasher_begin(hasher);
     add_sized(hasher, tag, sizeof tag - 1);
     add_sized(hasher, op->name, strlen(op->name));
-    add_number(hasher, op->version);
+    add_number(hasher, (uint64_t)op->version);
     add_sized(hasher, parts->attributes, parts->attributes_bytes);
     uint32_t first = reads && parts->path && parts->vid_count > 0 ? 1 : 0;
     add_number(hasher, parts->vid_count);

@@ -79,7 +79,7 @@ static loom_status recipe_of(const loom_committer *committer, const loom_task *t
     size_t length = 0;
     const void *bytes = task->attributes ? loom_segment_get(committer->segment, task->attributes, &length) : NULL;
     if (bytes) LOOM_TRY(loom_value_decode(bytes, length, committer->arena, &attributes, NULL));
-    loom_value parts[] = {loom_string_of(op->name), loom_int((int64_t)op->version), attributes,
+    loom_value parts[] = {loom_string_of(op->name), loom_int(op->version), attributes,
                           loom_sequence(arguments, task->argument_count)};
     loom_value whole = loom_sequence(parts, 4);
     return loom_value_encode(&whole, recipe);

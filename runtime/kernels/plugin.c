@@ -73,11 +73,11 @@ static loom_status check_table(const char *path, const loom_plugin *plugin, loom
     return LOOM_OK;
 }
 
-static uint64_t version_of(const loom_plugin_kernel *row, const loom_id *content) {
+static int64_t version_of(const loom_plugin_kernel *row, const loom_id *content) {
     uint64_t digest = 0;
     for (size_t i = 0; i < 6; i++)
         digest = digest << 8 | content->bytes[i];
-    return (digest & UINT64_C(0x7fffffffffff)) << 16 | row->version; /* below 2^63: recipes hold int64 */
+    return (int64_t)((digest & UINT64_C(0x7fffffffffff)) << 16 | row->version); /* below 2^63 */
 }
 
 static loom_plugin_operator operator_of(const loom_plugin_kernel *row, const loom_plugin_file *file) {
