@@ -12,10 +12,9 @@ static uint64_t mix(uint64_t hash, uint64_t word) {
     return hash ^ (hash >> 32);
 }
 
-uint64_t loom_hash_id(const loom_plan *plan, const loom_node *node) {
-    (void)plan;
+uint64_t loom_hash_id(const loom_id *id) {
     uint64_t hash;
-    memcpy(&hash, node->id.bytes, sizeof hash);
+    memcpy(&hash, id->bytes, sizeof hash);
     return hash;
 }
 
@@ -30,8 +29,7 @@ static uint64_t hash_value(const loom_value *value) {
     return mix(hash, bits);
 }
 
-uint64_t loom_hash_shape(const loom_plan *plan, const loom_node *node) {
-    (void)plan;
+uint64_t loom_hash_shape(const loom_node *node) {
     if (node->kind == LOOM_NODE_CONSTANT) return hash_value(&node->value);
     uint64_t hash = mix((uint64_t)(uintptr_t)node->op, (uint64_t)node->output_kind);
     hash = mix(hash, (uint64_t)(uintptr_t)node->fold_operator);
@@ -49,44 +47,58 @@ static bool same_shape(const loom_node *a, const loom_node *b) {
     return a->argument_count == 0 || memcmp(a->arguments, b->arguments, a->argument_count * sizeof *a->arguments) == 0;
 }
 
+/* ---- the tables ----
+ *
+ * A slot holds 32 bits of the hash beside the number: they say where it belongs when the table grows, and all but
+ * always whether it is worth looking at the node, which in a large plan is in no cache. */
+
+#define FIRST_CAPACITY 1024u
+
+static uint32_t tag_of(uint64_t hash) {
+    return (uint32_t)(hash ^ (hash >> 32));
+}
+
 loom_node_index loom_intern_find_id(const loom_plan *plan, const loom_id *id) {
     const loom_intern *table = &plan->by_id;
     if (!table->capacity) return LOOM_NODE_NONE;
-    uint64_t hash;
-    memcpy(&hash, id->bytes, sizeof hash);
-    for (size_t at = hash & (table->capacity - 1); table->slots[at]; at = (at + 1) & (table->capacity - 1))
-        if (loom_id_equal(&plan->nodes[table->slots[at] - 1].id, id)) return table->slots[at] - 1;
+    uint32_t tag = tag_of(loom_hash_id(id));
+    for (size_t at = tag & (table->capacity - 1); table->slots[at]; at = (at + 1) & (table->capacity - 1)) {
+        loom_node_index node = (uint32_t)table->slots[at] - 1;
+        if (table->slots[at] >> 32 == tag && loom_id_equal(&plan->nodes[node].id, id)) return node;
+    }
     return LOOM_NODE_NONE;
 }
 
-loom_node_index loom_intern_find_shape(const loom_plan *plan, const loom_node *node) {
+loom_node_index loom_intern_find_shape(const loom_plan *plan, const loom_node *node, uint64_t hash) {
     const loom_intern *table = &plan->by_shape;
     if (!table->capacity) return LOOM_NODE_NONE;
-    size_t at = loom_hash_shape(plan, node) & (table->capacity - 1);
-    for (; table->slots[at]; at = (at + 1) & (table->capacity - 1))
-        if (same_shape(&plan->nodes[table->slots[at] - 1], node)) return table->slots[at] - 1;
+    uint32_t tag = tag_of(hash);
+    for (size_t at = tag & (table->capacity - 1); table->slots[at]; at = (at + 1) & (table->capacity - 1)) {
+        loom_node_index found = (uint32_t)table->slots[at] - 1;
+        if (table->slots[at] >> 32 == tag && same_shape(&plan->nodes[found], node)) return found;
+    }
     return LOOM_NODE_NONE;
 }
 
-void loom_intern_add(loom_intern *table, uint64_t hash, loom_node_index node) {
-    size_t at = hash & (table->capacity - 1);
+static void put(loom_intern *table, uint64_t slot) {
+    size_t at = (size_t)(slot >> 32) & (table->capacity - 1);
     while (table->slots[at])
         at = (at + 1) & (table->capacity - 1);
-    table->slots[at] = node + 1;
+    table->slots[at] = slot;
     table->count++;
 }
 
-bool loom_intern_reserve(loom_intern *table, const loom_plan *plan,
-                         uint64_t (*hash)(const loom_plan *, const loom_node *)) {
-    if (2 * (table->count + 1) <= table->capacity) return true;
-    loom_intern grown = {.capacity = table->capacity ? table->capacity * 2 : 1024};
+void loom_intern_add(loom_intern *table, uint64_t hash, loom_node_index node) {
+    put(table, (uint64_t)tag_of(hash) << 32 | (node + 1));
+}
+
+bool loom_intern_reserve(loom_intern *table) {
+    if (3 * (table->count + 1) <= 2 * table->capacity) return true;
+    loom_intern grown = {.capacity = table->capacity ? table->capacity * 2 : FIRST_CAPACITY};
     grown.slots = calloc(grown.capacity, sizeof *grown.slots);
     if (!grown.slots) return false;
-    for (size_t at = 0; at < table->capacity; at++) {
-        if (!table->slots[at]) continue;
-        loom_node_index node = table->slots[at] - 1;
-        loom_intern_add(&grown, hash(plan, &plan->nodes[node]), node);
-    }
+    for (size_t at = 0; at < table->capacity; at++)
+        if (table->slots[at]) put(&grown, table->slots[at]);
     free(table->slots);
     *table = grown;
     return true;

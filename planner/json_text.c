@@ -32,6 +32,18 @@ void loom_text_put(loom_text *text, const char *c_string) {
     loom_text_add(text, c_string, strlen(c_string));
 }
 
+char *loom_text_room(loom_text *text, size_t bytes) {
+    if (text->failed || bytes > SIZE_MAX / 2 - text->buffer.length) return text->failed = true, NULL;
+    if (text->buffer.capacity - text->buffer.length < bytes) {
+        size_t capacity = 2 * (text->buffer.length + bytes);
+        uint8_t *grown = realloc(text->buffer.bytes, capacity);
+        if (!grown) return text->failed = true, NULL;
+        text->buffer.bytes = grown;
+        text->buffer.capacity = capacity;
+    }
+    return (char *)text->buffer.bytes + text->buffer.length;
+}
+
 void loom_text_number(loom_text *text, uint64_t number) {
     char digits[24];
     int length = snprintf(digits, sizeof digits, "%" PRIu64, number);

@@ -21,6 +21,8 @@ typedef struct loom_text {
 void loom_text_free(loom_text *text);
 void loom_text_add(loom_text *text, const char *bytes, size_t length);
 void loom_text_put(loom_text *text, const char *c_string);
+/* Room for so many bytes at the end, which count once the caller adds to buffer.length. NULL: failed. Without `out`. */
+char *loom_text_room(loom_text *text, size_t bytes);
 void loom_text_number(loom_text *text, uint64_t number);
 void loom_text_integer(loom_text *text, int64_t number);
 void loom_text_spaces(loom_text *text, uint32_t count);

@@ -74,7 +74,47 @@ static void add_keywords(loom_text *text, const loom_payload *payload) {
     }
 }
 
+/* ---- without keywords, attributes and anything to escape, as nearly all are: one piece of memory is written ---- */
+
+static char *append(char *at, const char *c_string) {
+    size_t length = strlen(c_string);
+    memcpy(at, c_string, length);
+    return at + length;
+}
+
+static bool is_plain(const loom_payload *payload) {
+    if (payload->attributes || payload->attributes_text || payload->keyword_count) return false;
+    for (const char *at = payload->operator_name; *at; at++)
+        if (*at < 0x20 || *at >= 0x7f || *at == '"' || *at == '\\') return false;
+    return true;
+}
+
+static bool write_plain(loom_text *text, const loom_payload *payload) {
+    enum { AN_ARGUMENT = LOOM_ID_HEX_BYTES - 1 + 3, THE_REST = 128 };
+    size_t most = payload->argument_count * (size_t)AN_ARGUMENT + strlen(payload->operator_name) + THE_REST;
+    char *start = loom_text_room(text, most), *at = start;
+    if (!start) return true; /* text->failed says so */
+    at = append(at, "{\"args\":[");
+    for (uint32_t i = 0; i < payload->argument_count; i++) {
+        if (i) *at++ = ',';
+        *at++ = '"';
+        loom_id_hex(&payload->arguments[i], at);
+        at += LOOM_ID_HEX_BYTES - 1;
+        *at++ = '"';
+    }
+    at = append(at, "],\"attrs\":{},\"kind\":\"");
+    at = append(at, kind_names[payload->kind]);
+    at = append(at, "\",\"kwargs\":[],\"operator\":\"");
+    at = append(at, payload->operator_name);
+    at = append(at, "\",\"output_kind\":\"");
+    at = append(at, output_kind_names[payload->output_kind]);
+    at = append(at, "\"}");
+    text->buffer.length += (size_t)(at - start);
+    return true;
+}
+
 bool loom_payload_write(loom_text *text, const loom_payload *payload) {
+    if (is_plain(payload)) return write_plain(text, payload);
     add_arguments(text, payload);
     if (!add_attributes(text, payload)) return false;
     loom_text_put(text, ",\"kind\":\"");

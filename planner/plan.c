@@ -73,7 +73,10 @@ const char *loom_plan_import(const loom_plan *plan, size_t index) {
     return plan->imports[index];
 }
 loom_node_index loom_plan_find(const loom_plan *plan, const loom_id *id) {
-    return loom_intern_find_id(plan, id);
+    loom_node_index found = loom_intern_find_id(plan, id);
+    for (size_t i = 0; found == LOOM_NODE_NONE && i < plan->node_count; i++)
+        if (loom_id_equal(&plan->nodes[i].id, id)) found = (loom_node_index)i;
+    return found;
 }
 
 void loom_plan_notice(const loom_plan *plan, loom_place place, const char *text) {
@@ -106,22 +109,17 @@ static loom_status reserve(loom_plan *plan, loom_error *err) {
         plan->nodes = grown;
         plan->node_capacity = capacity;
     }
-    if (!loom_intern_reserve(&plan->by_id, plan, loom_hash_id) ||
-        !loom_intern_reserve(&plan->by_shape, plan, loom_hash_shape))
-        return loom_plan_no_memory(err);
+    if (!loom_intern_reserve(&plan->by_id) || !loom_intern_reserve(&plan->by_shape)) return loom_plan_no_memory(err);
     return LOOM_OK;
 }
 
-static bool has_shape(const loom_node *node) {
-    return node->kind == LOOM_NODE_PRIMITIVE || node->kind == LOOM_NODE_CONSTANT;
-}
-
-/* Adds a node that is known to be new. */
-static loom_node_index append(loom_plan *plan, const loom_node *node) {
+/* Adds a node that is known to be new. `shape` is the hash of a constant's or primitive's. */
+static loom_node_index append(loom_plan *plan, const loom_node *node, uint64_t shape) {
     loom_node_index index = (loom_node_index)plan->node_count++;
     plan->nodes[index] = *node;
-    loom_intern_add(&plan->by_id, loom_hash_id(plan, node), index);
-    if (has_shape(node)) loom_intern_add(&plan->by_shape, loom_hash_shape(plan, node), index);
+    if (node->kind != LOOM_NODE_PRIMITIVE) loom_intern_add(&plan->by_id, loom_hash_id(&node->id), index);
+    if (node->kind == LOOM_NODE_PRIMITIVE || node->kind == LOOM_NODE_CONSTANT)
+        loom_intern_add(&plan->by_shape, shape, index);
     return index;
 }
 
@@ -168,7 +166,8 @@ loom_status loom_plan_add_constant(loom_plan *plan, const loom_value *value, loo
                                    loom_node_index *node, loom_error *err) {
     loom_node made = {
         .kind = LOOM_NODE_CONSTANT, .output_kind = LOOM_OUT_SCALAR, .value = *value, .position = position};
-    *node = loom_intern_find_shape(plan, &made);
+    uint64_t shape = loom_hash_shape(&made);
+    *node = loom_intern_find_shape(plan, &made, shape);
     if (*node != LOOM_NODE_NONE) return LOOM_OK;
     LOOM_TRY(reserve(plan, err));
     loom_field field = {.name = "value", .name_length = 5, .value = *value};
@@ -177,7 +176,7 @@ loom_status loom_plan_add_constant(loom_plan *plan, const loom_value *value, loo
     *node = loom_intern_find_id(plan, &made.id); /* a NaN of another payload; a tuple beside a sequence */
     if (*node != LOOM_NODE_NONE) return LOOM_OK;
     LOOM_TRY(loom_value_copy(plan->arena, value, &made.value));
-    *node = append(plan, &made);
+    *node = append(plan, &made, shape);
     return LOOM_OK;
 }
 
@@ -191,7 +190,8 @@ loom_status loom_plan_add_primitive(loom_plan *plan, const loom_operator *op, lo
                       .argument_count = count,
                       .fold_operator = fold_operator,
                       .position = position};
-    *node = loom_intern_find_shape(plan, &made);
+    uint64_t shape = loom_hash_shape(&made);
+    *node = loom_intern_find_shape(plan, &made, shape);
     if (*node != LOOM_NODE_NONE) return LOOM_OK;
     LOOM_TRY(reserve(plan, err));
     loom_field field = {.name = "operator", .name_length = 8};
@@ -200,7 +200,7 @@ loom_status loom_plan_add_primitive(loom_plan *plan, const loom_operator *op, lo
     LOOM_TRY(identify(plan, &made, fold_operator ? &attributes : NULL, NULL, err));
     made.arguments = loom_arena_copy(plan->arena, arguments, count * sizeof *arguments);
     if (!made.arguments) return loom_plan_no_memory(err);
-    *node = append(plan, &made);
+    *node = append(plan, &made, shape);
     return LOOM_OK;
 }
 
@@ -243,7 +243,7 @@ loom_status loom_plan_add_closure(loom_plan *plan, loom_closure closure, loom_po
     if (*node != LOOM_NODE_NONE) return LOOM_OK;
     made.closure = loom_arena_copy(plan->arena, &closure, sizeof closure);
     if (!made.closure) return loom_plan_no_memory(err);
-    *node = append(plan, &made);
+    *node = append(plan, &made, 0);
     return LOOM_OK;
 }
 
@@ -279,6 +279,6 @@ loom_status loom_plan_item(loom_plan *plan, const loom_id *parent, uint64_t k, c
     if (*node != LOOM_NODE_NONE) return LOOM_OK;
     LOOM_TRY(reserve(plan, err));
     if (loom_value_copy(plan->arena, value, &made.value) != LOOM_OK) return loom_plan_no_memory(err);
-    *node = append(plan, &made);
+    *node = append(plan, &made, 0);
     return LOOM_OK;
 }

@@ -98,7 +98,7 @@ void loom_plan_free(loom_plan *plan);
 const loom_operator_table *loom_plan_operators(const loom_plan *plan);
 size_t loom_plan_node_count(const loom_plan *plan);
 const loom_node *loom_plan_node(const loom_plan *plan, loom_node_index index); /* valid until the plan grows */
-/* The node of that id, or LOOM_NODE_NONE. */
+/* The node of that id, or LOOM_NODE_NONE. Looks at every node: for people's questions. */
 loom_node_index loom_plan_find(const loom_plan *plan, const loom_id *id);
 size_t loom_plan_goal_count(const loom_plan *plan);
 const loom_goal *loom_plan_goal(const loom_plan *plan, size_t index);

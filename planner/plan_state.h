@@ -35,9 +35,9 @@ struct loom_closure {
     bool grouped; /* its body is printed with parentheses, because another one prints alike without */
 };
 
-/* Open addressing over node numbers; slots hold number + 1. */
+/* Open addressing over node numbers; slots hold 32 bits of the hash, then number + 1; 0 is free. */
 typedef struct loom_intern {
-    uint32_t *slots;
+    uint64_t *slots;
     size_t capacity; /* a power of two, or 0 */
     size_t count;
 } loom_intern;
@@ -50,7 +50,7 @@ struct loom_plan {
     loom_names names;
     loom_node *nodes;
     size_t node_count, node_capacity;
-    loom_intern by_id;    /* every node */
+    loom_intern by_id;    /* all but primitives, whose shapes tell them apart */
     loom_intern by_shape; /* constants and primitives, found without hashing their canonical text */
     loom_goal *goals;
     size_t goal_count, goal_capacity;
@@ -87,12 +87,12 @@ loom_output_kind loom_output_kind_named(const char *name, size_t length, bool *k
 const char *loom_output_kind_name(loom_output_kind kind);
 
 /* ---- intern.c ---- */
-bool loom_intern_reserve(loom_intern *table, const loom_plan *plan,
-                         uint64_t (*hash)(const loom_plan *, const loom_node *));
-uint64_t loom_hash_id(const loom_plan *plan, const loom_node *node);
-uint64_t loom_hash_shape(const loom_plan *plan, const loom_node *node);
-loom_node_index loom_intern_find_id(const loom_plan *plan, const loom_id *id); /* or LOOM_NODE_NONE */
-loom_node_index loom_intern_find_shape(const loom_plan *plan, const loom_node *node);
+bool loom_intern_reserve(loom_intern *table);
+uint64_t loom_hash_id(const loom_id *id);
+uint64_t loom_hash_shape(const loom_node *node);
+/* Or LOOM_NODE_NONE. Of primitives by their shape only. */
+loom_node_index loom_intern_find_id(const loom_plan *plan, const loom_id *id);
+loom_node_index loom_intern_find_shape(const loom_plan *plan, const loom_node *node, uint64_t hash);
 /* Room must have been reserved. */
 void loom_intern_add(loom_intern *table, uint64_t hash, loom_node_index node);
 void loom_intern_free(loom_intern *table);
