@@ -7,8 +7,8 @@
 
 void run_dask(const graph *of, outcome *result) {
     char command[1024], line[256];
-    snprintf(command, sizeof command, "python3 %s %s %u %u %g %d 2>&1", BENCH_DASK, graph_shape_names[of->shape],
-             of->width, of->layers, of->work_us, TASK_WORKERS);
+    snprintf(command, sizeof command, "PATH=/usr/bin:$PATH python3 %s %s %u %u %g %d 2>&1", BENCH_DASK,
+             graph_shape_names[of->shape], of->width, of->layers, of->work_us, TASK_WORKERS);
     FILE *output = popen(command, "r");
     if (output == NULL) {
         snprintf(result->problem, sizeof result->problem, "cannot start python3");

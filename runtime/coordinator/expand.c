@@ -65,6 +65,7 @@ loom_status loom_become(loom_session *session, uint32_t pending, uint32_t target
     target = loom_graph_resolve(graph, target);
     bool demanded = graph->steps[pending].demanded;
     graph->steps[pending].alias = target;
+    graph->operators -= graph->steps[pending].op != NULL;
     if (graph->steps[target].state == LOOM_STEP_FAILED)
         return loom_fail_users(session, pending, graph->steps[target].failure);
     graph->steps[target].kept |= graph->steps[pending].kept;

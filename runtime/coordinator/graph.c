@@ -37,6 +37,7 @@ static loom_status reserve_one(void **items, uint32_t count, uint32_t *capacity,
 
 static void fill(loom_graph_run *graph, uint32_t index, const loom_operator *op, uint32_t *arguments,
                  uint32_t argument_count) {
+    graph->operators += op != NULL;
     graph->steps[index] = (loom_step){.op = op,
                                       .arguments = arguments,
                                       .argument_count = argument_count,
@@ -86,7 +87,6 @@ void loom_graph_give_back(loom_graph_run *graph, uint32_t index) {
         graph->links[link].next = graph->free_links & LINKS_MAX;
         graph->free_links = link;
     }
-    graph->operators_given_back += step->op != NULL;
     fill(graph, index, NULL, NULL, 0);
     step->state = LOOM_STEP_DONE; /* whoever looks at all steps has nothing to do with it */
     step->alias = graph->free_steps;

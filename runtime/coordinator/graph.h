@@ -77,7 +77,7 @@ typedef struct loom_graph_run {
     loom_link *links;    /* entry 0 is unused */
     uint32_t link_count, link_capacity;
     uint32_t free_links;           /* list; 0 ends it */
-    uint64_t operators_given_back; /* steps with an operator among those that were given back, ever */
+    uint64_t operators; /* steps with an operator that became no other's alias, ever: given back or not */
     loom_arena *arena;
 } loom_graph_run;
 

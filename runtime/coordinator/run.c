@@ -153,13 +153,6 @@ static uint64_t bytes_written(const loom_session *session) {
     return sum;
 }
 
-static uint64_t operator_steps(const loom_session *session) {
-    uint64_t count = session->graph.operators_given_back;
-    for (uint32_t i = 0; i < session->graph.step_count; i++)
-        count += session->graph.steps[i].op != NULL && session->graph.steps[i].alias == LOOM_STEP_NONE;
-    return count;
-}
-
 static void report_progress(loom_session *session, double start) {
     loom_profiling_drain(session);
     if (session->crew) {
@@ -167,7 +160,7 @@ static void report_progress(loom_session *session, double start) {
         loom_crew_memory(session->crew, &rss, &anonymous);
     }
     if (!session->options->progress) return;
-    loom_progress progress = {.nodes_total = operator_steps(session),
+    loom_progress progress = {.nodes_total = session->graph.operators,
                               .nodes_done = session->done,
                               .nodes_reused = session->reused,
                               .bytes_written = bytes_written(session),
@@ -255,7 +248,7 @@ static loom_status wind_down(loom_session *session, loom_error *err) {
 
 static void fill_summary(loom_session *session, loom_summary *summary, double start) {
     struct rusage self;
-    summary->nodes = operator_steps(session);
+    summary->nodes = session->graph.operators;
     summary->computed = session->computed;
     summary->reused = session->reused;
     summary->failed = session->failed;
