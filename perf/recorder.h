@@ -11,8 +11,8 @@
  *   a log         the latest entries, a ring: tasks with their phases and counters, writes in flight, commits.
  *
  * Sampling: reading counters costs a system call or two, so a worker reads them for a task as long as that has cost it
- * no more than 1% of its time, and always for the first calls of each operator; counts of an operator are scaled up by
- * kernel time. Every task of 50 us and more is in the log; of finer ones as many as 1% of the time allows.
+ * no more than 0.5% of its time, and always for the first calls of each operator; counts of an operator are scaled up
+ * by kernel time. Every task of 50 us and more is in the log; of finer ones as many as 0.5% of the time allows.
  *
  * A lane has one writer at a time; anyone may read sums (relaxed: figures), only the coordinator's main thread takes
  * entries (release by the writer, acquire by the reader: the entry is complete). */

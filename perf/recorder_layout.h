@@ -11,7 +11,9 @@
 #include "perf/recorder.h"
 
 #define LOOM_RECORDER_MAGIC UINT64_C(0x3143455247504c4c) /* "LLPGREC1" */
-#define LOOM_LOG_SLOTS 8192u /* entries a worker may be ahead: twice the completions that it may be ahead */
+/* Entries a worker may be ahead of the coordinator: as many as completions (LOOM_RING_SLOTS), after which it waits
+ * there; entries that are not of tasks take a quarter at most. */
+#define LOOM_LOG_SLOTS 8192u
 #define LOOM_OPERATORS_MAX 65536u
 
 typedef struct loom_recorder_header {
@@ -64,7 +66,8 @@ struct loom_recorder {
     loom_operator_account *accounts;
     loom_counters *counters;
     loom_activity activity;
-    uint64_t since_ns, attached_ns;
+    uint64_t since_ns;
+    uint64_t tasks_ns; /* of all tasks so far */
     uint64_t reading_cost_ns, spent_reading_ns, spent_logging_ns;
     uint64_t io_noted_ns, io_noted, io_now;
     uint32_t stolen_from; /* of the task to come */

@@ -4,14 +4,16 @@
 #include "perf/recorder.h"
 #include "perf/recorder_layout.h"
 
-/* Counters, and the entries of fine tasks, may each cost this part of a worker's time ... */
-#define COST_PERCENT 1u
+/* Reading counters, and entries of fine tasks, may each cost this part of a worker's time ... */
+#define COST_PER_MILLE 5u
 /* ... after this much, so that of a short run all is seen. */
 #define COST_FREE_NS 1000000u
 /* An entry of the log: written by us, read and made text by the coordinator (measured: perf/ANALYSIS.md). */
 #define LOGGING_NS 700u
 #define FIRST_CALLS 8u /* of an operator: counted whatever they cost */
 #define IO_NOTE_NS 100000u
+/* What one task counts for at most: reading its own counters is paid for then. */
+#define CREDIT_NS_MAX 1000000u
 
 /* ---- the clock ---- */
 
@@ -66,7 +68,7 @@ static loom_activity enter(loom_observer *observer, loom_activity next) {
 
 static bool log_has_room(const loom_lane *lane) {
     uint64_t tail = atomic_load_explicit(&lane->tail, memory_order_relaxed);
-    return tail - atomic_load_explicit(&lane->head, memory_order_relaxed) < LOOM_LOG_SLOTS / 2;
+    return tail - atomic_load_explicit(&lane->head, memory_order_relaxed) < LOOM_LOG_SLOTS / 4;
 }
 
 /* Writes in flight change by the tile: a point each 0.1 ms is enough to draw, and tasks keep their room. */
@@ -92,6 +94,13 @@ static void note(loom_observer *observer, loom_note what, uint64_t value) {
 
 /* ---- attaching ---- */
 
+/* Touches the pages of the log, so that no task pays for it: a fault costs as much as twenty entries. */
+static void bring_in_log(loom_lane *lane) {
+    if (atomic_load_explicit(&lane->tail, memory_order_relaxed) > 0) return; /* a successor: they are there */
+    for (size_t i = 0; i < LOOM_LOG_SLOTS; i++)
+        *(volatile uint32_t *)&lane->log[i].kind = 0;
+}
+
 loom_status loom_recorder_attach(int fd, uint32_t lane, loom_recorder **recorder, loom_error *err) {
     LOOM_TRY(loom_recorder_map(fd, lane, recorder, err));
     loom_recorder *made = *recorder;
@@ -102,12 +111,12 @@ loom_status loom_recorder_attach(int fd, uint32_t lane, loom_recorder **recorder
         return status;
     }
     uint64_t now = loom_recorder_now_ns();
+    bring_in_log(made->lane);
     made->reading_cost_ns = loom_counters_cost_ns(made->counters);
     atomic_store_explicit(&made->lane->reading_cost_ns, made->reading_cost_ns, memory_order_relaxed);
     atomic_store_explicit(&made->lane->fault_cost_ns, loom_page_fault_cost_ns(), memory_order_relaxed);
     made->observer = (loom_observer){.enter = enter, .note = note};
     made->stolen_from = LOOM_NOT_STOLEN;
-    made->attached_ns = now;
     /* What a worker that died here did last, it is taken to have done until now. */
     uint32_t was = atomic_load_explicit(&made->lane->activity, memory_order_relaxed);
     uint64_t since = loom_tally_read(&made->lane->since_ns);
@@ -120,10 +129,10 @@ loom_status loom_recorder_attach(int fd, uint32_t lane, loom_recorder **recorder
 
 /* ---- a task ---- */
 
-/* Whether `cost` more still keeps within the part of our time that such things may take. */
+/* Whether `cost` more still keeps within the part of our tasks' time that such things may take. Not of all time: what a
+ * worker has waited, or a task without a core, is no credit for the tasks that come then. */
 static bool affordable(const loom_recorder *recorder, uint64_t spent_ns, uint64_t cost_ns) {
-    uint64_t alive = recorder->since_ns - recorder->attached_ns;
-    return spent_ns + cost_ns <= COST_FREE_NS + alive / 100 * COST_PERCENT;
+    return spent_ns + cost_ns <= COST_FREE_NS + recorder->tasks_ns / 1000 * COST_PER_MILLE;
 }
 
 void loom_recorder_task_begins(loom_recorder *recorder, uint32_t operator_index) {
@@ -218,6 +227,7 @@ void loom_recorder_task_ends(loom_recorder *recorder, const loom_segment *segmen
     uint64_t now = recorder->since_ns;
     follow_phase(notes, LOOM_DOING_OTHER, now);
     notes->open = false;
+    recorder->tasks_ns += now - notes->start_ns < CREDIT_NS_MAX ? now - notes->start_ns : CREDIT_NS_MAX;
     loom_log_entry entry = {.kind = LOOM_ENTRY_TASK,
                             .start_ns = notes->start_ns,
                             .end_ns = now,

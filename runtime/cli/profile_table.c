@@ -141,7 +141,7 @@ static void print_basis(const loom_profile *profile, FILE *out) {
     if (profile->sampled < kernels)
         fprintf(out,
                 "  counters: read for %" PRIu64 " of %" PRIu64
-                " tasks, %.1f us each time, and scaled up; at most 1%% of the time\n",
+                " kernels, %.1f us each time, and scaled up; at most 0.5%% of the time\n",
                 profile->sampled, kernels, 2e-3 * (double)profile->reading_cost_ns);
     if (profile->lost > 0)
         fprintf(out, "  %" PRIu64 " entries of the log were lost: the coordinator was too far behind\n", profile->lost);

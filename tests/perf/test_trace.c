@@ -79,7 +79,8 @@ static void test_task(void **state) {
     entry.phases[0] =
         (loom_phase_span){.activity = LOOM_DOING_LOOKUP, .from_ns = 0, .ns = 1000}; /* too short to draw */
     entry.phases[1] = (loom_phase_span){.activity = LOOM_DOING_KERNEL, .from_ns = 1000, .ns = 400000};
-    entry.phases[2] = (loom_phase_span){.activity = LOOM_DOING_PUBLISH, .from_ns = 401000, .ns = 99000};
+    entry.phases[2] =
+        (loom_phase_span){.activity = LOOM_DOING_PUBLISH, .from_ns = 401000, .ns = 99000}; /* too short as well */
     entry.counted = 1u << LOOM_COUNTER_FAULTS | 1u << LOOM_COUNTER_CYCLES | 1u << LOOM_COUNTER_INSTRUCTIONS;
     entry.counts[LOOM_COUNTER_FAULTS] = 17;
     entry.counts[LOOM_COUNTER_CYCLES] = 4000;
@@ -107,9 +108,8 @@ static void test_task(void **state) {
     assert_null(trace_argument(task, "llc_misses")); /* not counted: not there */
     assert_int_equal(find(&file, 'i', "steal")->thread, 2);
     assert_int_equal(find(&file, 'X', "kernel")->end_ns, 1401000);
-    assert_int_equal(find(&file, 'X', "publication")->end_ns, 1500000);
     for (size_t i = 0; i < file.count; i++)
-        assert_string_not_equal(file.events[i].name, "look-up");
+        assert_true(strcmp(file.events[i].name, "look-up") != 0 && strcmp(file.events[i].name, "publication") != 0);
     assert_string_equal(trace_argument(find(&file, 'C', "instructions per cycle, worker 1"), "value"), "2.500");
     assert_string_equal(trace_argument(find(&file, 'C', "page faults, worker 1"), "value"), "17");
     assert_int_equal(trace_task_count(&file), 1);
