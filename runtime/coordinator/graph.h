@@ -44,7 +44,6 @@ typedef struct loom_step {
     uint32_t hold;              /* of its bulk bytes in the store; 0 while nothing is held; see hold.c */
     uint32_t window;            /* of a loop, whose items it gathers: see loop.h; 0 = none */
     uint32_t consumers; /* tasks that were handed out with it as an argument and have not ended, once a position */
-    uint64_t bottom_ns; /* longest path of cost from its beginning to a goal's end; see priority.c */
     uint8_t state;      /* loom_step_state */
     uint8_t type;       /* loom_type of the value, once known */
     bool has_rkey, has_vid;

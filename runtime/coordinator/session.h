@@ -57,8 +57,8 @@ typedef struct loom_goal_state {
 
 /* See priority.c. */
 typedef struct loom_levels {
-    uint32_t *stack, *order; /* both of `capacity`; used within one call only */
-    uint32_t stack_count, order_count, capacity;
+    uint64_t *of; /* by step; of those before `visited` */
+    uint32_t visited, capacity;
     uint64_t highest_ns;
 } loom_levels;
 
@@ -165,8 +165,10 @@ loom_status loom_engage(loom_session *session, loom_error *err);
 loom_status loom_submit(loom_session *session, uint32_t step, loom_error *err);
 
 /* ---- priority.c ---- */
-/* Gives the step, and what it needs and is not handed out yet, their levels (loom_step.bottom_ns). LOOM_NO_MEMORY. */
+/* Gives all steps that have none their levels; `step` is about to be submitted. LOOM_NO_MEMORY. */
 loom_status loom_find_levels(loom_session *session, uint32_t step);
+/* Nanoseconds of the longest path of estimated cost from the step's beginning to a goal's end; 0: not known. */
+uint64_t loom_level_of(const loom_session *session, uint32_t step);
 /* Sorts steps by their levels, the most critical last; equal ones stay in order. */
 void loom_order_by_level(const loom_session *session, uint32_t *steps, size_t count);
 /* A level as loom_task.priority: greater for a greater one, or equal. */

@@ -96,7 +96,7 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
     task->operator_index = (uint32_t)loom_operator_index(session->operators, step->op);
     task->cookie = index;
     task->domain = loom_session_domain(session, index);
-    task->priority = loom_level_class(step->bottom_ns);
+    task->priority = loom_level_class(loom_level_of(session, index));
     if (step->has_rkey) {
         task->rkey = step->rkey;
         if (!(step->op->flags & LOOM_OP_EFFECT)) task->flags |= LOOM_TASK_NO_LOOKUP; /* the store was asked already */
