@@ -40,9 +40,11 @@ typedef struct loom_config {
         uint64_t reuse_bytes;         /* store.reuse */
     } store;
     struct {
-        uint64_t count;      /* workers.count, 0 = one per usable core */
-        bool pin;            /* workers.pin */
-        uint64_t deaths_max; /* workers.deaths_max: a task that kills this many workers fails (3) */
+        uint64_t count;          /* workers.count, 0 = one per usable core */
+        bool pin;                /* workers.pin */
+        uint64_t deaths_max;     /* workers.deaths_max: a task that kills this many workers fails (3) */
+        uint64_t heartbeat_s;    /* workers.heartbeat: a worker silent for so long is killed; 0 = none is */
+        uint64_t node_timeout_s; /* workers.node_timeout: so is one that runs a node for longer; 0 = no limit */
     } workers;
     struct {
         loom_ring_kind ring; /* io.ring = "auto" | "uring" | "posix" */

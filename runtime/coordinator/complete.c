@@ -133,6 +133,9 @@ loom_status loom_complete(loom_session *session, uint32_t number, loom_error *er
     if (state == LOOM_TASK_DONE) {
         status = finished(session, index, number);
     } else {
+        bool again = false;
+        if (task->flags & LOOM_TASK_LOST) LOOM_TRY(loom_argument_lost(session, index, &task->vid, &again, err));
+        if (again) return LOOM_OK;
         loom_error unknown = {0};
         size_t length = 0;
         const loom_error *cause = task->error ? loom_segment_get(session->segment, task->error, &length) : NULL;

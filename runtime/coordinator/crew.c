@@ -258,6 +258,19 @@ void loom_crew_kill(loom_crew *crew) {
     pthread_mutex_unlock(&crew->lock);
 }
 
+void loom_crew_kill_worker(loom_crew *crew, uint32_t worker) {
+    pthread_mutex_lock(&crew->lock);
+    if (crew->members[worker].alive) kill(crew->members[worker].pid, SIGKILL);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+pid_t loom_crew_pid(loom_crew *crew, uint32_t worker) {
+    pthread_mutex_lock(&crew->lock);
+    pid_t pid = crew->members[worker].alive ? crew->members[worker].pid : 0;
+    pthread_mutex_unlock(&crew->lock);
+    return pid;
+}
+
 void loom_crew_stop(loom_crew *crew) {
     if (!crew) return;
     pthread_mutex_lock(&crew->lock);

@@ -2,6 +2,8 @@
 #ifndef LOOM_RUNTIME_CREW_H
 #define LOOM_RUNTIME_CREW_H
 
+#include <sys/types.h>
+
 #include "perf/recorder.h"
 #include "runtime/config/config.h"
 #include "runtime/topology.h"
@@ -39,6 +41,10 @@ loom_status loom_crew_replace(loom_crew *crew, uint32_t worker, loom_error *err)
 bool loom_crew_ended(loom_crew *crew);
 /* Kills all at once. */
 void loom_crew_kill(loom_crew *crew);
+/* Kills one, whose death is then reported like any other. */
+void loom_crew_kill_worker(loom_crew *crew, uint32_t worker);
+/* Its process; 0 while it has none. */
+pid_t loom_crew_pid(loom_crew *crew, uint32_t worker);
 /* Waits for all to end, which they do after loom_segment_stop or loom_crew_kill, and frees the crew. NULL is accepted.
  */
 void loom_crew_stop(loom_crew *crew);

@@ -90,5 +90,12 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
                               .topology = topology,
                               .recorder = loom_profiling_recorder(session),
                               .plugins = loom_operators_plugins(session->operators)};
-    return loom_crew_start(&crew, &session->crew, err);
+    LOOM_TRY(loom_crew_start(&crew, &session->crew, err));
+    const loom_watch_options watch = {.segment = session->segment,
+                                      .crew = session->crew,
+                                      .workers = session->workers,
+                                      .heartbeat_s = config->workers.heartbeat_s,
+                                      .node_timeout_s = config->workers.node_timeout_s};
+    session->watch = loom_watch_new(&watch);
+    return session->watch ? LOOM_OK : loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");
 }

@@ -46,6 +46,7 @@ typedef struct loom_step {
     uint32_t consumers; /* tasks that were handed out with it as an argument and have not ended, once a position */
     uint8_t state;      /* loom_step_state */
     uint8_t type;       /* loom_type of the value, once known */
+    uint8_t losses;     /* times that its bytes were found damaged while the run used them */
     bool has_rkey, has_vid;
     bool stored;   /* the value is in the store */
     bool released; /* this run computed or found it, and let it go again */

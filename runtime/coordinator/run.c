@@ -64,6 +64,7 @@ static loom_status open_session(loom_session *session, const loom_run_options *o
 static void close_session(loom_session *session) {
     loom_cold_thread_stop(session->cold);
     loom_crew_stop(session->crew);
+    loom_watch_free(session->watch);
     loom_committer_stop(session->committer);
     loom_profiling_close(session->profiling);
     loom_extent_writer_close(session->writer);
@@ -96,54 +97,6 @@ static void close_session(loom_session *session) {
     free(session->holds);
 }
 
-/* ---- deaths ---- */
-
-/* A task that killed too many workers fails, with what is known of its end. */
-static void give_up(loom_session *session, uint32_t number, const loom_death *death) {
-    loom_error cause = {0};
-    if (death->signal)
-        loom_fail(
-            &cause, LOOM_WORKER_DIED,
-            "%u workers died running it, the last by signal %d (%s); its input may be damaged or memory too short",
-            (unsigned)loom_segment_task(session->segment, number)->deaths, death->signal, strsignal(death->signal));
-    else
-        loom_fail(&cause, LOOM_WORKER_DIED, "%u workers ended running it, the last with exit status %d",
-                  (unsigned)loom_segment_task(session->segment, number)->deaths, death->status);
-    uint32_t index = loom_segment_task(session->segment, number)->cookie;
-    if (!loom_task_fail(session->segment, number, LOOM_WORKER_DIED, &cause)) return;
-    const loom_task *task = loom_segment_task(session->segment, number);
-    /* The dead worker's claim is this run's: other runs would wait for it to the end of this one. */
-    if (task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(session->store, &task->rkey);
-    if (session->graph.steps[index].state == LOOM_STEP_TASK) session->in_flight--;
-    session->graph.steps[index].state = LOOM_STEP_SETTLED;
-    loom_step_fails(session, index, &cause);
-}
-
-static loom_status bury(loom_session *session, const loom_death *death, loom_error *err) {
-    uint32_t running;
-    session->deaths++;
-    loom_segment_recover(session->segment, death->worker, &running);
-    if (running != LOOM_TASK_NONE) {
-        const loom_task *task = loom_segment_task(session->segment, running);
-        if (task->deaths >= session->config->workers.deaths_max) give_up(session, running, death);
-    } else if (++session->idle_deaths > session->workers * 4u) {
-        return loom_fail(err, LOOM_WORKER_DIED,
-                         "workers end (%s %d) as soon as they start; see their messages above, or reinstall voxloom",
-                         death->signal ? "by signal" : "with status", death->signal ? death->signal : death->status);
-    }
-    if (session->options->notice) {
-        char line[160];
-        if (death->signal)
-            snprintf(line, sizeof line, "worker %u died (signal %d, %s); its task runs again", death->worker,
-                     death->signal, strsignal(death->signal));
-        else
-            snprintf(line, sizeof line, "worker %u ended with status %d; a new one takes its place", death->worker,
-                     death->status);
-        session->options->notice(line, session->options->context);
-    }
-    return loom_crew_replace(session->crew, death->worker, err);
-}
-
 /* ---- the loop ---- */
 
 static uint64_t bytes_written(const loom_session *session) {
@@ -157,6 +110,7 @@ static void report_progress(loom_session *session, double start) {
     loom_profiling_drain(session);
     if (session->crew) {
         uint64_t rss, anonymous;
+        loom_watch_look(session->watch);
         loom_crew_memory(session->crew, &rss, &anonymous);
     }
     if (!session->options->progress) return;
@@ -179,7 +133,7 @@ static loom_status take_reports(loom_session *session, loom_error *err) {
         LOOM_TRY(loom_work_drain(session, err));
     }
     while (session->crew && loom_crew_next_death(session->crew, &death))
-        LOOM_TRY(bury(session, &death, err));
+        LOOM_TRY(loom_bury(session, &death, err));
     return LOOM_OK;
 }
 
@@ -237,8 +191,10 @@ static loom_status wind_down(loom_session *session, loom_error *err) {
         if (ended) break;
         if (stop_asked(session) > 1) loom_crew_kill(session->crew);
         loom_completion_wait(session->segment, TICK_MS);
+        loom_watch_look(session->watch);
         ended = loom_crew_ended(session->crew); /* asked before the last look at the rings */
     }
+    if (!ended) loom_crew_kill(session->crew);
     if (!session->committer) return status;
     loom_status stored = loom_committer_flush(session->committer, status == LOOM_OK ? err : NULL);
     return status == LOOM_OK ? stored : status;

@@ -11,6 +11,7 @@
  *   measure.c  what kernels took -> what operators cost
  *   hold.c     results in use keep their bytes
  *   brake.c    tasks that wait for memory
+ *   lost.c     arguments whose bytes turned out to be damaged
  *   blame.c    which item of a loop failed
  *   value.c    the value of a step, wherever it lies
  *   goals.c    print and save, in program order
@@ -19,6 +20,8 @@
  *   profiling.c  where the time of workers goes, if anybody asks
  *   commit.c   finished results -> the store (a thread)
  *   crew.c     worker processes
+ *   watch.c    workers that are stopped, nodes that take too long
+ *   bury.c     workers that died
  *   run.c      the loop that drives all this
  *
  * All of it runs on the coordinator's main thread except the committer's thread, crew.c's watchers and the thread that
@@ -36,6 +39,7 @@
 #include "runtime/coordinator/memo.h"
 #include "runtime/coordinator/profiling.h"
 #include "runtime/coordinator/run.h"
+#include "runtime/coordinator/watch.h"
 #include "shm/codec/cold_thread.h"
 #include "shm/segment/segment.h"
 #include "shm/store/storage.h"
@@ -93,6 +97,7 @@ struct loom_session {
     loom_store *store;
     loom_segment *segment; /* NULL until the first task */
     loom_crew *crew;       /* NULL until the first task */
+    loom_watch *watch;     /* as crew */
     loom_committer *committer;
     loom_cold_thread *cold; /* NULL: the store wants none */
     loom_costs *costs;      /* NULL until the first task */
@@ -181,6 +186,10 @@ loom_status loom_place(loom_session *session, uint32_t domains, const uint32_t *
 /* The NUMA domain of a step; what appeared after placement follows its arguments. */
 uint16_t loom_session_domain(const loom_session *session, uint32_t step);
 
+/* ---- bury.c ---- */
+/* After a worker's death: its task runs again or, when it killed too many, fails; a new process takes its place. */
+loom_status loom_bury(loom_session *session, const loom_death *death, loom_error *err);
+
 /* ---- complete.c ---- */
 loom_status loom_complete(loom_session *session, uint32_t task, loom_error *err);
 /* Adds to the list of what failed by itself. LOOM_NO_MEMORY. */
@@ -213,6 +222,11 @@ loom_status loom_hold_items(loom_session *session, const loom_value *sequence, i
 void loom_unhold_step(loom_session *session, uint32_t step);
 /* A task has ended: arguments that nobody else needs are let go. LOOM_NO_MEMORY. */
 loom_status loom_release_arguments(loom_session *session, uint32_t step);
+
+/* ---- lost.c ---- */
+/* The task of `user` failed because the bytes of its argument with that id are damaged or gone. *again: the argument is
+ * computed again, and the task and all behind it were handed out anew; else the step fails. */
+loom_status loom_argument_lost(loom_session *session, uint32_t user, const loom_id *vid, bool *again, loom_error *err);
 
 /* ---- blame.c ---- */
 /* If `user` gathers the items of a loop and `step` is one of them, the failure's message names the item. */

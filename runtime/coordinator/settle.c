@@ -211,9 +211,15 @@ loom_status loom_demand(loom_session *session, uint32_t index, loom_error *err) 
     return step->state == LOOM_STEP_SETTLED ? loom_submit(session, index, err) : LOOM_OK;
 }
 
+/* By this run, with its task still there. */
+static bool is_computed(const loom_session *session, const loom_step *step) {
+    return !step->stored && step->task != LOOM_TASK_NONE &&
+           loom_segment_task(session->segment, step->task)->origin == LOOM_ORIGIN_COMPUTED;
+}
+
 loom_status loom_recompute(loom_session *session, uint32_t index, loom_status why, loom_error *err) {
     loom_step *step = &session->graph.steps[index];
-    bool counted_as_computed = step->released;
+    bool counted_as_computed = step->released || is_computed(session, step);
     loom_unhold_step(session, index);
     step->stored = step->released = false;
     step->task = LOOM_TASK_NONE;

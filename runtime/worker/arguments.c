@@ -15,48 +15,67 @@ static loom_status next_view(loom_worker *worker, loom_view **view, loom_error *
         worker->view_capacity = capacity;
     }
     *view = &worker->views[worker->view_count];
+    **view = (loom_view){0};
     return LOOM_OK;
 }
 
-/* Maps an object for the rest of the task. */
-static loom_status map_object(loom_worker *worker, const loom_placement *bulk, const void **bytes, loom_error *err) {
+/* A worker has died of this task: its arguments may be why, and are compared with their hashes. */
+static loom_status verify(const loom_worker *worker, const loom_task *argument, const loom_view *view,
+                          loom_error *err) {
+    const uint64_t *hashes = loom_segment_pointer(worker->segment, argument->hashes);
+    if (worker->task->deaths == 0 || !hashes) return LOOM_OK;
+    return loom_extent_verify(view, &argument->bulk, hashes, argument->root, err);
+}
+
+/* Maps the bulk bytes of an argument for the rest of the task. */
+static loom_status map_object(loom_worker *worker, const loom_task *argument, const void **bytes, loom_error *err) {
     loom_view *view = NULL;
     LOOM_TRY(next_view(worker, &view, err));
-    LOOM_TRY(loom_extent_view(loom_store_extents(worker->store), bulk, true, view, err));
+    LOOM_TRY(loom_extent_view(loom_store_extents(worker->store), &argument->bulk, true, view, err));
     worker->view_count++;
     *bytes = view->bytes;
-    return LOOM_OK;
+    return verify(worker, argument, view, err);
 }
 
 /* Completes a decoded image with its voxels. */
-static loom_status map_voxels(loom_worker *worker, const loom_placement *bulk, loom_value *value, loom_error *err) {
+static loom_status map_voxels(loom_worker *worker, const loom_task *argument, loom_value *value, loom_error *err) {
     LOOM_TRY(loom_image_header_check(value->image.header, err));
-    if (loom_image_bytes(value->image.header) != bulk->bytes)
+    if (loom_image_bytes(value->image.header) != argument->bulk.bytes)
         return loom_fail(err, LOOM_CORRUPT,
                          "an image of %llu bytes is stored in %llu; run `voxloom store rm` on it and compute it again",
-                         (unsigned long long)loom_image_bytes(value->image.header), (unsigned long long)bulk->bytes);
-    return map_object(worker, bulk, &value->image.voxels, err);
+                         (unsigned long long)loom_image_bytes(value->image.header),
+                         (unsigned long long)argument->bulk.bytes);
+    return map_object(worker, argument, &value->image.voxels, err);
 }
 
-static loom_status decode_blob(loom_worker *worker, const loom_placement *bulk, loom_value *value, loom_error *err) {
+static loom_status decode_blob(loom_worker *worker, const loom_task *argument, loom_value *value, loom_error *err) {
     const void *bytes;
-    LOOM_TRY(map_object(worker, bulk, &bytes, err));
-    return loom_value_decode(bytes, bulk->bytes, worker->arena, value, err);
+    LOOM_TRY(map_object(worker, argument, &bytes, err));
+    return loom_value_decode(bytes, argument->bulk.bytes, worker->arena, value, err);
 }
 
-static loom_status task_value(loom_worker *worker, const loom_task *task, bool map, loom_value *value,
-                              loom_error *err) {
+static loom_status decode(loom_worker *worker, const loom_task *task, bool map, loom_value *value, loom_error *err) {
     if (task->operator_index < worker->operators->count &&
         worker->operators->operators[task->operator_index]->flags & LOOM_OP_EFFECT) {
         *value = loom_null(); /* what is kept of an effect is the record of what it wrote */
         return LOOM_OK;
     }
-    if (task->flags & LOOM_TASK_BLOB) return decode_blob(worker, &task->bulk, value, err);
+    if (task->flags & LOOM_TASK_BLOB) return decode_blob(worker, task, value, err);
     size_t length;
     const void *bytes = loom_task_payload(worker->segment, task, &length);
     if (!bytes) return loom_fail(err, LOOM_INTERNAL, "an argument has no value; please report it");
     LOOM_TRY(loom_value_decode(bytes, length, worker->arena, value, err));
-    return map && value->type == LOOM_IMAGE ? map_voxels(worker, &task->bulk, value, err) : LOOM_OK;
+    return map && value->type == LOOM_IMAGE ? map_voxels(worker, task, value, err) : LOOM_OK;
+}
+
+/* The coordinator is told which argument is damaged, to have it computed again. */
+static loom_status task_value(loom_worker *worker, const loom_task *task, bool map, loom_value *value,
+                              loom_error *err) {
+    loom_status status = decode(worker, task, map, value, err);
+    if (status != LOOM_CORRUPT || task->origin == LOOM_ORIGIN_CONSTANT) return status;
+    worker->lost = task->vid;
+    worker->has_lost = true;
+    return status;
 }
 
 /* Sequences hold images and large values by reference. */

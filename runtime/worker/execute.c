@@ -12,6 +12,7 @@
 #include "runtime/inputs.h"
 #include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
+#include "shm/segment/signs.h"
 #include "shm/usdt.h"
 
 static uint64_t now_ns(void) {
@@ -90,17 +91,29 @@ static loom_status take_stored(loom_worker *worker, const loom_operator *op, boo
 
 #define CLAIM_WAIT_MS_MAX 20
 
-/* Claims cost about as much as the cheapest kernels: they are for what reads files or handles images. */
+/* Claims cost about as much as the cheapest kernels: they are for what reads files, handles images or takes long. */
 static bool is_worth_a_claim(const loom_worker *worker, const loom_operator *op) {
     const loom_task *task = worker->task;
     if (op->flags & (LOOM_OP_EFFECT | LOOM_OP_NOT_STORED)) return false;
-    if (op->flags & LOOM_OP_READS_FILES || loom_signature_result(op) == 'i') return true;
+    if (op->flags & LOOM_OP_READS_FILES || loom_signature_result(op) == 'i' || op->cost >= LOOM_COST_GLOBAL)
+        return true;
     const uint32_t *numbers = loom_segment_pointer(worker->segment, task->arguments);
     for (uint32_t i = 0; numbers && i < task->argument_count; i++) {
         const loom_task *argument = loom_segment_task(worker->segment, numbers[i]);
         if (argument && argument->type == LOOM_IMAGE) return true;
     }
     return false;
+}
+
+static loom_status wait_for_other_run(loom_worker *worker, long *wait_ms, loom_error *err) {
+    loom_segment_set_wait(worker->segment, LOOM_WAIT_OTHER_RUN);
+    if (loom_segment_stopped(worker->segment))
+        return loom_fail(err, LOOM_CANCELLED, "stopped while another run computed this");
+    loom_enter(LOOM_DOING_CLAIM);
+    nanosleep(&(struct timespec){.tv_nsec = *wait_ms * 1000000}, NULL);
+    loom_enter(LOOM_DOING_LOOKUP);
+    if (*wait_ms < CLAIM_WAIT_MS_MAX) *wait_ms *= 2;
+    return LOOM_OK;
 }
 
 /* Makes this run the only one that computes the key, or takes over what another run computes meanwhile. */
@@ -113,12 +126,7 @@ static loom_status claim_or_take(loom_worker *worker, const loom_operator *op, b
         LOOM_TRY(take_stored(worker, op, taken, err));
         if (*taken && status == LOOM_OK) loom_worker_unclaim(worker);
         if (*taken || status == LOOM_OK) return LOOM_OK;
-        if (loom_segment_stopped(worker->segment))
-            return loom_fail(err, LOOM_CANCELLED, "stopped while another run computed this");
-        loom_enter(LOOM_DOING_CLAIM);
-        nanosleep(&(struct timespec){.tv_nsec = wait_ms * 1000000}, NULL);
-        loom_enter(LOOM_DOING_LOOKUP);
-        if (wait_ms < CLAIM_WAIT_MS_MAX) wait_ms *= 2;
+        LOOM_TRY(wait_for_other_run(worker, &wait_ms, err));
     }
 }
 
@@ -274,8 +282,11 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
     bool taken = false, look = !asked && !(op->flags & LOOM_OP_NOT_STORED);
     if (look) LOOM_TRY(take_stored(worker, op, &taken, err));
     if (!taken && !loom_worker_may_begin(worker, op)) return LOOM_NO_MEMORY;
-    if (!taken && !(task->flags & LOOM_TASK_REPLACES) && is_worth_a_claim(worker, op))
-        LOOM_TRY(claim_or_take(worker, op, &taken, err));
+    if (!taken && !(task->flags & LOOM_TASK_REPLACES) && is_worth_a_claim(worker, op)) {
+        loom_status status = claim_or_take(worker, op, &taken, err);
+        loom_segment_set_wait(worker->segment, LOOM_WAIT_NONE);
+        if (status != LOOM_OK) return status;
+    }
     if (!taken) {
         LOOM_TRY(load_arguments(worker, op, &arguments, err));
         call.arguments = arguments;
@@ -299,7 +310,7 @@ static void forget_attempt(loom_task *task) {
     task->payload = task->hashes = task->memo = task->error = 0;
     task->bulk = (loom_placement){0};
     task->root[0] = task->root[1] = 0;
-    task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES | LOOM_TASK_FRESH);
+    task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_LOST | LOOM_TASK_REPLACES | LOOM_TASK_FRESH);
     task->origin = LOOM_ORIGIN_NONE;
     task->cost_us = 0;
 }
@@ -361,6 +372,10 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     if (status != LOOM_OK) {
         loom_worker_unclaim(worker);
         if (err.status == LOOM_OK) loom_fail(&err, status, "%s", loom_status_message(status));
+        if (status == LOOM_CORRUPT && worker->has_lost) {
+            worker->task->flags |= LOOM_TASK_LOST;
+            worker->task->vid = worker->lost;
+        }
         worker->task->status = (uint16_t)status;
         worker->task->error = loom_segment_put(worker->segment, &err, sizeof err);
     }

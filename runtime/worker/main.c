@@ -1,30 +1,18 @@
 /* voxloom-worker: one process of a run. Started by the coordinator (coordinator/crew.c), never by hand; it ends when
  * the run stops, or when the coordinator's end of the lifeline pipe closes. */
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io/zstd_codec.h"
 #include "runtime/kernels/plugin.h"
 #include "runtime/machine.h"
+#include "runtime/worker/fault.h"
+#include "runtime/worker/pulse.h"
 #include "runtime/worker/worker.h"
 
 #define IDLE_MS 1000
 
 enum { SEGMENT = 1, LIFELINE, INDEX, STORE, RING, DEPTH, TILE, INLINE_LIMIT, NUMA_DOMAIN, CPU, RECORDER, PLUGINS, ARGUMENTS };
-
-/* Ends the process as soon as the coordinator is gone: nobody writes to the pipe, so reading it returns only at its
- * end. */
-static void *watch_lifeline(void *context) {
-    int fd = *(const int *)context;
-    char byte;
-    while (read(fd, &byte, 1) < 0 && errno == EINTR) {
-    }
-    _exit(0);
-}
 
 static loom_status attach(loom_worker *worker, char **arguments, loom_error *err) {
     uint8_t signature[32];
@@ -40,6 +28,7 @@ static loom_status attach(loom_worker *worker, char **arguments, loom_error *err
         LOOM_TRY(loom_recorder_attach(atoi(arguments[RECORDER]), worker->index, &worker->recorder, err));
     loom_operator_table_signature(worker->operators, signature);
     LOOM_TRY(loom_segment_attach(atoi(arguments[SEGMENT]), worker->index, signature, &worker->segment, err));
+    loom_pulse_in(worker->segment);
     loom_segment_set_worker_domain(worker->segment, worker->index, (uint16_t)strtoul(arguments[NUMA_DOMAIN], NULL, 10));
     LOOM_TRY(loom_store_attach(arguments[STORE], worker->index, &worker->store, err));
     return loom_ring_open((loom_ring_kind)atoi(arguments[RING]), (unsigned)strtoul(arguments[DEPTH], NULL, 10),
@@ -51,6 +40,7 @@ static void detach(loom_worker *worker) {
     loom_extent_writer_close(worker->writer);
     loom_ring_close(worker->ring);
     loom_store_close(worker->store);
+    loom_pulse_in(NULL);
     loom_segment_close(worker->segment);
     loom_arena_free(worker->arena);
     loom_hasher_free(worker->hasher);
@@ -70,23 +60,22 @@ int main(int count, char **arguments) {
         fputs("voxloom-worker is started by voxloom; run `voxloom help run`\n", stderr);
         return 2;
     }
-    int lifeline = atoi(arguments[LIFELINE]);
-    pthread_t watcher;
     loom_error err = {0};
     loom_worker worker = {0};
     loom_zstd_register();
     if (strcmp(arguments[CPU], "any") != 0) /* refused in some containers: costs speed, not results */
         (void)loom_machine_pin((uint32_t)strtoul(arguments[CPU], NULL, 10), NULL);
-    if (pthread_create(&watcher, NULL, watch_lifeline, &lifeline) != 0) {
+    if (loom_pulse_start(atoi(arguments[LIFELINE])) != 0) {
         fputs("voxloom-worker: cannot watch the coordinator\n", stderr);
         return 1;
     }
-    pthread_detach(watcher);
     loom_status status = attach(&worker, arguments, &err);
-    if (status == LOOM_OK)
+    if (status == LOOM_OK) {
+        loom_fault_watch(&worker);
         work(&worker);
-    else
+    } else {
         loom_error_print(&err, stderr);
+    }
     detach(&worker);
     return status == LOOM_OK ? 0 : 1;
 }

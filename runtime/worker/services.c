@@ -68,7 +68,7 @@ void loom_worker_release(loom_worker *worker) {
     for (size_t i = 0; i < worker->scratch_count; i++)
         free(worker->scratch[i]);
     if (worker->reserved) loom_extent_abandon(worker->writer, &worker->reservation);
-    worker->reserved = false;
+    worker->reserved = worker->has_lost = false;
     worker->views = NULL;
     worker->scratch = NULL;
     worker->memo = NULL;

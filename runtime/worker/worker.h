@@ -1,9 +1,11 @@
 /* worker.h - the state of one worker process, shared by runtime/worker's files.
  *
  *   main.c      arguments, attaching, pinning, the loop
+ *   pulse.c     beats, and the coordinator's end
  *   execute.c   one task: key, look-up, kernel, publication
  *   services.c  what a kernel may ask for: space, scratch, items
  *   admission.c whether there is memory for it
+ *   fault.c     where a memory fault lay
  *   arguments.c values of a task's arguments, images mapped read-only
  *   input_hash.c  content hashes of input files, memoised by stat fields */
 #ifndef LOOM_RUNTIME_WORKER_H
@@ -43,6 +45,8 @@ typedef struct loom_worker {
     loom_reservation reservation;                     /* for the result */
     bool reserved;
     loom_image_header header; /* of the result image */
+    loom_id lost;             /* vid of an argument whose bytes are damaged or gone */
+    bool has_lost;
     loom_memo_entry *memo;    /* hashes computed for this task; in the arena */
     struct loom_hashed_file { /* every file hashed for this task, to see whether it changed meanwhile */
         const char *path;

@@ -86,7 +86,12 @@ static loom_status map_object(loom_extents *extents, const loom_placement *place
         return loom_fail_errno(err, errno, "cannot map %zu bytes of extent file %08x of %s", map_bytes,
                                placement->extent, path);
     if (extents->options.memory_hidden) loom_memory_hide(map, map_bytes);
-    *view = (loom_view){.bytes = map + before, .length = placement->bytes, .map = map, .map_bytes = map_bytes};
+    *view = (loom_view){.bytes = map + before,
+                        .length = placement->bytes,
+                        .extent = placement->extent,
+                        .offset = placement->offset,
+                        .map = map,
+                        .map_bytes = map_bytes};
     return LOOM_OK;
 }
 
@@ -103,16 +108,38 @@ static void touch(const loom_view *view) {
         (void)first[at];
 }
 
-static void bring_in(const loom_view *view) {
-    if (view->map_bytes < LARGE_BYTES) {
-        touch(view);
-        return;
-    }
 #ifdef MADV_POPULATE_READ
-    if (madvise(view->map, view->map_bytes, MADV_POPULATE_READ) == 0) return;
-#endif
-    (void)madvise(view->map, view->map_bytes, MADV_WILLNEED);
+/* Whether all pages are in memory: then reading them cannot fail. */
+static bool is_resident(const loom_view *view) {
+    unsigned char pages[LARGE_BYTES / LOOM_PAGE_BYTES + 1];
+    if (mincore(view->map, view->map_bytes, pages) != 0) return false;
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), count = (view->map_bytes + page_bytes - 1) / page_bytes;
+    for (size_t i = 0; i < count; i++)
+        if (!(pages[i] & 1)) return false;
+    return true;
 }
+
+/* False if the bytes cannot be read: the disk fails, or the file was cut off meanwhile. Who touched them would get a
+ * SIGBUS. */
+static bool bring_in(const loom_view *view) {
+    if (view->map_bytes < LARGE_BYTES && is_resident(view)) {
+        touch(view);
+        return true;
+    }
+    if (madvise(view->map, view->map_bytes, MADV_POPULATE_READ) == 0) return true;
+    if (errno == EFAULT || errno == EHWPOISON || errno == EIO) return false;
+    (void)madvise(view->map, view->map_bytes, MADV_WILLNEED); /* an older kernel */
+    return true;
+}
+#else
+static bool bring_in(const loom_view *view) {
+    if (view->map_bytes < LARGE_BYTES)
+        touch(view);
+    else
+        (void)madvise(view->map, view->map_bytes, MADV_WILLNEED);
+    return true;
+}
+#endif
 
 loom_status loom_extent_view(loom_extents *extents, const loom_placement *placement, bool populate, loom_view *view,
                              loom_error *err) {
@@ -121,8 +148,12 @@ loom_status loom_extent_view(loom_extents *extents, const loom_placement *placem
     pthread_mutex_lock(&extents->lock);
     loom_status status = map_object(extents, placement, view, err);
     pthread_mutex_unlock(&extents->lock);
-    if (status == LOOM_OK && populate) bring_in(view); /* outside the lock: it may wait for the disk */
-    return status;
+    if (status != LOOM_OK || !populate || bring_in(view)) return status; /* outside the lock: may wait for the disk */
+    loom_extent_release(view);
+    return loom_fail(err, LOOM_CORRUPT,
+                     "cannot read %llu bytes at offset %llu of extent file %08x of %s: the disk fails",
+                     (unsigned long long)placement->bytes, (unsigned long long)placement->offset, placement->extent,
+                     extents->options.path);
 }
 
 void loom_extent_release(loom_view *view) {

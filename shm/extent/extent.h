@@ -42,6 +42,8 @@ typedef struct loom_reservation {
 typedef struct loom_view {
     const void *bytes;
     uint64_t length;
+    uint32_t extent; /* where the bytes lie, as in the placement */
+    uint64_t offset;
     void *map; /* private to extent.c */
     size_t map_bytes;
     struct loom_store *held_by; /* whose hold ends with the view; NULL = none */
@@ -102,7 +104,8 @@ static inline size_t loom_extent_block_count(uint64_t bytes) {
 }
 
 /* Maps an object read-only (MAP_SHARED, its pages mapped at once when `populate`). The placement is checked against the
- * file's size, so bad bytes from disk are LOOM_CORRUPT, not SIGBUS. */
+ * file's size, so bad bytes from disk are LOOM_CORRUPT, not SIGBUS; with `populate` (Linux 5.14 and later) so are bytes
+ * that the disk does not give. */
 loom_status loom_extent_view(loom_extents *extents, const loom_placement *placement, bool populate, loom_view *view,
                              loom_error *err);
 /* Also lets go of the bytes, for which the store (held_by) must still be open. */

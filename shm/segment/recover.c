@@ -9,7 +9,7 @@
 /* A rerun starts from a task without a result. */
 static void forget_result(loom_task *task) {
     task->origin = LOOM_ORIGIN_NONE;
-    task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_REPLACES);
+    task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_LOST | LOOM_TASK_REPLACES);
     task->status = LOOM_OK;
     task->error = task->payload = task->hashes = task->memo = 0;
     task->cost_us = 0;

@@ -89,6 +89,7 @@ typedef enum loom_task_flag {
     LOOM_TASK_REPLACES = 1 << 3,  /* the store holds a damaged or outdated result of this key: remove that first */
     LOOM_TASK_CLAIMED = 1 << 4,   /* this run holds the store's claim on the key, until it is committed */
     LOOM_TASK_FRESH = 1 << 5,     /* a stored result, in a new raw copy that the store should keep instead */
+    LOOM_TASK_LOST = 1 << 6,      /* FAILED because the bytes of the argument whose id is in `vid` are damaged or gone */
     LOOM_TASK_SUBMITTED = 1 << 7  /* set by loom_task_submit */
 } loom_task_flag;
 

@@ -64,6 +64,12 @@ typedef struct loom_worker_slot {
     _Atomic uint32_t park;            /* 1: the worker sleeps on this word, or is about to */
     _Atomic uint32_t domain;
     _Atomic uint32_t starving; /* 1: what it takes is only to see whether there is room now */
+    /* what signs.h tells */
+    _Atomic uint32_t wait; /* loom_wait */
+    _Atomic uint64_t fault_offset;
+    _Atomic uint32_t fault_extent;
+    _Atomic uint32_t fault_in; /* loom_fault_in; written last */
+    _Atomic uint32_t beats;
     alignas(64) loom_worker_counters counters;
     alignas(64) _Atomic uint64_t committed_bytes; /* memory that it took on for tasks, see budget.c; only it writes */
     _Atomic uint64_t settled_bytes;               /* of these, for tasks that it has finished */

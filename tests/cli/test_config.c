@@ -82,6 +82,8 @@ static const struct {
     {"workers", "count", "4", "4", "VOXLOOM_WORKERS_COUNT"},
     {"workers", "pin", "false", "false", "VOXLOOM_WORKERS_PIN"},
     {"workers", "deaths_max", "1", "1", "VOXLOOM_WORKERS_DEATHS_MAX"},
+    {"workers", "heartbeat", "\"2m\"", "\"2m\"", "VOXLOOM_WORKERS_HEARTBEAT"},
+    {"workers", "node_timeout", "\"2h\"", "\"2h\"", "VOXLOOM_WORKERS_NODE_TIMEOUT"},
     {"io", "ring", "\"posix\"", "\"posix\"", "VOXLOOM_IO_RING"},
     {"io", "depth", "256", "256", "VOXLOOM_IO_DEPTH"},
     {"io", "tile", "\"64K\"", "\"64KiB\"", "VOXLOOM_IO_TILE"},
@@ -135,7 +137,8 @@ static void test_fields(void **state) {
         "inline_limit = \"4KiB\"\nbatch_rows = 3\nbatch_ms = 5\nextent_size = \"1GiB\"\n"
         "budget = \"1TiB\"\neviction = \"lru\"\nttl = \"2w\"\ncompression = \"always\"\ncompression_level = 4\n"
         "cold_after = \"12h\"\nkey = \"file:~/key\"\nballast = \"1MiB\"\nreuse = \"16MiB\"\n"
-        "[workers]\ncount = 2\npin = false\ndeaths_max = 9\n[io]\nring = \"uring\"\ndepth = 7\n"
+        "[workers]\ncount = 2\npin = false\ndeaths_max = 9\nheartbeat = 5\nnode_timeout = \"1h\"\n[io]\nring = "
+        "\"uring\"\ndepth = 7\n"
         "tile = 1048576\n[memory]\nsegment = \"64MiB\"\ntasks_max = 4096\n"
         "[kernels]\nplugins = [\"/x.so\", \"~/y.so\"]\n"
         "[output]\nprogress = false\nquiet = true\n";
@@ -160,6 +163,8 @@ static void test_fields(void **state) {
     assert_int_equal(config.workers.count, 2);
     assert_false(config.workers.pin);
     assert_int_equal(config.workers.deaths_max, 9);
+    assert_int_equal(config.workers.heartbeat_s, 5);
+    assert_int_equal(config.workers.node_timeout_s, 3600);
     assert_int_equal(config.io.ring, LOOM_RING_URING);
     assert_int_equal(config.io.depth, 7);
     assert_int_equal(config.io.tile_bytes, 1 << 20);

@@ -144,6 +144,14 @@ char *scene_read(scene *at, const char *name, size_t *length) {
     return read_file(at, scene_path(at, name), length);
 }
 
+size_t scene_lines(scene *at, const char *name) {
+    size_t length = 0, count = 0;
+    const char *text = scene_read(at, name, &length);
+    for (size_t i = 0; text && i < length; i++)
+        count += text[i] == '\n';
+    return count;
+}
+
 void scene_mkdir(scene *at, const char *name) {
     assert_int_equal(mkdir(scene_path(at, name), 0755), 0);
 }
@@ -293,6 +301,17 @@ process start_run(scene *at, const char *program, const char *more) {
     return start_line(at, &none, run_line(at, program, more));
 }
 
+process start_voxloom(scene *at, const char *format, ...) {
+    static const limits none;
+    va_list arguments;
+    char line[8192];
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    assert_in_range(length, 1, sizeof line - 1);
+    return start_line(at, &none, line);
+}
+
 /* ---- waiting ---- */
 
 double seconds_now(void) {
@@ -420,10 +439,29 @@ size_t children_of(pid_t parent, pid_t *children, size_t most) {
     return count;
 }
 
+void wait_for_file(scene *at, const process *running, const char *name) {
+    while (!scene_has(at, name)) {
+        assert_true(is_alive(running->pid));
+        pause_ms(2);
+    }
+}
+
 bool is_alive(pid_t pid) {
     char letter;
     pid_t parent;
     return process_facts(pid, &letter, &parent) && letter != 'Z' && letter != 'X';
+}
+
+void use_faulty_programs(void) {
+    char folder[4096];
+    const char *build = getenv("VOXLOOM_BUILD");
+    snprintf(folder, sizeof folder, "%s/tests/runtime/faulty", build ? build : "build");
+    assert_int_equal(setenv("VOXLOOM_BUILD", folder, 1), 0);
+    /* Deaths are meant: no report of them. */
+    if (SANITIZED)
+        assert_int_equal(
+            setenv("ASAN_OPTIONS", "handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0", 1),
+            0);
 }
 
 /* ---- judging ---- */

@@ -39,6 +39,8 @@ void scene_write(scene *at, const char *name, const char *text);
 void scene_write_bytes(scene *at, const char *name, const void *bytes, size_t length);
 /* A file's bytes with a NUL behind them, or NULL if there is no such file; valid until the scene ends. */
 char *scene_read(scene *at, const char *name, size_t *length);
+/* How many lines it has; 0 if there is no such file. */
+size_t scene_lines(scene *at, const char *name);
 void scene_mkdir(scene *at, const char *name);
 /* Copies a file from anywhere into the scene. */
 void scene_copy(scene *at, const char *from, const char *name);
@@ -85,16 +87,22 @@ typedef struct process {
     double timeout_seconds;
 } process;
 process start_run(scene *at, const char *program, const char *more);
+__attribute__((format(printf, 2, 3))) process start_voxloom(scene *at, const char *format, ...);
 /* Waits for its end. `tick`, if given, is called every few milliseconds meanwhile. */
 outcome finish(scene *at, process *running, void (*tick)(const process *running, void *context), void *context);
 /* What it has printed so far. */
 const char *output_so_far(scene *at, const process *running);
 /* Its child processes now; returns how many, at most `most`. */
 size_t children_of(pid_t parent, pid_t *children, size_t most);
+/* Waits until a file of the scene appears, which the process must live to see. */
+void wait_for_file(scene *at, const process *running, const char *name);
 /* True while the process exists and is not a zombie. */
 bool is_alive(pid_t pid);
 void pause_ms(unsigned milliseconds);
 double seconds_now(void);
+
+/* From now on scenes run the programs with kernels that misbehave: see faulty_kernels.c. */
+void use_faulty_programs(void);
 
 /* Asserts exit status 0; shows what was written to stderr if it is not. */
 void assert_well(const outcome *result);

@@ -1,0 +1,98 @@
+/* bury.c - a worker has died: what it ran runs again, or fails when it killed too many; a new process takes its place.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "runtime/config/config_keys.h"
+#include "runtime/coordinator/session.h"
+#include "shm/segment/signs.h"
+
+/* What is known of a death. */
+typedef struct circumstances {
+    const loom_death *death;
+    loom_offence offence;
+    loom_fault fault;
+} circumstances;
+
+/* "by signal 9 (Killed)", "it ran for longer than 30s (workers.node_timeout)" */
+static void describe_death(const loom_session *session, const circumstances *of, char *text, size_t capacity) {
+    char limit[LOOM_DURATION_TEXT_BYTES];
+    const loom_death *death = of->death;
+    if (of->offence == LOOM_OFFENCE_OVERTIME) {
+        loom_duration_text(session->config->workers.node_timeout_s, limit);
+        snprintf(text, capacity, "killed because it ran one node for more than %s (workers.node_timeout)", limit);
+    } else if (of->offence == LOOM_OFFENCE_SILENT) {
+        loom_duration_text(session->config->workers.heartbeat_s, limit);
+        snprintf(text, capacity, "killed because it gave no sign of life for %s (workers.heartbeat)", limit);
+    } else if (of->fault.in == LOOM_FAULT_ARGUMENT || of->fault.in == LOOM_FAULT_RESULT) {
+        snprintf(text, capacity, "signal %d, %s, at byte %llu of extent file %08x, in %s", death->signal,
+                 strsignal(death->signal), (unsigned long long)of->fault.offset, of->fault.extent,
+                 of->fault.in == LOOM_FAULT_ARGUMENT ? "an argument" : "the result");
+    } else if (death->signal) {
+        snprintf(text, capacity, "signal %d, %s", death->signal, strsignal(death->signal));
+    } else {
+        snprintf(text, capacity, "exit status %d", death->status);
+    }
+}
+
+/* What may help, by the way it died. */
+static const char *remedy(const circumstances *of) {
+    if (of->offence == LOOM_OFFENCE_OVERTIME) return "raise workers.node_timeout, or give the node less to do";
+    if (of->offence == LOOM_OFFENCE_SILENT)
+        return "see who stops the processes of this run, or raise workers.heartbeat";
+    if (of->fault.in == LOOM_FAULT_ARGUMENT || of->fault.in == LOOM_FAULT_RESULT)
+        return "the disk or the file is damaged: see `dmesg` and `voxloom store verify`";
+    if (of->death->signal == SIGKILL) return "memory may be too short";
+    return "its input may be damaged or memory too short";
+}
+
+/* A task that killed too many workers fails. */
+static void give_up(loom_session *session, uint32_t number, const circumstances *of) {
+    loom_error cause = {0};
+    char last[200];
+    const loom_task *task = loom_segment_task(session->segment, number);
+    describe_death(session, of, last, sizeof last);
+    loom_fail(&cause, LOOM_WORKER_DIED, "%u worker%s died running it, the last: %s; %s", (unsigned)task->deaths,
+              task->deaths == 1 ? "" : "s", last, remedy(of));
+    uint32_t index = task->cookie;
+    if (!loom_task_fail(session->segment, number, LOOM_WORKER_DIED, &cause)) return;
+    /* The dead worker's claim is this run's: other runs would wait for it to the end of this one. */
+    if (task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(session->store, &task->rkey);
+    if (session->graph.steps[index].state == LOOM_STEP_TASK) session->in_flight--;
+    session->graph.steps[index].state = LOOM_STEP_SETTLED;
+    loom_step_fails(session, index, &cause);
+}
+
+static void tell(const loom_session *session, uint32_t running, const circumstances *of) {
+    char line[512], how[200], where[300] = "";
+    if (!session->options->notice) return;
+    describe_death(session, of, how, sizeof how);
+    if (running != LOOM_TASK_NONE) {
+        loom_error place = {0};
+        loom_describe_step(session, loom_segment_task(session->segment, running)->cookie, &place);
+        snprintf(where, sizeof where, " in %.160s%s%.100s", place.node, place.line ? " of " : "", place.file);
+        size_t used = strlen(where);
+        if (place.line) snprintf(where + used, sizeof where - used, ":%u:%u", place.line, place.column);
+    }
+    snprintf(line, sizeof line, "worker %u died%s (%s); a new one takes its place", of->death->worker, where, how);
+    session->options->notice(line, session->options->context);
+}
+
+loom_status loom_bury(loom_session *session, const loom_death *death, loom_error *err) {
+    uint32_t running;
+    const circumstances of = {.death = death,
+                              .offence = loom_watch_bury(session->watch, death->worker),
+                              .fault = loom_segment_take_fault(session->segment, death->worker)};
+    session->deaths++;
+    loom_segment_recover(session->segment, death->worker, &running);
+    tell(session, running, &of);
+    if (running != LOOM_TASK_NONE) {
+        const loom_task *task = loom_segment_task(session->segment, running);
+        if (task->deaths >= session->config->workers.deaths_max) give_up(session, running, &of);
+    } else if (++session->idle_deaths > session->workers * 4u) {
+        return loom_fail(err, LOOM_WORKER_DIED,
+                         "workers end (%s %d) as soon as they start; see their messages above, or reinstall voxloom",
+                         death->signal ? "by signal" : "with status", death->signal ? death->signal : death->status);
+    }
+    return loom_crew_replace(session->crew, death->worker, err);
+}

@@ -1,0 +1,108 @@
+/* lost.c - a worker could not use an argument of its task: the bytes are damaged, or their file was cut off. The
+ * argument is computed again (or found where another run has stored it since), and everything that was handed out to
+ * be made from it is handed out again. */
+#include <stdlib.h>
+
+#include "runtime/coordinator/session.h"
+#include "runtime/task_result.h"
+
+#define LOSSES_MAX 3 /* of one result: then something else is wrong */
+
+typedef struct step_list {
+    uint32_t *steps;
+    size_t count, capacity;
+} step_list;
+
+static loom_status add(step_list *list, uint32_t step) {
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 16;
+        uint32_t *grown = realloc(list->steps, capacity * sizeof *grown);
+        if (!grown) return LOOM_NO_MEMORY;
+        list->steps = grown;
+        list->capacity = capacity;
+    }
+    list->steps[list->count++] = step;
+    return LOOM_OK;
+}
+
+/* The step whose value has that id, among the arguments of a step and the items that these gather. */
+static uint32_t find_argument(const loom_session *session, uint32_t user, const loom_id *vid, int depth) {
+    const loom_step *step = &session->graph.steps[user];
+    for (uint32_t i = 0; i < step->argument_count; i++) {
+        uint32_t index = loom_graph_resolve(&session->graph, step->arguments[i]);
+        const loom_step *argument = &session->graph.steps[index];
+        if (argument->state == LOOM_STEP_DONE && argument->has_vid && loom_id_equal(&argument->vid, vid)) return index;
+        if (depth == 0 || argument->type != LOOM_SEQUENCE) continue;
+        uint32_t item = find_argument(session, index, vid, depth - 1);
+        if (item != LOOM_STEP_NONE) return item;
+    }
+    return LOOM_STEP_NONE;
+}
+
+/* The step has no task any more. */
+static void forget_task(loom_session *session, uint32_t index) {
+    loom_step *step = &session->graph.steps[index];
+    step->state = LOOM_STEP_SETTLED;
+    (void)loom_release_arguments(session, index); /* out of memory: held to the end */
+    step->task = LOOM_TASK_NONE;
+}
+
+/* Takes back the tasks of all that uses a step, and of what uses that. What runs now goes on: it may have read its
+ * argument before, and if not finds the damage itself. */
+static loom_status withdraw_users(loom_session *session, uint32_t index, step_list *withdrawn) {
+    const loom_graph_run *graph = &session->graph;
+    for (uint32_t link = graph->steps[index].users; link; link = graph->links[link].next) {
+        uint32_t user = graph->links[link].user;
+        const loom_step *step = &graph->steps[user];
+        if (step->state != LOOM_STEP_TASK || step->alias != LOOM_STEP_NONE) continue;
+        if (!loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL)) continue;
+        session->in_flight--;
+        forget_task(session, user);
+        LOOM_TRY(add(withdrawn, user));
+    }
+    return LOOM_OK;
+}
+
+/* Older tasks may still map the place: it is kept to the end of the run, so that nobody else's bytes come there. */
+static loom_status lose(loom_session *session, uint32_t index, loom_error *err) {
+    loom_step *step = &session->graph.steps[index];
+    loom_hold hold = {.pin = step->hold};
+    step->hold = 0;
+    step->losses++;
+    if (loom_keep_hold(session, hold) != LOOM_OK)
+        return loom_fail(err, LOOM_NO_MEMORY, "out of memory while a lost result is computed again");
+    return loom_recompute(session, index, LOOM_CORRUPT, err);
+}
+
+static void tell(const loom_session *session, uint32_t index) {
+    char line[400];
+    loom_error place = {0};
+    if (!session->options->notice) return;
+    loom_describe_step(session, index, &place);
+    snprintf(line, sizeof line, "the stored bytes of %.160s are damaged or gone; it is computed again", place.node);
+    session->options->notice(line, session->options->context);
+}
+
+static loom_status hand_out_again(loom_session *session, uint32_t user, uint32_t argument, step_list *withdrawn,
+                                  loom_error *err) {
+    forget_task(session, user);
+    if (add(withdrawn, user) != LOOM_OK || withdraw_users(session, argument, withdrawn) != LOOM_OK)
+        return loom_segment_full(err);
+    for (size_t i = 0; i < withdrawn->count; i++) /* grows meanwhile */
+        if (withdraw_users(session, withdrawn->steps[i], withdrawn) != LOOM_OK) return loom_segment_full(err);
+    LOOM_TRY(lose(session, argument, err));
+    for (size_t i = 0; i < withdrawn->count; i++)
+        LOOM_TRY(loom_submit(session, withdrawn->steps[i], err));
+    return LOOM_OK;
+}
+
+loom_status loom_argument_lost(loom_session *session, uint32_t user, const loom_id *vid, bool *again, loom_error *err) {
+    uint32_t argument = find_argument(session, user, vid, LOOM_NESTING_MAX);
+    *again = argument != LOOM_STEP_NONE && session->graph.steps[argument].losses < LOSSES_MAX;
+    if (!*again) return LOOM_OK;
+    tell(session, argument);
+    step_list withdrawn = {0};
+    loom_status status = hand_out_again(session, user, argument, &withdrawn, err);
+    free(withdrawn.steps);
+    return status;
+}

@@ -1,0 +1,82 @@
+/* Workers that are stopped, and nodes that hang or take long, in real runs: see faulty_kernels.c. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+
+/* ---- signs of life ---- */
+
+static void a_stopped_worker_is_replaced(void **state) {
+    scene *at = *state;
+    char *text = scene_text(at, "import \"test\"\nprint \"a\" crash(7, %d, 1, \"log\") + 1\n", SIGSTOP);
+    outcome result = run_text(at, text, "--workers 1 --set workers.heartbeat=2s");
+    assert_prints(&result, "a=8.0\n");
+    assert_int_equal(scene_lines(at, "log"), 2);
+    assert_int_equal(number_of(&result, "worker_deaths"), 1);
+    assert_contains(result.err, "no sign of life for 2s");
+    assert_contains(result.err, "test.crash");
+    assert_contains(result.err, "program.imgql:2:11");
+}
+
+static void a_stopped_worker_does_not_delay_the_end(void **state) {
+    scene *at = *state;
+    scene_write(at, "p.imgql", scene_text(at, "import \"test\"\nprint \"a\" crash(7, %d, 9, \"log\")\n", SIGSTOP));
+    process running = start_run(at, "p.imgql", "--workers 1 --set workers.heartbeat=2s");
+    wait_for_file(at, &running, "log");
+    kill(running.pid, SIGINT);
+    outcome result = finish(at, &running, NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.err, "stopped on request");
+    assert_true(result.seconds < (SANITIZED ? 30 : 10));
+}
+
+static void a_long_kernel_is_no_dead_worker(void **state) {
+    scene *at = *state;
+    outcome result =
+        run_text(at, "import \"test\"\nprint \"a\" slow(3, 1600, \"log\")\n", "--workers 1 --set workers.heartbeat=1s");
+    assert_prints(&result, "a=3.0\n");
+    assert_int_equal(scene_lines(at, "log"), 1);
+    assert_int_equal(number_of(&result, "worker_deaths"), 0);
+}
+
+/* ---- time limits ---- */
+
+static void a_hanging_node_fails(void **state) {
+    scene *at = *state;
+    outcome result = run_text(at,
+                              "import \"test\"\nprint \"a\" note(1, \"other\")\nprint \"b\" hang(5, \"log\") + 1\n"
+                              "print \"c\" note(2, \"other\")\n",
+                              "--workers 2 --set workers.node_timeout=1s --set workers.deaths_max=2");
+    assert_int_equal(result.status, 1);
+    assert_string_equal(result.out, "a=1.0\nc=2.0\n");
+    assert_int_equal(scene_lines(at, "log"), 2);
+    assert_contains(result.err, "program.imgql:3:11: error:");
+    assert_contains(result.err, "test.hang");
+    assert_contains(result.err, "more than 1s (workers.node_timeout)");
+    assert_contains(result.err, "not done: print \"b\"");
+    assert_string_equal(string_of(at, &result, "failures.0.status"), "LOOM_WORKER_DIED");
+}
+
+/* The limit is of one node, not of a worker's or a run's time. */
+static void quick_nodes_have_time(void **state) {
+    scene *at = *state;
+    outcome result = run_text(at, "import \"test\"\nprint \"a\" for i in range(5) do slow(i, 250, \"log\")\n",
+                              "--workers 1 --set workers.node_timeout=1s");
+    assert_prints(&result, "a=[0, 1, 2, 3, 4]\n");
+    assert_int_equal(scene_lines(at, "log"), 5);
+    assert_int_equal(number_of(&result, "worker_deaths"), 0);
+}
+
+int main(void) {
+    use_faulty_programs();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_stopped_worker_is_replaced, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(a_stopped_worker_does_not_delay_the_end, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(a_long_kernel_is_no_dead_worker, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(a_hanging_node_fails, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(quick_nodes_have_time, scene_setup, scene_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
