@@ -47,6 +47,7 @@ loom_status loom_add_failure(loom_session *session, const loom_error *cause, uin
         session->failure_capacity = capacity;
     }
     *failure = session->failure_count++;
+    session->out_of_space |= cause->status == LOOM_NO_SPACE;
     session->failures[*failure] = (loom_failure){.error = *cause};
     return LOOM_OK;
 }

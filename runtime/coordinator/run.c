@@ -149,6 +149,12 @@ static loom_status no_progress(const loom_session *session, loom_error *err) {
         session->goals_met + 1, index, (unsigned)step->state, step->waits);
 }
 
+/* After a failure what is independent of it is still computed, so that the next run has only the failed part to do; not
+ * where there is no room for it. */
+static bool others_may_complete(const loom_session *session) {
+    return session->failure_count > 0 && session->in_flight > 0 && !session->out_of_space;
+}
+
 static loom_status drive(loom_session *session, double start, loom_error *err) {
     size_t goals = loom_plan_goal_count(session->plan);
     double last_tick = start;
@@ -159,7 +165,7 @@ static loom_status drive(loom_session *session, double start, loom_error *err) {
         if (session->segment && loom_segment_take_space_wanted(session->segment))
             (void)loom_committer_hurry(session->committer);
         LOOM_TRY(loom_goals_advance(session, err));
-        if (session->goals_met == goals) return LOOM_OK;
+        if (session->goals_met == goals && !others_may_complete(session)) return LOOM_OK;
         if (stop_asked(session)) return loom_fail(err, LOOM_CANCELLED, "stopped on request; what was finished is kept");
         if (session->work_count > 0) continue;
         if (session->in_flight == 0) {

@@ -120,6 +120,7 @@ struct loom_session {
     loom_hold *holds; /* of items of stored sequences, to the end of the run */
     uint32_t hold_count, hold_capacity;
     loom_extent_writer *writer;   /* for stored results that must be made mappable; NULL until needed */
+    bool out_of_space;            /* a step failed for lack of room: others would */
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
     loom_profiling *profiling;    /* NULL: nobody asks */
 };
