@@ -39,7 +39,7 @@ void loom_blame_item(loom_session *session, uint32_t failure, uint32_t index, ui
     const loom_node *loop = loom_plan_node(session->plan, named);
     char element[160], note[400];
     loom_error *error = &session->failures[failure].error;
-    if (!is_loop(loop)) return;
+    if (!is_loop(loop) && !gather->window) return; /* a filter's items are conditions, in a window */
     for (uint32_t i = 0; i < gather->argument_count; i++) {
         if (loom_graph_resolve(&session->graph, gather->arguments[i]) != index) continue;
         uint64_t item = i;

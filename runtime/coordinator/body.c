@@ -64,14 +64,25 @@ static bool is_loop(loom_shape shape) {
     return shape == LOOM_SHAPE_MAPPED || shape == LOOM_SHAPE_BROADCAST;
 }
 
+/* A filter goes over its source; a loop over a filter over what is kept. */
+static bool gives_elements(loom_shape shape, bool top) {
+    return shape == LOOM_SHAPE_VALUE || shape == LOOM_SHAPE_FOLDED || (shape == LOOM_SHAPE_FILTERED && !top);
+}
+
 loom_status loom_body_source(loom_session *session, loom_node_index loop, loom_node_index *source) {
     loom_node_index at = loop;
     for (int depth = 0; depth <= NESTING_MAX; depth++) {
         loom_shape shape;
         LOOM_TRY(loom_shape_of(session, at, &shape));
         *source = at;
-        if (shape == LOOM_SHAPE_VALUE || shape == LOOM_SHAPE_FOLDED) return LOOM_OK;
-        uint32_t position;
+        if (gives_elements(shape, at == loop)) return LOOM_OK;
+        uint32_t position = 0;
+        if (shape == LOOM_SHAPE_FILTERED) {
+            *source = loom_plan_node(session->plan, at)->arguments[0];
+            LOOM_TRY(loom_shape_of(session, *source, &shape));
+            if (gives_elements(shape, true)) return LOOM_OK;
+            break;
+        }
         if (!is_loop(shape)) break;
         LOOM_TRY(iterated(session, at, shape, &position));
         if (position == LOOM_NODE_NONE) break;
@@ -81,25 +92,31 @@ loom_status loom_body_source(loom_session *session, loom_node_index loop, loom_n
     return LOOM_OK;
 }
 
-/* What a loop makes of one element: `loop` without the loops. */
-static loom_status apply(loom_expansion *at, loom_node_index loop, loom_node_index element, loom_node_index *result) {
+loom_status loom_body_apply(loom_expansion *at, loom_node_index loop, loom_node_index source, loom_node_index element,
+                            loom_node_index *result) {
     loom_session *session = at->session;
     loom_shape shape;
-    uint32_t position;
+    uint32_t position = 0;
     loom_node_index item;
-    LOOM_TRY(loom_shape_of(session, loop, &shape));
-    if (!is_loop(shape)) {
+    if (loop == source) {
         *result = element;
         return LOOM_OK;
     }
-    LOOM_TRY(iterated(session, loop, shape, &position));
+    LOOM_TRY(loom_shape_of(session, loop, &shape));
+    if (shape == LOOM_SHAPE_BROADCAST) LOOM_TRY(iterated(session, loop, shape, &position));
     loom_node node = *loom_plan_node(session->plan, loop); /* a copy: the plan grows */
-    LOOM_TRY(apply(at, node.arguments[position], element, &item));
-    if (shape == LOOM_SHAPE_MAPPED) return loom_plan_apply(session->plan, node.arguments[1], item, result, at->err);
+    LOOM_TRY(loom_body_apply(at, node.arguments[position], source, element, &item));
+    if (shape != LOOM_SHAPE_BROADCAST) return loom_plan_apply(session->plan, node.arguments[1], item, result, at->err);
     loom_node_index operands[2] = {node.arguments[0], node.arguments[1]};
     operands[position] = item;
     return loom_plan_primitive(session->plan, node.op->name, LOOM_OUT_SCALAR, operands, 2, &node.position, result,
                                at->err);
+}
+
+bool loom_is_long(const loom_session *session, const loom_value *value) {
+    if (value->type != LOOM_SEQUENCE || value->sequence.count > UINT32_MAX / 2) return false;
+    size_t count = value->sequence.count;
+    return count > LOOM_LOOP_SHORT && session->items_kept + count > session->config->memory.loop_items;
 }
 
 /* An item that no sequence has: one for each source and type, so that equal bodies are made of the same nodes. */
@@ -251,7 +268,7 @@ loom_status loom_body_make(loom_expansion *at, loom_node_index loop, loom_node_i
     *body = (loom_body){0};
     *fits = false;
     LOOM_TRY(placeholder(at, source, type, &m.element));
-    LOOM_TRY(apply(at, loop, m.element, &root));
+    LOOM_TRY(loom_body_apply(at, loop, source, m.element, &root));
     if (loom_facts_of(at->session->facts, root, &facts) != LOOM_OK) return loom_expansion_no_memory(at);
     if (facts.kind == LOOM_KIND_IMAGE) return LOOM_OK;
     loom_status status = collect(&m, root);

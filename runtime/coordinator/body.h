@@ -9,6 +9,9 @@
 
 #include "runtime/coordinator/expand.h"
 
+/* Short loops, and others as long as there is room for their items, are made of plan nodes: an item is then the same
+ * step for whoever asks for it, be it another loop or an index. Up to this length loops are always short. */
+#define LOOM_LOOP_SHORT 64u
 #define LOOM_BODY_OUTER (1u << 31) /* an operand: | index into outer steps; without it: a slot */
 
 typedef struct loom_body_step {
@@ -28,9 +31,14 @@ typedef struct loom_body {
     bool uses_element;
 } loom_body;
 
-/* The plan node of the value that a loop goes over, through the loops between: LOOM_NODE_NONE if it is not one value
- * (a list, a filter, a part of another loop). */
+/* The plan node that a loop or filter goes over, through the loops between: a value, or for loops a filter;
+ * LOOM_NODE_NONE if it is neither (a list, a part of another loop). */
 loom_status loom_body_source(loom_session *session, loom_node_index loop, loom_node_index *source);
+/* What the loop makes of one element of its source, for a filter the condition: a plan node. */
+loom_status loom_body_apply(loom_expansion *at, loom_node_index loop, loom_node_index source, loom_node_index element,
+                            loom_node_index *result);
+/* Whether a loop over this value is too long for its items to be kept (memory.loop_items). */
+bool loom_is_long(const loom_session *session, const loom_value *value);
 /* The body of a loop over elements of `type` (no image, reference or closure) from `source`. *fits is false if it is
  * not cheap, or if it holds loops over what depends on the element. If a value that decides is missing, at->waiting is
  * set and the step waits for it. In both cases the body is empty. */

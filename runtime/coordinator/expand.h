@@ -37,14 +37,21 @@ bool loom_shape_is_list(loom_shape shape);
 loom_status loom_gather(loom_session *session, const char *name, uint32_t *steps, uint32_t count, loom_node_index blame,
                         uint32_t *whole, loom_error *err);
 
+/* ---- pick.c ---- */
+/* The items that an index, slice or subsequence picks. */
+loom_status loom_picked_items(loom_expansion *at, const loom_node *node, int depth, loom_items *items);
+
 /* ---- items.c ---- */
+/* Room for the nodes of `count` items. */
+loom_status loom_make_items(loom_expansion *at, uint32_t count, loom_items *items);
+/* The node of an element of a source: a constant, or an item that refers to a result. */
+loom_status loom_element_node(loom_expansion *at, loom_node_index source, uint64_t position, const loom_value *element,
+                              loom_node_index *node);
 /* The value of a node, in `arena`, if it is known; else the pending step waits for it and at->waiting is set. */
 loom_status loom_expansion_value(loom_expansion *at, loom_node_index node, loom_arena *arena, loom_value *value);
 /* The items of a node. If a value that decides is missing, at->waiting is set, the step waits for it, and *items is
  * empty. `depth` is how many loops were descended through. */
 loom_status loom_items_of(loom_expansion *at, loom_node_index node, int depth, loom_items *items);
-/* The items that an index, slice or subsequence picks. */
-loom_status loom_picked_items(loom_expansion *at, const loom_node *node, int depth, loom_items *items);
 /* The items of a node, if they have been found already. */
 bool loom_items_known(const loom_session *session, loom_node_index node, uint32_t context, loom_items *items);
 loom_status loom_expansion_no_memory(loom_expansion *at);

@@ -6,7 +6,6 @@
 
 #include "runtime/coordinator/expand.h"
 #include "runtime/kernels/items.h"
-#include "runtime/kernels/kernel.h"
 
 #define DEPTH_MAX 200                    /* loops over loops over loops ... */
 #define ANY_CONTEXT (LOOM_STEP_NONE - 1) /* no step has this number */
@@ -55,11 +54,15 @@ static loom_status value_of(loom_expansion *at, loom_node_index node, loom_value
     return loom_expansion_value(at, node, at->session->arena, value);
 }
 
-static loom_status add_constant(loom_expansion *at, const loom_value *value, loom_node_index *node) {
-    return loom_plan_constant(at->session->plan, value, node, at->err);
+loom_status loom_element_node(loom_expansion *at, loom_node_index source, uint64_t position, const loom_value *element,
+                              loom_node_index *node) {
+    loom_plan *plan = at->session->plan;
+    if (element->type != LOOM_REFERENCE) return loom_plan_constant(plan, element, node, at->err);
+    const loom_id parent = loom_plan_node(plan, source)->id;
+    return loom_plan_item(plan, &parent, position, element, node, at->err);
 }
 
-static loom_status make_items(loom_expansion *at, uint32_t count, loom_items *items) {
+loom_status loom_make_items(loom_expansion *at, uint32_t count, loom_items *items) {
     at->session->items_kept += count;
     items->count = count;
     items->nodes = loom_arena_array(at->session->arena, count, sizeof *items->nodes);
@@ -70,7 +73,6 @@ static loom_status make_items(loom_expansion *at, uint32_t count, loom_items *it
 static loom_status elements_of_value(loom_expansion *at, loom_node_index source, const loom_value *value,
                                      loom_items *items) {
     const loom_node *node = loom_plan_node(at->session->plan, source);
-    loom_id parent = node->id;
     uint64_t count;
     if (!loom_items_count(value, &count)) {
         loom_error_at(at->err, node->position.file, node->position.line, node->position.column);
@@ -79,16 +81,12 @@ static loom_status elements_of_value(loom_expansion *at, loom_node_index source,
                          loom_type_name(value->type));
     }
     if (count > UINT32_MAX / 2) return too_deep(at);
-    LOOM_TRY(make_items(at, (uint32_t)count, items));
+    LOOM_TRY(loom_make_items(at, (uint32_t)count, items));
     loom_value *elements = loom_arena_array(at->session->arena, count, sizeof *elements);
     if (!elements) return loom_expansion_no_memory(at);
     loom_items_get(value, 0, count, elements);
-    for (uint32_t i = 0; i < count; i++) {
-        if (elements[i].type == LOOM_REFERENCE)
-            LOOM_TRY(loom_plan_item(at->session->plan, &parent, i, &elements[i], &items->nodes[i], at->err));
-        else
-            LOOM_TRY(add_constant(at, &elements[i], &items->nodes[i]));
-    }
+    for (uint32_t i = 0; i < count; i++)
+        LOOM_TRY(loom_element_node(at, source, i, &elements[i], &items->nodes[i]));
     return LOOM_OK;
 }
 
@@ -98,7 +96,7 @@ static loom_status mapped_items(loom_expansion *at, const loom_node *node, int d
     loom_items source;
     LOOM_TRY(loom_items_of(at, node->arguments[0], depth + 1, &source));
     if (at->waiting) return LOOM_OK;
-    LOOM_TRY(make_items(at, source.count, items));
+    LOOM_TRY(loom_make_items(at, source.count, items));
     for (uint32_t i = 0; i < source.count; i++)
         LOOM_TRY(loom_plan_apply(at->session->plan, node->arguments[1], source.nodes[i], &items->nodes[i], at->err));
     return LOOM_OK;
@@ -109,7 +107,7 @@ static loom_status filtered_items(loom_expansion *at, const loom_node *node, int
     loom_items source;
     LOOM_TRY(loom_items_of(at, node->arguments[0], depth + 1, &source));
     if (at->waiting) return LOOM_OK;
-    LOOM_TRY(make_items(at, source.count, items));
+    LOOM_TRY(loom_make_items(at, source.count, items));
     uint32_t kept = 0;
     for (uint32_t i = 0; i < source.count; i++) {
         loom_node_index condition;
@@ -122,63 +120,6 @@ static loom_status filtered_items(loom_expansion *at, const loom_node *node, int
         at->waiting |= waiting;
     }
     items->count = kept;
-    return LOOM_OK;
-}
-
-/* No services: the operators run here touch no image. */
-static const loom_call_services no_services;
-
-/* The numbers 0 .. count-1, made once and kept: a loop that picks item after item of another must not make them anew
- * each time. */
-static loom_status numbers_to(loom_expansion *at, uint32_t count, loom_value *sequence) {
-    loom_session *session = at->session;
-    if (count > session->number_count) {
-        uint32_t larger = count > session->number_count * 2 ? count : session->number_count * 2;
-        loom_value *grown = loom_arena_array(session->arena, larger, sizeof *grown); /* the old are still pointed to */
-        if (!grown) return loom_expansion_no_memory(at);
-        for (uint32_t i = 0; i < larger; i++)
-            grown[i] = loom_int(i);
-        session->numbers = grown;
-        session->number_count = larger;
-    }
-    *sequence = loom_sequence(session->numbers, count);
-    return LOOM_OK;
-}
-
-/* Which of `count` items an index or slice picks: the kernel itself, run on the sequence 0 .. count-1. */
-static loom_status pick(loom_expansion *at, const loom_node *node, uint32_t count, const loom_value *bounds,
-                        loom_value *picked) {
-    loom_arena *arena = at->session->arena;
-    loom_value *arguments = loom_arena_array(arena, node->argument_count, sizeof *arguments);
-    if (!arguments) return loom_expansion_no_memory(at);
-    LOOM_TRY(numbers_to(at, count, &arguments[0]));
-    for (uint32_t i = 1; i < node->argument_count; i++)
-        arguments[i] = bounds[i];
-    loom_call call = {.op = node->op,
-                      .arguments = arguments,
-                      .argument_count = node->argument_count,
-                      .services = &no_services,
-                      .arena = arena,
-                      .err = at->err};
-    LOOM_TRY(loom_kernel_of(node->op)->run(&call));
-    *picked = call.result;
-    return LOOM_OK;
-}
-
-loom_status loom_picked_items(loom_expansion *at, const loom_node *node, int depth, loom_items *items) {
-    loom_items source;
-    loom_value *bounds = loom_arena_array(at->session->arena, node->argument_count, sizeof *bounds);
-    if (!bounds) return loom_expansion_no_memory(at);
-    LOOM_TRY(loom_items_of(at, node->arguments[0], depth + 1, &source));
-    for (uint32_t i = 1; i < node->argument_count; i++)
-        LOOM_TRY(value_of(at, node->arguments[i], &bounds[i]));
-    if (at->waiting) return LOOM_OK;
-    loom_value picked;
-    LOOM_TRY(pick(at, node, source.count, bounds, &picked));
-    if (picked.type == LOOM_INT) picked = loom_sequence(loom_arena_copy(at->session->arena, &picked, sizeof picked), 1);
-    LOOM_TRY(make_items(at, (uint32_t)picked.sequence.count, items));
-    for (uint32_t i = 0; i < items->count; i++)
-        items->nodes[i] = source.nodes[picked.sequence.items[i].integer];
     return LOOM_OK;
 }
 
@@ -202,7 +143,7 @@ static loom_status broadcast_items(loom_expansion *at, const loom_node *node, in
                          count == 0 ? "%s cannot take an empty sequence" : "%s needs sequences of the same length",
                          node->op->name);
     }
-    LOOM_TRY(make_items(at, count, items));
+    LOOM_TRY(loom_make_items(at, count, items));
     for (uint32_t i = 0; i < count; i++) {
         loom_node_index operands[2];
         for (uint32_t s = 0; s < 2; s++)

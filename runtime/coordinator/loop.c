@@ -70,7 +70,8 @@ static loom_status keep_elements(loom_expansion *at, const loom_value *sequence,
     loop->window_count = (uint32_t)((count + LOOM_WINDOW_ITEMS - 1) / LOOM_WINDOW_ITEMS);
     loop->offsets = calloc((size_t)loop->window_count + 1, sizeof *loop->offsets);
     loop->parts = calloc(loop->window_count, sizeof *loop->parts);
-    if (!loop->offsets || !loop->parts) return loom_expansion_no_memory(at);
+    if (loop->filters) loop->kept = calloc(count, sizeof *loop->kept);
+    if (!loop->offsets || !loop->parts || (loop->filters && !loop->kept)) return loom_expansion_no_memory(at);
     for (uint32_t w = 0; w < loop->window_count; w++) {
         size_t first = (size_t)w * LOOM_WINDOW_ITEMS;
         loom_value window = loom_sequence(sequence->sequence.items + first, loom_loop_window_items(loop, w));
@@ -104,21 +105,16 @@ static loom_status link_outer(loom_expansion *at, const loom_loop *loop) {
     return LOOM_OK;
 }
 
-/* Short loops, and others as long as there is room for their items, are made of plan nodes: an item is then the same
- * step for whoever asks for it, be it another loop or an index. */
-static bool is_long(const loom_session *session, const loom_value *value) {
-    if (value->type != LOOM_SEQUENCE || value->sequence.count > UINT32_MAX / 2) return false;
-    size_t count = value->sequence.count;
-    return count > LOOM_LOOP_SHORT && session->items_kept + count > session->config->memory.loop_items;
-}
-
 /* `value` is what `source` gives. */
 static loom_status start_over(loom_expansion *at, loom_node_index node, uint32_t step, loom_node_index source,
                               const loom_value *value, bool *started) {
-    if (!is_long(at->session, value) || !are_alike(value)) return LOOM_OK;
+    if (!loom_is_long(at->session, value) || !are_alike(value)) return LOOM_OK;
     loom_type type = value->sequence.items[0].type == LOOM_SEQUENCE ? LOOM_SEQUENCE : LOOM_NULL;
     loom_loop loop = {.node = node, .step = step};
     bool fits;
+    loom_shape shape;
+    if (loom_shape_of(at->session, node, &shape) != LOOM_OK) return loom_expansion_no_memory(at);
+    loop.filters = shape == LOOM_SHAPE_FILTERED;
     LOOM_TRY(loom_body_make(at, node, source, type, &loop.body, &fits));
     if (at->waiting || !fits) return LOOM_OK;
     loom_status status = wait_for_outer(at, &loop.body);
@@ -128,6 +124,18 @@ static loom_status start_over(loom_expansion *at, loom_node_index node, uint32_t
     *started = status == LOOM_OK && !at->waiting;
     if (!*started) loom_loop_release(&loop);
     return status;
+}
+
+/* A loop over a filter is long if the filter is; it goes over the filter's value then. *goes_on: over any other value
+ * it is to be seen. */
+static loom_status start_filter(loom_expansion *at, loom_node_index source, bool *goes_on) {
+    loom_shape shape;
+    uint32_t step;
+    if (loom_shape_of(at->session, source, &shape) != LOOM_OK) return loom_expansion_no_memory(at);
+    *goes_on = shape != LOOM_SHAPE_FILTERED;
+    if (*goes_on) return LOOM_OK;
+    LOOM_TRY(loom_lower(at->session, source, at->context, &step, at->err));
+    return loom_loop_start(at, source, step, goes_on);
 }
 
 loom_status loom_loop_start(loom_expansion *at, loom_node_index node, uint32_t step, bool *started) {
@@ -145,6 +153,9 @@ loom_status loom_loop_start(loom_expansion *at, loom_node_index node, uint32_t s
     }
     if (loom_body_source(session, node, &source) != LOOM_OK) return loom_expansion_no_memory(at);
     if (source == LOOM_NODE_NONE || source == node) return LOOM_OK;
+    LOOM_TRY(start_filter(at, source, started));
+    if (at->waiting || !*started) return LOOM_OK;
+    *started = false;
     loom_arena *arena = loom_arena_new();
     if (!arena) return loom_expansion_no_memory(at);
     loom_value value;
@@ -190,7 +201,7 @@ static loom_status open_next(loom_session *session, uint32_t number, loom_error 
     loop = &session->loops->loops[number]; /* may have moved */
     loop->opened++;
     LOOM_TRY(loom_folds_follow(session, loop, err));
-    return loop->opened == loop->window_count ? finish_loop(session, loop, err) : LOOM_OK;
+    return !loop->filters && loop->opened == loop->window_count ? finish_loop(session, loop, err) : LOOM_OK;
 }
 
 /* Nothing more can come of a loop one of whose outer values failed. */
@@ -227,6 +238,7 @@ void loom_loop_release(loom_loop *loop) {
     loom_buffer_free(&loop->elements);
     free(loop->offsets);
     free(loop->parts);
+    free(loop->kept);
     free(loop->folds);
 }
 

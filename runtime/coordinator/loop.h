@@ -17,7 +17,6 @@
 
 typedef struct loom_loops loom_loops;
 
-#define LOOM_LOOP_SHORT 64u                       /* loops up to this length are always made of plan nodes */
 #define LOOM_WINDOW_ITEMS LOOM_ARGUMENTS_MAX      /* as many as one step gathers */
 #define LOOM_WINDOW_STEPS_MAX (UINT32_C(1) << 15) /* in open windows together; one may always be open */
 

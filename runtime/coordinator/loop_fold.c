@@ -27,7 +27,7 @@ loom_status loom_fold_attach(loom_expansion *at, loom_loop *loop) {
     }
     loop->folds[loop->fold_count++] = fold;
     LOOM_TRY(loom_folds_follow(session, loop, at->err));
-    return loop->opened == loop->window_count ? loom_folds_finish(session, loop, at->err) : LOOM_OK;
+    return !loop->filters && loop->opened == loop->window_count ? loom_folds_finish(session, loop, at->err) : LOOM_OK;
 }
 
 /* The step over the next part. Only the last has the program's name for the fold. */
@@ -55,7 +55,7 @@ static loom_status follow(loom_session *session, const loom_loop *loop, loom_fol
 }
 
 loom_status loom_folds_follow(loom_session *session, loom_loop *loop, loom_error *err) {
-    for (uint32_t i = 0; i < loop->fold_count; i++)
+    for (uint32_t i = 0; i < loop->fold_count && !loop->filters; i++)
         while (loop->folds[i].followed < loop->opened)
             LOOM_TRY(follow(session, loop, &loop->folds[i], err));
     return LOOM_OK;

@@ -82,6 +82,8 @@ static void close_session(loom_session *session) {
     loom_arena_free(session->arena);
     loom_arena_free(session->scratch);
     loom_loops_release(session);
+    loom_memo_release(&session->picked_sources);
+    free(session->picked_values);
     loom_graph_release(&session->graph);
     loom_memo_release(&session->lowered);
     loom_memo_release(&session->twins);

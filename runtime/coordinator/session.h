@@ -1,8 +1,8 @@
 /* session.h - the state of one run, shared by the coordinator's files. Not for anyone else.
  *
  *   lower.c    plan nodes -> steps, each in the domain where it is used
- *   expand.c   loops -> their items, as soon as these are known (with shape.c, items.c)
- *   loop.c     long loops, a window of items at a time (with body.c, window.c, loop_fold.c)
+ *   expand.c   loops -> their items, as soon as these are known (with shape.c, items.c, pick.c)
+ *   loop.c     long loops, a window of items at a time (with body.c, window.c, loop_filter.c, loop_fold.c)
  *   settle.c   keys, look-ups in the store, and what must therefore be computed
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
@@ -81,7 +81,10 @@ struct loom_session {
     loom_memo gathered; /* plan node -> step of its items, where these are the same in every context */
     loom_items *expansions;
     uint32_t expansion_count, expansion_capacity;
-    loom_value *numbers; /* 0 .. number_count - 1, in the arena; see items.c */
+    loom_memo picked_sources; /* plan node -> entry of `picked_values`; see pick.c */
+    loom_value *picked_values;
+    uint32_t picked_count, picked_capacity;
+    loom_value *numbers; /* 0 .. number_count - 1, in the arena; see pick.c */
     uint32_t number_count;
     uint8_t *shapes; /* per plan node: how it expands; see shape.c */
     uint32_t shape_count, shape_capacity;

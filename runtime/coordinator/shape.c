@@ -24,7 +24,7 @@ static bool is_fold_of_loop(const loom_plan *plan, const uint8_t *shapes, const 
     uint8_t over = shapes[node->arguments[node->argument_count - 1]];
     bool starts_small =
         node->argument_count == 1 || loom_plan_node(plan, node->arguments[0])->kind == LOOM_NODE_CONSTANT;
-    return starts_small && (over == LOOM_SHAPE_MAPPED || over == LOOM_SHAPE_BROADCAST);
+    return starts_small && (over == LOOM_SHAPE_MAPPED || over == LOOM_SHAPE_BROADCAST || over == LOOM_SHAPE_FILTERED);
 }
 
 /* The shape of a node whose arguments' shapes are known. */

@@ -164,8 +164,11 @@ loom_status loom_window_open(loom_session *session, uint32_t loop, uint32_t numb
     uint32_t part = session->loops->windows[window].part;
     session->loops->loops[loop].parts[number] = part;
     LOOM_TRY(loom_settle_and_demand(session, part, err));
+    bool filters = session->loops->loops[loop].filters;
+    if (filters) LOOM_TRY(loom_demand(session, part, err));
     uint8_t state = session->graph.steps[part].state;
-    if (state == LOOM_STEP_SETTLED && session->graph.steps[part].has_vid) return loom_window_close(session, window);
+    if (!filters && state == LOOM_STEP_SETTLED && session->graph.steps[part].has_vid)
+        return loom_window_close(session, window);
     session->windows_over |= state >= LOOM_STEP_DONE;
     return LOOM_OK;
 }
@@ -244,9 +247,9 @@ static loom_status note_failure(loom_session *session, loom_window *window) {
     return loom_folds_fail(session, loop, failure);
 }
 
-static loom_status review(loom_session *session, uint32_t number) {
+static loom_status review(loom_session *session, uint32_t number, loom_error *err) {
     loom_window *window = &session->loops->windows[number];
-    const loom_loop *loop = &session->loops->loops[window->loop];
+    loom_loop *loop = &session->loops->loops[window->loop];
     for (uint32_t i = 0; i < loop->body.outer_count; i++) {
         uint32_t outer = loom_graph_resolve(&session->graph, loop->body.outer[i]);
         if (session->graph.steps[outer].state != LOOM_STEP_FAILED) continue;
@@ -256,6 +259,11 @@ static loom_status review(loom_session *session, uint32_t number) {
     uint8_t state = session->graph.steps[window->part].state;
     if (state < LOOM_STEP_DONE) return LOOM_OK;
     if (state == LOOM_STEP_FAILED && !window->failed) LOOM_TRY(note_failure(session, window));
+    if (state == LOOM_STEP_DONE && loop->filters && !window->read) {
+        LOOM_TRY(loom_filter_read(session, loop, window, err));
+        if (!window->read) return LOOM_OK;
+        if (loop->read == loop->window_count) LOOM_TRY(loom_filter_finish(session, window->loop, err));
+    }
     if (has_ended(session, window)) return loom_window_close(session, number);
     session->windows_over = true; /* the part's completion came before that of its last items: look again */
     return LOOM_OK;
@@ -264,7 +272,7 @@ static loom_status review(loom_session *session, uint32_t number) {
 loom_status loom_windows_review(loom_session *session, loom_error *err) {
     loom_loops *loops = session->loops;
     for (uint32_t i = loops->open_count; i-- > 0;) {
-        loom_status status = review(session, loops->open[i]);
+        loom_status status = review(session, loops->open[i], err);
         if (status != LOOM_OK) return err->status != LOOM_OK ? status : no_memory(err);
     }
     return LOOM_OK;

@@ -1,4 +1,5 @@
-/* window.h - the state of long loops, shared by loop.c, window.c and loop_fold.c. Not for anyone else. */
+/* window.h - the state of long loops, shared by loop.c, window.c, loop_filter.c and loop_fold.c. Not for anyone else.
+ */
 #ifndef LOOM_RUNTIME_WINDOW_H
 #define LOOM_RUNTIME_WINDOW_H
 
@@ -26,6 +27,9 @@ typedef struct loom_loop {
     loom_buffer elements;  /* encoded sequences, a window each */
     size_t *offsets;       /* where that of each window begins, and the end */
     uint32_t *parts;       /* the step that gathers each window */
+    bool filters;  /* its items are conditions; once all are read, the loop begins anew over the elements kept */
+    uint8_t *kept; /* when it filters: an item's condition */
+    uint32_t read; /* when it filters: windows whose conditions have been read */
     loom_fold *folds;
     uint32_t fold_count, fold_capacity;
 } loom_loop;
@@ -40,6 +44,7 @@ typedef struct loom_window {
     uint32_t step_count;
     uint32_t ended; /* steps before it are no tasks any more */
     bool failed;
+    bool read; /* of a filter: its conditions */
 } loom_window;
 
 struct loom_loops {
@@ -71,6 +76,12 @@ loom_status loom_window_open(loom_session *session, uint32_t loop, uint32_t numb
 loom_status loom_window_close(loom_session *session, uint32_t window);
 /* Closes the windows whose parts are known, and passes failures of others on. */
 loom_status loom_windows_review(loom_session *session, loom_error *err);
+
+/* ---- loop_filter.c ---- */
+/* Reads the conditions of a window whose part is DONE. If it has gone missing it is demanded again. */
+loom_status loom_filter_read(loom_session *session, loom_loop *loop, loom_window *window, loom_error *err);
+/* All conditions have been read: the loop begins anew, over the elements that were kept. */
+loom_status loom_filter_finish(loom_session *session, uint32_t loop, loom_error *err);
 
 /* ---- loop_fold.c ---- */
 loom_status loom_fold_attach(loom_expansion *at, loom_loop *loop);

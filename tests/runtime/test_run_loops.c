@@ -105,7 +105,7 @@ static double loops(program *at, scope *names, int levels, bool write) {
     return result;
 }
 
-enum { PROGRAMS = 12 };
+enum { PROGRAMS = 8 };
 
 static void assert_values(const outcome *result, const double *expected, size_t count) {
     const char *at = result->out;
@@ -154,12 +154,21 @@ static void parts_make_one_sequence(void **state) {
                        "print \"pairs\" subsequence(for i in range(0, 10000) do [i, i + 1], 9998, 10000)\n"
                        "print \"fixed\" fold + (for i in range(0, 10000) do m)\n"
                        "print \"shifted\" fold + (squares + 1)\n"
-                       "print \"one\" index(squares, 9999)\n";
+                       "print \"one\" index(squares, 9999)\n"
+                       "print \"slice\" subsequence(squares, 4095, 4097)\n"
+                       "print \"few\" filter i in range(0, 10000) do i > 9997\n"
+                       "print \"none\" filter i in range(0, 10000) do i < 0\n"
+                       "print \"kept\" fold + (filter i in range(0, 10000) do i >= m)\n"
+                       "print \"of kept\" fold + (for j in (filter i in range(0, 10000) do i >= m) do j * 2)\n"
+                       "print \"of none\" fold + (filter i in range(0, 10000) do i < 0)\n";
     const char *prints = "sum=333283335000.0\nfrom=333283336000.0\nleast=-100.0\nall=False\n"
                          "pairs=[[9998, 9999.0], [9999, 10000.0]]\nfixed=1000000.0\nshifted=333283345000.0\n"
-                         "one=99980001.0\n";
+                         "one=99980001.0\nslice=[16769025.0, 16777216.0]\nfew=[9998, 9999]\nnone=[]\n"
+                         "kept=49990050\nof kept=99980100.0\nof none=0\n";
     outcome windows = run_text(at, text, "--workers 2" WINDOWS);
     assert_prints(&windows, prints);
+    outcome by_name = run_text(at, text, "--store :memory: --workers 2" BY_NAME);
+    assert_prints(&by_name, prints);
     outcome again = run_text(at, text, "--workers 2" WINDOWS);
     assert_prints(&again, prints);
     assert_int_equal(computed_by(&again), 0);
@@ -239,6 +248,19 @@ static void what_a_run_keeps_is_bounded(void **state) {
     assert_in_range((uint64_t)number_of(&result, "steps_peak"), PART, 32768 + 2 * PART + 1000);
 }
 
+/* The others are neither computed nor kept. */
+static void picking_makes_what_is_picked(void **state) {
+    scene *at = *state;
+    outcome result = run_text(at,
+                              "a = for i in range(0, 100000) do i * 2\n"
+                              "print \"one\" index(a, 99999)\n"
+                              "print \"some\" subsequence(a, 7, 9)\n",
+                              "--workers 1");
+    assert_prints(&result, "one=199998.0\nsome=[14.0, 16.0]\n");
+    assert_int_equal(computed_by(&result), 1 + 3 + 1); /* range, items, list */
+    assert_in_range((uint64_t)number_of(&result, "steps_peak"), 5, 50);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(random_nested_loops, scene_setup, scene_teardown),
@@ -247,6 +269,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(one_more_element_is_one_more_item, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_missing_part_is_made_again, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(one_failing_item_is_named, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(picking_makes_what_is_picked, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(what_a_run_keeps_is_bounded, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
