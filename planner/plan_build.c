@@ -39,8 +39,11 @@ loom_status loom_plan_call(loom_plan *plan, loom_callable callable, const loom_n
     for (uint32_t i = 0; i < argument_count; i++)
         if (arguments[i] >= plan->node_count)
             return loom_fail(err, LOOM_BAD_ARGUMENT, "argument %u of %s is no node of this plan", i + 1, op->name);
-    return loom_plan_add_primitive(plan, op, argument_count ? callable.kind : LOOM_OUT_SCALAR, NULL, arguments,
-                                   argument_count, (loom_position){0}, node, err);
+    loom_node_index made; /* `node` may be one of the arguments' own places */
+    LOOM_TRY(loom_plan_add_primitive(plan, op, argument_count ? callable.kind : LOOM_OUT_SCALAR, NULL, arguments,
+                                     argument_count, (loom_position){0}, &made, err));
+    *node = made;
+    return LOOM_OK;
 }
 
 loom_status loom_plan_want(loom_plan *plan, loom_goal_kind kind, const char *name, loom_node_index node,

@@ -115,7 +115,8 @@ LOOM_API loom_status loom_builder_value(loom_builder *builder, const loom_maker 
                                         loom_error *err);
 /* An operator, by its qualified name ("vox1.near"), applied to `count` nodes. LOOM_BAD_PROGRAM: there is no such
  * operator, it takes another number of arguments, or a function (for, map, filter, fold: write a program);
- * LOOM_BAD_ARGUMENT: an argument is no node. Arguments' types are checked when the plan is run. */
+ * LOOM_BAD_ARGUMENT: an argument is no node. Arguments' types are checked when the plan is run. `node` may point into
+ * `arguments`; it is left alone by a failure. */
 LOOM_API loom_status loom_builder_call(loom_builder *builder, const char *name, const loom_builder_node *arguments,
                                        uint32_t count, loom_builder_node *node, loom_error *err);
 

@@ -89,6 +89,11 @@ static void test_build_and_run(void **state) {
     assert_int_equal(one, again);
     loom_builder_node sum = CALL(builder, "default.addition", one, two);
     assert_int_equal(sum, CALL(builder, "default.addition", one, two));
+    loom_builder_node pair[2] = {one, two}; /* the result may go where an argument was */
+    OK(loom_builder_call(builder, "default.addition", pair, 2, &pair[0], &err));
+    assert_int_equal(pair[0], sum);
+    OK(loom_builder_call(builder, "default.subtraction", pair, 2, &pair[1], &err));
+    assert_int_equal(pair[1], CALL(builder, "default.subtraction", sum, two));
     OK(loom_builder_string(builder, "s\xc3\xa9", 3, &text, &err));
     OK(loom_builder_keep(builder, sum, "sum", &err));
     OK(loom_builder_keep(builder, one, "one", &err));
