@@ -1,9 +1,9 @@
-/* partition.c - which NUMA domain runs which node: several cheap first cuts, each refined, the best kept.
+/* partition.c - which NUMA domain runs which node: a multilevel cut.
  *
- * First cuts: blocks in topological order; greedy (each node where most of its bytes come from); regions grown from a
- * seed along the heaviest edges, one domain after another; scattered. Small graphs get more seeds and scatters,
- * because there a wrong start shows and costs nothing to replace. Every cut keeps loads within their limits, and so
- * does refinement. */
+ * The graph is made smaller, pair by pair (partition_coarsen.c), until it is small enough to be cut from many starts
+ * (partition_starts.c); then each level is refined (partition_refine.c), from the coarsest to the graph itself. Once
+ * more from the cut that was found, with pairs only inside its domains: that moves whole regions between domains, which
+ * refinement of single nodes cannot. */
 #include "planner/partition.h"
 
 #include <stdlib.h>
@@ -11,8 +11,11 @@
 
 #include "planner/partition_work.h"
 
-enum { BLOCKS_START, GREEDY_START, GROWN_START, GROWN_STARTS_MAX = 16, SCATTERED_STARTS_MAX = 24 };
-#define MORE_STARTS_WORK 200000u /* nodes and edges touched by more than one start of a kind, all in all */
+enum { COARSE_NODES = 120, COARSE_NODES_A_DOMAIN = 24 };
+/* Nodes and edges, times domains, touched by cycles beyond the first two: in small graphs a better cut costs little. */
+#define MORE_CYCLES_WORK 20000u
+#define CYCLES_MAX 12u
+#define LARGE_NODES 200000u /* one cycle */
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -39,6 +42,16 @@ static loom_status check_graph(const loom_graph *graph, uint64_t *total_cost) {
     return LOOM_OK;
 }
 
+/* What the whole graph says of every level of it. */
+typedef struct terms {
+    uint32_t domains;
+    const uint32_t *share;
+    uint64_t total_cost, total_share;
+    uint64_t *limit;    /* per domain: the load that it may reach */
+    uint64_t cost_max;  /* of a coarse node */
+    uint32_t few_nodes; /* a graph this small is not made smaller */
+} terms;
+
 static uint64_t largest_cost(const loom_graph *graph) {
     uint64_t largest = 0;
     for (uint32_t n = 0; n < graph->nodes; n++)
@@ -47,15 +60,22 @@ static uint64_t largest_cost(const loom_graph *graph) {
 }
 
 /* (1 + tolerance) of the share, plus one node; nothing may go where there are no cores. Never more than everything. */
-static void set_limits(partition_work *work, uint32_t tolerance_percent) {
-    uint64_t largest = largest_cost(work->graph);
-    for (uint32_t d = 0; d < work->domains; d++) {
+static void set_limits(terms *of, uint64_t largest, uint32_t tolerance_percent) {
+    uint64_t slack = UINT64_MAX;
+    for (uint32_t d = 0; d < of->domains; d++) {
         /* Below 2^62 * 2^32 * 2^33. */
-        wide scaled = (wide)work->total_cost * work->share[d] * (100 + (uint64_t)tolerance_percent);
-        wide limit = scaled / ((wide)work->total_share * 100) + largest;
-        if (limit > work->total_cost) limit = work->total_cost;
-        work->limit[d] = work->share[d] == 0 ? 0 : (uint64_t)limit;
+        wide scaled = (wide)of->total_cost * of->share[d] * (100 + (uint64_t)tolerance_percent);
+        wide limit = scaled / ((wide)of->total_share * 100) + largest;
+        if (limit > of->total_cost) limit = of->total_cost;
+        of->limit[d] = of->share[d] == 0 ? 0 : (uint64_t)limit;
+        uint64_t fair = (uint64_t)((wide)of->total_cost * of->share[d] / of->total_share);
+        if (of->share[d] > 0 && (uint64_t)limit - fair < slack) slack = (uint64_t)limit - fair;
     }
+    /* A first cut overshoots a domain's share by less than one node: coarse ones must not be larger than what the
+     * limits leave above it, nor so large that they cannot be spread evenly. */
+    uint64_t even = of->total_cost / ((uint64_t)16 * of->domains);
+    of->cost_max = even < slack ? even : slack;
+    if (of->cost_max < largest) of->cost_max = largest;
 }
 
 static void link_edges(partition_work *work) {
@@ -79,11 +99,16 @@ static void *array_of(size_t count, size_t item_bytes) {
     return calloc(count > 0 ? count : 1, item_bytes);
 }
 
-static loom_status make_work(partition_work *work) {
+static loom_status make_work(const loom_graph *graph, const terms *of, partition_work *work) {
+    *work = (partition_work){.graph = graph,
+                             .domains = of->domains,
+                             .share = of->share,
+                             .total_cost = of->total_cost,
+                             .total_share = of->total_share,
+                             .limit = of->limit};
     size_t nodes = work->graph->nodes, edges = work->graph->first_edge[nodes];
     int64_t *priority = array_of(nodes, sizeof *priority);
     uint32_t *position = array_of(nodes, sizeof *position);
-    work->limit = array_of(work->domains, sizeof *work->limit);
     work->load = array_of(work->domains, sizeof *work->load);
     work->domain = array_of(nodes, sizeof *work->domain);
     work->first_out = array_of(nodes + 1, sizeof *work->first_out);
@@ -96,16 +121,16 @@ static loom_status make_work(partition_work *work) {
     work->locked = array_of(nodes, sizeof *work->locked);
     for (int side = 0; side < 2; side++)
         work->heap[side] = (node_heap){array_of(nodes, sizeof(uint32_t)), 0, priority, position};
-    if (!priority || !position || !work->limit || !work->load || !work->domain || !work->first_out || !work->out_edge ||
+    if (!priority || !position || !work->load || !work->domain || !work->first_out || !work->out_edge ||
         !work->edge_target || !work->first_member || !work->next_member || !work->previous_member || !work->moved ||
         !work->locked || !work->heap[0].nodes || !work->heap[1].nodes)
         return LOOM_NO_MEMORY;
     memset(position, 0xFF, nodes * sizeof *position); /* NOT_IN_HEAP */
+    link_edges(work);
     return LOOM_OK;
 }
 
 static void free_work(partition_work *work) {
-    free(work->limit);
     free(work->load);
     free(work->domain);
     free(work->first_out);
@@ -122,237 +147,112 @@ static void free_work(partition_work *work) {
     free(work->heap[1].nodes);
 }
 
-/* ---- first cuts ---- */
+/* ---- levels ---- */
 
-static void place(partition_work *work, uint32_t node, uint32_t domain) {
-    work->domain[node] = (uint16_t)domain;
-    work->load[domain] += work->graph->cost[node];
-}
-
-/* The cost at which domain d is full when domains are filled one after another, rounded up. */
-static uint64_t filled_by(const partition_work *work, uint32_t d) {
-    uint64_t shares = 0;
-    for (uint32_t i = 0; i <= d; i++)
-        shares += work->share[i];
-    wide product = (wide)work->total_cost * shares;
-    return (uint64_t)((product + work->total_share - 1) / work->total_share);
-}
-
-/* The first domain at or behind `from` that has cores and is not yet full; there is one while nodes remain, except for
- * nodes of cost 0 at the very end, which stay where the last ones went. */
-static uint32_t next_domain(const partition_work *work, uint32_t from, uint64_t assigned) {
-    uint32_t last = from;
-    for (uint32_t d = from; d < work->domains; d++) {
-        if (work->share[d] == 0) continue;
-        last = d;
-        if (assigned < filled_by(work, d)) break;
+/* Refines `domain` as a cut of the graph. */
+static loom_status refine(const loom_graph *graph, const terms *of, uint16_t *domain) {
+    partition_work work;
+    loom_status status = make_work(graph, of, &work);
+    for (uint32_t n = 0; status == LOOM_OK && n < graph->nodes; n++)
+        partition_place(&work, n, domain[n]);
+    if (status == LOOM_OK) {
+        partition_refine(&work);
+        memcpy(domain, work.domain, graph->nodes * sizeof *domain);
     }
-    return last;
+    free_work(&work);
+    return status;
 }
 
-static void cut_in_blocks(partition_work *work) {
-    uint32_t d = next_domain(work, 0, 0);
-    uint64_t assigned = 0, full = filled_by(work, d);
-    for (uint32_t n = 0; n < work->graph->nodes; n++) {
-        if (assigned >= full) {
-            d = next_domain(work, d, assigned);
-            full = filled_by(work, d);
-            if (assigned >= full) full = UINT64_MAX;
-        }
-        place(work, n, d);
-        assigned += work->graph->cost[n];
+static loom_status coarsen(const loom_graph *graph, const terms *of, const uint16_t *within, uint64_t seed,
+                           coarse_graph *coarse) {
+    partition_work work;
+    *coarse = (coarse_graph){0};
+    loom_status status = make_work(graph, of, &work);
+    if (status == LOOM_OK) status = partition_coarsen(&work, of->cost_max, within, seed, coarse);
+    free_work(&work);
+    return status;
+}
+
+static loom_status cut_small(const loom_graph *graph, const terms *of, uint16_t *domain) {
+    partition_work work;
+    loom_partition_quality quality;
+    loom_status status = make_work(graph, of, &work);
+    if (status == LOOM_OK) status = partition_cut_flat(&work, domain, &quality);
+    free_work(&work);
+    return status;
+}
+
+/* One cycle, down and up. `again`: `domain` is a cut already, to be improved. Recursion is as deep as halving goes: a
+ * level that shrinks by less than a tenth is the last. */
+static loom_status cut_level(const loom_graph *graph, const terms *of, bool again, uint64_t seed, uint16_t *domain) {
+    coarse_graph coarse = {0};
+    bool small = graph->nodes <= of->few_nodes;
+    if (!small) LOOM_TRY(coarsen(graph, of, again ? domain : NULL, seed, &coarse));
+    if (small || coarse.graph.nodes > graph->nodes - graph->nodes / 10) {
+        partition_coarse_free(&coarse);
+        return again ? refine(graph, of, domain) : cut_small(graph, of, domain);
     }
+    uint16_t *above = array_of(coarse.graph.nodes, sizeof *above);
+    for (uint32_t n = 0; above && again && n < graph->nodes; n++)
+        above[coarse.of[n]] = domain[n];
+    loom_status status = above ? cut_level(&coarse.graph, of, again, seed, above) : LOOM_NO_MEMORY;
+    for (uint32_t n = 0; status == LOOM_OK && n < graph->nodes; n++)
+        domain[n] = above[coarse.of[n]];
+    free(above);
+    partition_coarse_free(&coarse);
+    return status == LOOM_OK ? refine(graph, of, domain) : status;
 }
 
-/* Is domain a, relative to its share, loaded less than b? */
-static bool is_emptier(const partition_work *work, uint32_t a, uint32_t b) {
-    return (wide)work->load[a] * work->share[b] < (wide)work->load[b] * work->share[a];
+static loom_status quality_of(const loom_graph *graph, const terms *of, const uint16_t *domain,
+                              loom_partition_quality *quality) {
+    partition_work work;
+    loom_status status = make_work(graph, of, &work);
+    for (uint32_t n = 0; status == LOOM_OK && n < graph->nodes; n++)
+        partition_place(&work, n, domain[n]);
+    if (status == LOOM_OK) *quality = partition_quality(&work);
+    free_work(&work);
+    return status;
 }
 
-static bool has_room(const partition_work *work, uint32_t node, uint32_t d) {
-    return work->share[d] > 0 && work->graph->cost[node] <= work->limit[d] - work->load[d];
-}
-
-/* Each node goes where most of its arguments' bytes are, among the domains that still have room; else where there is
- * most room. Some domain always has room: if every load plus this node exceeded share + largest node, the loads would
- * sum to more than everything. */
-static void cut_greedily(partition_work *work, uint64_t *arriving) {
-    const loom_graph *graph = work->graph;
-    for (uint32_t n = 0; n < graph->nodes; n++) {
-        memset(arriving, 0, work->domains * sizeof *arriving);
-        for (uint32_t e = graph->first_edge[n]; e < graph->first_edge[n + 1]; e++)
-            arriving[work->domain[graph->source[e]]] += graph->bytes[e];
-        uint32_t best = UINT32_MAX;
-        for (uint32_t d = 0; d < work->domains; d++) {
-            if (!has_room(work, n, d)) continue;
-            if (best == UINT32_MAX || arriving[d] > arriving[best] ||
-                (arriving[d] == arriving[best] && is_emptier(work, d, best)))
-                best = d;
-        }
-        place(work, n, best);
-    }
-}
-
-/* Neighbours that are not placed yet become candidates, or better candidates. */
-static void raise_neighbour(partition_work *work, uint32_t neighbour, uint64_t bytes) {
-    node_heap *frontier = &work->heap[0];
-    if (work->locked[neighbour]) return;
-    if (frontier->position[neighbour] == NOT_IN_HEAP) {
-        frontier->priority[neighbour] = (int64_t)bytes;
-        heap_insert(frontier, neighbour);
-    } else {
-        frontier->priority[neighbour] += (int64_t)bytes;
-        heap_update(frontier, neighbour);
-    }
-}
-
-static void raise_neighbours(partition_work *work, uint32_t node) {
-    const loom_graph *graph = work->graph;
-    for (uint32_t e = graph->first_edge[node]; e < graph->first_edge[node + 1]; e++)
-        raise_neighbour(work, graph->source[e], graph->bytes[e]);
-    for (uint32_t i = work->first_out[node]; i < work->first_out[node + 1]; i++)
-        raise_neighbour(work, work->edge_target[work->out_edge[i]], graph->bytes[work->out_edge[i]]);
-}
-
-/* Grows one domain after another: always the node tied to it by most bytes; where the region's component ends, the next
- * free node behind `seed`. `locked` marks what is placed. */
-static void cut_by_growing(partition_work *work, uint32_t seed) {
-    const uint32_t nodes = work->graph->nodes;
-    node_heap *frontier = &work->heap[0];
-    memset(work->locked, 0, nodes * sizeof *work->locked);
-    uint32_t d = next_domain(work, 0, 0), skipped = 0;
-    uint64_t assigned = 0, full = filled_by(work, d);
-    for (uint32_t placed = 0; placed < nodes; placed++) {
-        if (assigned >= full) {
-            d = next_domain(work, d, assigned);
-            full = filled_by(work, d);
-            if (assigned >= full) full = UINT64_MAX;
-            heap_clear(frontier);
-        }
-        uint32_t node;
-        if (frontier->count > 0) {
-            node = frontier->nodes[0];
-            heap_remove(frontier, node);
-        } else {
-            while (work->locked[((uint64_t)seed + skipped) % nodes])
-                skipped++;
-            node = (uint32_t)(((uint64_t)seed + skipped) % nodes);
-        }
-        work->locked[node] = true;
-        place(work, node, d);
-        assigned += work->graph->cost[node];
-        raise_neighbours(work, node);
-    }
-    heap_clear(frontier);
-}
-
-/* One step of splitmix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA
- * 2014): the same numbers everywhere, always. */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t mixed = *state += UINT64_C(0x9E3779B97F4A7C15);
-    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94D049BB133111EB);
-    return mixed ^ mixed >> 31;
-}
-
-/* Each node goes to any domain with room: refinement then finds packings that no grown region leads to. */
-static void cut_by_scattering(partition_work *work, uint64_t seed) {
-    for (uint32_t n = 0; n < work->graph->nodes; n++) {
-        uint32_t d = (uint32_t)(next_random(&seed) % work->domains);
-        while (!has_room(work, n, d))
-            d = (d + 1) % work->domains;
-        place(work, n, d);
-    }
-}
-
-/* ---- choosing ---- */
-
-/* Loads weighted by share: with equal shares, the load itself. */
-static uint64_t largest_load(const partition_work *work) {
-    wide largest = 0;
-    for (uint32_t d = 0; d < work->domains; d++) {
-        if (work->share[d] == 0) continue;
-        wide weighted = (wide)work->load[d] * work->total_share / ((uint64_t)work->share[d] * work->domains);
-        if (weighted > largest) largest = weighted;
-    }
-    return largest > UINT64_MAX ? UINT64_MAX : (uint64_t)largest;
-}
-
-static loom_partition_quality quality_of(const partition_work *work) {
-    const loom_graph *graph = work->graph;
-    loom_partition_quality quality = {.largest_load = largest_load(work)};
-    for (uint32_t n = 0; n < graph->nodes; n++)
-        for (uint32_t e = graph->first_edge[n]; e < graph->first_edge[n + 1]; e++)
-            if (work->domain[graph->source[e]] != work->domain[n]) quality.crossing_bytes += graph->bytes[e];
-    return quality;
-}
-
-static bool is_better(const loom_partition_quality *a, const loom_partition_quality *b) {
-    return a->crossing_bytes != b->crossing_bytes ? a->crossing_bytes < b->crossing_bytes
-                                                  : a->largest_load < b->largest_load;
-}
-
-typedef struct start_counts {
-    uint32_t grown, scattered;
-} start_counts;
-
-static start_counts starts_for(const loom_graph *graph) {
-    uint64_t affordable = MORE_STARTS_WORK / ((uint64_t)graph->nodes + graph->first_edge[graph->nodes] + 1);
-    uint64_t grown = 1 + affordable;
-    if (grown > GROWN_STARTS_MAX) grown = GROWN_STARTS_MAX;
-    if (grown > graph->nodes) grown = graph->nodes;
-    return (start_counts){(uint32_t)grown,
-                          (uint32_t)(affordable < SCATTERED_STARTS_MAX ? affordable : SCATTERED_STARTS_MAX)};
-}
-
-static void first_cut(partition_work *work, uint32_t start, start_counts starts, uint64_t *arriving) {
-    memset(work->load, 0, work->domains * sizeof *work->load);
-    if (start == BLOCKS_START) {
-        cut_in_blocks(work);
-    } else if (start == GREEDY_START) {
-        cut_greedily(work, arriving);
-    } else if (start - GROWN_START < starts.grown) { /* seeds spread evenly over the graph */
-        uint64_t seed = (uint64_t)(start - GROWN_START) * work->graph->nodes / starts.grown;
-        cut_by_growing(work, (uint32_t)seed);
-    } else {
-        cut_by_scattering(work, start);
-    }
-}
-
-static loom_status cut_best(partition_work *work, uint16_t *domain, loom_partition_quality *best) {
-    uint64_t *arriving = array_of(work->domains, sizeof *arriving);
-    if (!arriving) return LOOM_NO_MEMORY;
-    start_counts starts = starts_for(work->graph);
-    uint32_t count = GROWN_START + starts.grown + starts.scattered;
-    for (uint32_t start = 0; start < count; start++) {
-        first_cut(work, start, starts, arriving);
-        partition_refine(work);
-        loom_partition_quality quality = quality_of(work);
-        if (start > 0 && !is_better(&quality, best)) continue;
+/* Cycles from the beginning with other pairs, and from the best cut so far, in turns. */
+static loom_status cut_best(const loom_graph *graph, const terms *of, uint16_t *domain, loom_partition_quality *best) {
+    uint32_t edges = graph->first_edge[graph->nodes];
+    uint64_t cycles =
+        (graph->nodes > LARGE_NODES ? 1 : 2) + MORE_CYCLES_WORK / (((uint64_t)graph->nodes + edges + 1) * of->domains);
+    if (cycles > CYCLES_MAX) cycles = CYCLES_MAX;
+    uint16_t *tried = array_of(graph->nodes, sizeof *tried);
+    loom_status status = tried ? cut_level(graph, of, false, 0, domain) : LOOM_NO_MEMORY;
+    if (status == LOOM_OK) status = quality_of(graph, of, domain, best);
+    for (uint64_t cycle = 1; status == LOOM_OK && cycle < cycles && best->crossing_bytes > 0; cycle++) {
+        bool again = cycle % 2 == 1 || graph->nodes <= of->few_nodes;
+        memcpy(tried, domain, graph->nodes * sizeof *tried);
+        status = cut_level(graph, of, again, cycle, tried);
+        loom_partition_quality quality;
+        if (status == LOOM_OK) status = quality_of(graph, of, tried, &quality);
+        if (status != LOOM_OK || !partition_is_better(&quality, best)) continue;
         *best = quality;
-        memcpy(domain, work->domain, work->graph->nodes * sizeof *domain);
+        memcpy(domain, tried, graph->nodes * sizeof *domain);
     }
-    free(arriving);
-    return LOOM_OK;
+    free(tried);
+    return status;
 }
 
 loom_status loom_partition(const loom_graph *graph, uint32_t domains, const uint32_t *share, uint32_t tolerance_percent,
                            uint16_t *domain, loom_partition_quality *quality) {
     loom_partition_quality best = {0};
-    partition_work work = {.graph = graph, .domains = domains, .share = share};
+    terms of = {.domains = domains, .share = share};
     if (domains == 0 || domains > UINT16_MAX + 1u) return LOOM_BAD_ARGUMENT;
     for (uint32_t d = 0; d < domains; d++)
-        work.total_share += share[d]; /* at most 2^16 terms below 2^32 */
-    if (work.total_share == 0) return LOOM_BAD_ARGUMENT;
+        of.total_share += share[d]; /* at most 2^16 terms below 2^32 */
+    if (of.total_share == 0) return LOOM_BAD_ARGUMENT;
     if (graph->nodes > 0) {
-        LOOM_TRY(check_graph(graph, &work.total_cost));
-        loom_status status = make_work(&work);
-        if (status == LOOM_OK) {
-            link_edges(&work);
-            set_limits(&work, tolerance_percent);
-            status = cut_best(&work, domain, &best);
-        }
-        free_work(&work);
+        LOOM_TRY(check_graph(graph, &of.total_cost));
+        of.limit = array_of(domains, sizeof *of.limit);
+        if (!of.limit) return LOOM_NO_MEMORY;
+        of.few_nodes = COARSE_NODES + (domains < 1024 ? domains : 1024) * COARSE_NODES_A_DOMAIN;
+        set_limits(&of, largest_cost(graph), tolerance_percent);
+        loom_status status = cut_best(graph, &of, domain, &best);
+        free(of.limit);
         if (status != LOOM_OK) return status;
     }
     if (quality) *quality = best;

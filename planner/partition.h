@@ -1,8 +1,9 @@
 /* partition.h - which NUMA domain runs which node.
  *
- * A graph is cut over k domains so that few bytes cross while load stays balanced: greedy growing along heavy edges in
- * topological order, then Fiduccia-Mattheyses refinement (C. Fiduccia, R. Mattheyses, "A linear-time heuristic for
- * improving network partitions", DAC 1982). */
+ * A graph is cut over k domains so that few bytes cross while load stays balanced: a multilevel cut (G. Karypis, V.
+ * Kumar, "A fast and high quality multilevel scheme for partitioning irregular graphs", SIAM J. Sci. Comput. 20, 1998)
+ * with Fiduccia-Mattheyses refinement (C. Fiduccia, R. Mattheyses, "A linear-time heuristic for improving network
+ * partitions", DAC 1982). */
 #ifndef LOOM_PLANNER_PARTITION_H
 #define LOOM_PLANNER_PARTITION_H
 
@@ -26,8 +27,9 @@ typedef struct loom_partition_quality {
 
 /* Assigns domain[n] in 0..domains-1. `share` (domains entries, sum > 0) gives each domain's share of the cores; a
  * domain without cores gets nothing. A domain's load stays within (1 + tolerance_percent/100) of its share plus the
- * largest node. Deterministic, and O(edges * domains * passes * log(nodes)): 0.3 s for a million nodes over 2 domains,
- * 4 s over 8. `quality` may be NULL. Thread-safe; allocates about 60 bytes a node and 8 an edge while it runs. Errors:
+ * largest node. Deterministic, and O(edges * log(nodes)) for a plan of cases, 0.7 s a million nodes; where every cut is
+ * long, times domains: 2 s over 2 domains, 7 s over 8. 1,000 nodes take 10 to 20 ms over 2 domains, up to 120 over 8.
+ * `quality` may be NULL. Thread-safe; allocates about 140 bytes a node and 30 an edge while it runs. Errors:
  * LOOM_BAD_ARGUMENT (no domains or more than 65536, no shares, edges not in order or not from smaller nodes),
  * LOOM_TOO_LARGE (all costs or all bytes together reach 2^62), LOOM_NO_MEMORY. */
 loom_status loom_partition(const loom_graph *graph, uint32_t domains, const uint32_t *share, uint32_t tolerance_percent,

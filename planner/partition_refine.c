@@ -8,8 +8,15 @@
 #include "planner/partition_work.h"
 
 enum { PASSES_MAX = 8, ROUNDS_MAX = 4 };
+/* Beyond this many nodes one round of a few passes: what more would find, a coarser level found for less. */
+#define MANY_NODES 20000u
+enum { PASSES_OF_MANY = 2, ROUNDS_OF_MANY = 2 };
 /* A pass ends after this many moves in a row without a new best: later moves rarely win it back. */
 #define PATIENCE_MIN 200u
+#define PATIENCE_MORE_MAX 600u
+/* In graphs beyond this a pass begins with the nodes at the border of the pair, and meets others as the border moves.
+ * In small ones every node counts: one inside may have to move to make room. */
+#define BORDER_ONLY_NODES 400u
 
 /* ---- heap ---- */
 
@@ -107,28 +114,33 @@ static int side_of(const pair *both, uint16_t domain) {
 }
 
 /* Bytes saved when `node` changes sides: what crosses the pair now, less what would. */
-static int64_t gain_of(const partition_work *work, const pair *both, uint32_t node) {
+static int64_t gain_of(const partition_work *work, const pair *both, uint32_t node, bool *border) {
     const loom_graph *graph = work->graph;
     int side = side_of(both, work->domain[node]);
     int64_t gain = 0;
+    *border = false;
     for (uint32_t e = graph->first_edge[node]; e < graph->first_edge[node + 1]; e++) {
         int other = side_of(both, work->domain[graph->source[e]]);
+        *border |= other == !side;
         if (other >= 0) gain += other == side ? -(int64_t)graph->bytes[e] : (int64_t)graph->bytes[e];
     }
     for (uint32_t i = work->first_out[node]; i < work->first_out[node + 1]; i++) {
         uint32_t e = work->out_edge[i];
         int other = side_of(both, work->domain[work->edge_target[e]]);
+        *border |= other == !side;
         if (other >= 0) gain += other == side ? -(int64_t)graph->bytes[e] : (int64_t)graph->bytes[e];
     }
     return gain;
 }
 
 static void fill_heaps(partition_work *work, const pair *both) {
+    bool all = work->graph->nodes <= BORDER_ONLY_NODES;
     for (int side = 0; side < 2; side++)
         for (uint32_t n = work->first_member[both->domain[side]]; n != NO_NODE; n = work->next_member[n]) {
+            bool border;
             work->locked[n] = false;
-            work->heap[side].priority[n] = gain_of(work, both, n);
-            heap_insert(&work->heap[side], n);
+            work->heap[side].priority[n] = gain_of(work, both, n, &border);
+            if (border || all) heap_insert(&work->heap[side], n);
         }
 }
 
@@ -150,11 +162,14 @@ static void change_side(partition_work *work, const pair *both, uint32_t node) {
 static void neighbour_changed(partition_work *work, const pair *both, uint32_t node, uint32_t neighbour,
                               uint64_t bytes) {
     int side = side_of(both, work->domain[neighbour]);
-    if (side < 0 || work->locked[neighbour] || work->heap[side].position[neighbour] == NOT_IN_HEAP) return;
+    if (side < 0 || work->locked[neighbour]) return;
     int64_t change = 2 * (int64_t)bytes;
     bool together = work->domain[neighbour] == work->domain[node];
     work->heap[side].priority[neighbour] += together ? -change : change;
-    heap_update(&work->heap[side], neighbour);
+    if (work->heap[side].position[neighbour] == NOT_IN_HEAP)
+        heap_insert(&work->heap[side], neighbour);
+    else
+        heap_update(&work->heap[side], neighbour);
 }
 
 static void tell_neighbours(partition_work *work, const pair *both, uint32_t node) {
@@ -178,15 +193,19 @@ static uint32_t next_move(partition_work *work, const pair *both) {
         if (fit[0] && fit[1]) return heap[goes_before(heap, heap[1].nodes[0], heap[0].nodes[0])].nodes[0];
         if (fit[0] || fit[1]) return heap[fit[1]].nodes[0];
         if (heap[0].count == 0 && heap[1].count == 0) return NO_NODE;
-        for (int side = 0; side < 2; side++)
-            if (heap[side].count > 0) heap_remove(&heap[side], heap[side].nodes[0]);
+        for (int side = 0; side < 2; side++) {
+            if (heap[side].count == 0) continue;
+            work->locked[heap[side].nodes[0]] = true;
+            heap_remove(&heap[side], heap[side].nodes[0]);
+        }
     }
 }
 
 /* Returns the bytes saved. */
 static int64_t refine_pass(partition_work *work, const pair *both) {
     fill_heaps(work, both);
-    uint32_t patience = PATIENCE_MIN + work->graph->nodes / 64;
+    uint32_t more = work->graph->nodes / 64;
+    uint32_t patience = PATIENCE_MIN + (more < PATIENCE_MORE_MAX ? more : PATIENCE_MORE_MAX);
     uint32_t moves = 0, best_moves = 0;
     int64_t saved = 0, best_saved = 0;
     while (moves - best_moves < patience) {
@@ -213,13 +232,15 @@ static int64_t refine_pass(partition_work *work, const pair *both) {
 
 void partition_refine(partition_work *work) {
     list_members(work);
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    bool many = work->graph->nodes > MANY_NODES;
+    int rounds = many ? ROUNDS_OF_MANY : ROUNDS_MAX, passes = many ? PASSES_OF_MANY : PASSES_MAX;
+    for (int round = 0; round < rounds; round++) {
         bool improved = false;
         for (uint32_t a = 0; a < work->domains; a++)
             for (uint32_t b = a + 1; b < work->domains; b++) {
                 if (work->share[a] == 0 || work->share[b] == 0) continue;
                 const pair both = {{(uint16_t)a, (uint16_t)b}};
-                for (int pass = 0; pass < PASSES_MAX && refine_pass(work, &both) > 0; pass++)
+                for (int pass = 0; pass < passes && refine_pass(work, &both) > 0; pass++)
                     improved = true;
             }
         if (!improved || work->domains == 2) return;

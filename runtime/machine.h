@@ -1,5 +1,5 @@
-/* machine.h - the few things that the operating system must tell about CPUs: which of them this process may use, how
- * much of them its cgroup grants, what identifies the machine as booted, and binding to one.
+/* machine.h - the few things that the operating system must tell: which CPUs this process may use, how much of them and
+ * of the memory its cgroup grants, what identifies the machine as booted, and binding to a CPU.
  *
  * machine_linux.c asks the kernel; machine_posix.c answers what POSIX knows. Files are read below `root` ("" for this
  * machine), so that tests can replay other machines. */
@@ -31,6 +31,14 @@ bool loom_machine_allowed(loom_cpus *allowed);
 
 /* CPUs that the process's cgroup and those above it grant, rounded up; 0 = no limit. Versions 1 and 2. */
 uint32_t loom_machine_quota(const char *root);
+
+/* Bytes of memory, file pages included, that the cgroup and those above it grant; 0 = no limit. Versions 1 and 2; of
+ * version 2's two limits the lower, since above memory.high a process is only slowed down. */
+uint64_t loom_machine_memory_quota(const char *root);
+
+/* Bytes of memory that this process can count on: the smaller of the machine's and the cgroup's. 0 if neither is told.
+ */
+uint64_t loom_machine_memory_limit(const char *root);
 
 /* Physical cores with at least one allowed CPU; 0 if the kernel does not tell. */
 uint32_t loom_machine_cores(const char *root, const loom_cpus *allowed);

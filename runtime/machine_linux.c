@@ -1,4 +1,5 @@
-/* machine_linux.c - CPUs as the Linux kernel tells: sched_getaffinity(2), /proc, /sys and the cgroup file systems. */
+/* machine_linux.c - CPUs and memory as the Linux kernel tells: sched_getaffinity(2), /proc, /sys and the cgroup file
+ * systems. */
 #include "runtime/machine.h"
 
 #include <errno.h>
@@ -83,87 +84,147 @@ uint32_t loom_machine_cores(const char *root, const loom_cpus *allowed) {
     return cores;
 }
 
-/* ---- quota ---- */
+/* ---- quotas ---- */
 
-/* CPUs of a quota in microseconds per period, rounded up; 0 = no limit, also for nonsense. */
-static uint32_t cpus_of(long long quota, long long period) {
-    if (quota <= 0 || period <= 0) return 0;
-    long long cpus = quota / period + (quota % period != 0);
-    return cpus < LOOM_CPUS_MAX ? (uint32_t)cpus : LOOM_CPUS_MAX;
-}
+/* A limit that one folder of a cgroup file system sets; 0 = none, also for nonsense. */
+typedef uint64_t (*limit_reader)(const char *folder);
 
-static uint32_t stricter(uint32_t a, uint32_t b) {
+static uint64_t stricter(uint64_t a, uint64_t b) {
     if (a == 0 || b == 0) return a | b;
     return a < b ? a : b;
 }
 
+static bool read_limit(const char *folder, const char *name, char *text, size_t capacity) {
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return read_text(path, text, capacity);
+}
+
+/* CPUs of a quota in microseconds per period, rounded up. */
+static uint64_t cpus_of(long long quota, long long period) {
+    if (quota <= 0 || period <= 0) return 0;
+    long long cpus = quota / period + (quota % period != 0);
+    return cpus < LOOM_CPUS_MAX ? (uint64_t)cpus : LOOM_CPUS_MAX;
+}
+
 /* "max 100000" or "150000 100000" */
-static uint32_t quota_v2(const char *folder) {
-    char path[PATH_BYTES + 64], text[128];
+static uint64_t cpus_v2(const char *folder) {
+    char text[128];
     long long quota, period;
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (!read_text(path, text, sizeof text) || sscanf(text, "%lld %lld", &quota, &period) != 2) return 0;
+    if (!read_limit(folder, "cpu.max", text, sizeof text) || sscanf(text, "%lld %lld", &quota, &period) != 2) return 0;
     return cpus_of(quota, period);
 }
 
-static uint32_t quota_v1(const char *folder) {
-    char path[PATH_BYTES + 64], quota[64], period[64];
-    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-    if (!read_text(path, quota, sizeof quota)) return 0;
-    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-    if (!read_text(path, period, sizeof period)) return 0;
+static uint64_t cpus_v1(const char *folder) {
+    char quota[64], period[64];
+    if (!read_limit(folder, "cpu.cfs_quota_us", quota, sizeof quota)) return 0;
+    if (!read_limit(folder, "cpu.cfs_period_us", period, sizeof period)) return 0;
     return cpus_of(strtoll(quota, NULL, 10), strtoll(period, NULL, 10));
+}
+
+/* Version 1 writes "no limit" as a number near 2^63, version 2 as "max". */
+static uint64_t bytes_in(const char *folder, const char *name) {
+    char text[64], *end;
+    if (!read_limit(folder, name, text, sizeof text) || text[0] < '0' || text[0] > '9') return 0;
+    unsigned long long bytes = strtoull(text, &end, 10);
+    return (*end == '\n' || *end == '\0') && bytes < UINT64_C(1) << 60 ? bytes : 0;
+}
+
+static uint64_t memory_v2(const char *folder) {
+    return stricter(bytes_in(folder, "memory.max"), bytes_in(folder, "memory.high"));
+}
+
+static uint64_t memory_v1(const char *folder) {
+    return bytes_in(folder, "memory.limit_in_bytes");
 }
 
 /* Every group from `group` up to the mount point limits those below it. The path may not exist below the mount point
  * (a container that sees the host's path): the mount point itself is then what counts. */
-static uint32_t quota_upwards(const char *root, const char *mount, const char *group, bool second_version) {
+static uint64_t limit_upwards(const char *root, const char *mount, const char *group, limit_reader read) {
     char folder[PATH_BYTES];
     int length = snprintf(folder, sizeof folder, "%s%s%s", root, mount, group);
     if (length < 0 || (size_t)length >= sizeof folder) return 0;
     size_t top = strlen(root) + strlen(mount);
-    uint32_t strictest = 0;
+    uint64_t strictest = 0;
     for (;;) {
-        strictest = stricter(strictest, second_version ? quota_v2(folder) : quota_v1(folder));
+        strictest = stricter(strictest, read(folder));
         char *slash = strrchr(folder, '/');
         if (!slash || (size_t)(slash - folder) < top) return strictest;
         *slash = '\0';
     }
 }
 
-/* Does the comma-separated list of controllers contain "cpu"? */
-static bool is_cpu_controller(const char *controllers) {
+/* One kind of limit: how each version tells it, and where version 1's controller may be mounted. */
+typedef struct quota {
+    const char *controller;
+    const char *mounts[2]; /* NULL: none */
+    limit_reader v1, v2;
+} quota;
+
+static const quota cpu_quota = {"cpu", {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}, cpus_v1, cpus_v2};
+static const quota memory_quota = {"memory", {"/sys/fs/cgroup/memory", NULL}, memory_v1, memory_v2};
+
+/* Does the comma-separated list of controllers contain the wanted one? */
+static bool has_controller(const char *controllers, const char *wanted) {
+    size_t length = strlen(wanted);
     for (const char *at = controllers; at; at = strchr(at, ',')) {
         if (*at == ',') at++;
-        if (strncmp(at, "cpu", 3) == 0 && (at[3] == ',' || at[3] == '\0')) return true;
+        if (strncmp(at, wanted, length) == 0 && (at[length] == ',' || at[length] == '\0')) return true;
     }
     return false;
 }
 
 /* One line of /proc/self/cgroup: "ID:CONTROLLERS:PATH"; ID 0 is version 2. */
-static uint32_t quota_of_line(const char *root, char *line) {
+static uint64_t limit_of_line(const char *root, char *line, const quota *kind) {
     char *controllers = strchr(line, ':');
     char *group = controllers ? strchr(controllers + 1, ':') : NULL;
     if (!group) return 0;
     *controllers++ = '\0';
     *group++ = '\0';
     if (strcmp(line, "0") == 0)
-        return stricter(quota_upwards(root, "/sys/fs/cgroup", group, true),
-                        quota_upwards(root, "/sys/fs/cgroup/unified", group, true));
-    if (!is_cpu_controller(controllers)) return 0;
-    return stricter(quota_upwards(root, "/sys/fs/cgroup/cpu", group, false),
-                    quota_upwards(root, "/sys/fs/cgroup/cpu,cpuacct", group, false));
+        return stricter(limit_upwards(root, "/sys/fs/cgroup", group, kind->v2),
+                        limit_upwards(root, "/sys/fs/cgroup/unified", group, kind->v2));
+    if (!has_controller(controllers, kind->controller)) return 0;
+    uint64_t strictest = 0;
+    for (size_t i = 0; i < sizeof kind->mounts / sizeof kind->mounts[0] && kind->mounts[i]; i++)
+        strictest = stricter(strictest, limit_upwards(root, kind->mounts[i], group, kind->v1));
+    return strictest;
 }
 
-uint32_t loom_machine_quota(const char *root) {
+static uint64_t limit_of(const char *root, const quota *kind) {
     char path[PATH_BYTES], groups[TEXT_BYTES];
     int length = snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
     if (length < 0 || (size_t)length >= sizeof path || !read_text(path, groups, sizeof groups)) return 0;
-    uint32_t strictest = 0;
+    uint64_t strictest = 0;
     char *rest = NULL;
     for (char *line = strtok_r(groups, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        strictest = stricter(strictest, quota_of_line(root, line));
+        strictest = stricter(strictest, limit_of_line(root, line, kind));
     return strictest;
+}
+
+uint32_t loom_machine_quota(const char *root) {
+    return (uint32_t)limit_of(root, &cpu_quota); /* at most LOOM_CPUS_MAX */
+}
+
+uint64_t loom_machine_memory_quota(const char *root) {
+    return limit_of(root, &memory_quota);
+}
+
+/* "MemTotal:       16384000 kB" */
+static uint64_t memory_of_machine(const char *root) {
+    char path[PATH_BYTES], line[256];
+    unsigned long long kib = 0;
+    int length = snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    FILE *file = length >= 0 && (size_t)length < sizeof path ? fopen(path, "re") : NULL;
+    if (!file) return 0;
+    while (fgets(line, sizeof line, file) && sscanf(line, "MemTotal: %llu kB", &kib) != 1) {
+    }
+    fclose(file);
+    return kib < UINT64_C(1) << 50 ? (uint64_t)kib * 1024 : 0;
+}
+
+uint64_t loom_machine_memory_limit(const char *root) {
+    return stricter(memory_of_machine(root), loom_machine_memory_quota(root));
 }
 
 /* ---- identity ---- */

@@ -3,6 +3,7 @@
 #include "runtime/machine.h"
 
 #include <string.h>
+#include <unistd.h>
 
 bool loom_machine_allowed(loom_cpus *allowed) {
     memset(allowed, 0xFF, sizeof *allowed);
@@ -12,6 +13,21 @@ bool loom_machine_allowed(loom_cpus *allowed) {
 uint32_t loom_machine_quota(const char *root) {
     (void)root;
     return 0;
+}
+
+uint64_t loom_machine_memory_quota(const char *root) {
+    (void)root;
+    return 0;
+}
+
+uint64_t loom_machine_memory_limit(const char *root) {
+    (void)root;
+#ifdef _SC_PHYS_PAGES /* not POSIX, but wherever it is not, nobody tells */
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+#else
+    return 0;
+#endif
 }
 
 uint32_t loom_machine_cores(const char *root, const loom_cpus *allowed) {

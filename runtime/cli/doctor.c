@@ -12,6 +12,8 @@
 #include "io/ring.h"
 #include "runtime/cli/human.h"
 #include "runtime/cli/settings.h"
+#include "runtime/coordinator/core_claims.h"
+#include "runtime/machine.h"
 
 void loom_check_report(loom_check_sink sink, void *context, const char *what, loom_check_grade grade, const char *cost,
                        const char *format, ...) {
@@ -61,9 +63,33 @@ static void check_limits(loom_check_sink sink, void *context) {
     if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0)
         check_limit(sink, context, "locked memory", &limit, 8u << 20,
                     "io_uring before Linux 5.12 may be refused with deep rings (io.depth)");
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        loom_check_report(sink, context, "open files", limit.rlim_cur >= 1024 ? LOOM_CHECK_GOOD : LOOM_CHECK_LACK,
+                          "a store of many extent files may not open; raise `ulimit -n` to 1024", "%llu",
+                          (unsigned long long)limit.rlim_cur);
     if (getrlimit(RLIMIT_AS, &limit) == 0)
         check_limit(sink, context, "address space", &limit, (rlim_t)64 << 30,
                     "the index's map shrinks to a quarter of this; raise `ulimit -v` for large stores");
+}
+
+static void check_memory(loom_check_sink sink, void *context) {
+    uint64_t bytes = loom_machine_memory_limit("");
+    char text[LOOM_HUMAN_BYTES];
+    if (bytes == 0) return;
+    loom_check_report(sink, context, "memory", bytes >= UINT64_C(2) << 30 ? LOOM_CHECK_GOOD : LOOM_CHECK_LACK,
+                      "fewer images are worked on at once (memory.budget); large ones may not fit", "%s for runs",
+                      loom_human_bytes(bytes, text));
+}
+
+/* Through this file runs tell each other which cores are bound. */
+static void check_claims(const loom_config *config, loom_check_sink sink, void *context) {
+    loom_core_claims *claims;
+    loom_error err = {0};
+    bool open = loom_core_claims_open(config->workers.claims, &claims, &err) == LOOM_OK;
+    loom_core_claims_close(claims);
+    loom_check_report(sink, context, "core claims", open ? LOOM_CHECK_GOOD : LOOM_CHECK_LACK,
+                      "two small runs at once may bind their workers to one core", "%s",
+                      open ? config->workers.claims : err.message);
 }
 
 static void check_space(const char *folder, loom_check_sink sink, void *context) {
@@ -122,9 +148,11 @@ static int examine(const loom_config *config) {
     bool in_memory = strcmp(config->store.path, ":memory:") == 0;
     existing_folder(in_memory ? "/tmp" : config->store.path, folder, sizeof folder);
     check_machine(print_check, &sum);
+    check_memory(print_check, &sum);
     if (!in_memory) check_access(config->store.path, folder, print_check, &sum);
     check_space(folder, print_check, &sum);
     check_ring(print_check, &sum);
+    check_claims(config, print_check, &sum);
     check_limits(print_check, &sum);
     loom_doctor_platform(folder, print_check, &sum);
     if (sum.faults > 0)

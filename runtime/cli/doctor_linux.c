@@ -38,8 +38,15 @@ static void check_perf(loom_check_sink sink, void *context) {
     long fd = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
     int cause = errno;
     if (fd >= 0) close((int)fd);
-    loom_check_report(sink, context, "perf events", LOOM_CHECK_GOOD, "", "%s; not used yet",
-                      fd >= 0 ? "available" : strerror(cause));
+    char paranoid[32];
+    if (!read_line("/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof paranoid))
+        snprintf(paranoid, sizeof paranoid, "unknown");
+    if (fd >= 0)
+        loom_check_report(sink, context, "perf events", LOOM_CHECK_GOOD, "", "available");
+    else
+        loom_check_report(sink, context, "perf events", LOOM_CHECK_LACK,
+                          "`run --profile` counts no cycles, instructions or cache misses; its times are right",
+                          "%s (kernel.perf_event_paranoid %s)", strerror(cause), paranoid);
 }
 
 static void check_numa(loom_check_sink sink, void *context) {
@@ -92,32 +99,13 @@ static void check_file_system(const char *folder, loom_check_sink sink, void *co
 
 /* ---- control groups ---- */
 
-/* A limit of the group that this process is in: version 2's file, else version 1's. "max" means none. */
-static bool group_limit(const char *v2, const char *v1, char *limit, size_t capacity) {
-    char group[512] = "";
-    char path[768];
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    while (file != NULL && fgets(group, sizeof group, file) != NULL && strncmp(group, "0::", 3) != 0)
-        group[0] = '\0';
-    if (file != NULL) fclose(file);
-    group[strcspn(group, "\n")] = '\0';
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", group[0] != '\0' ? group + 3 : "", v2);
-    if (read_line(path, limit, capacity)) return true;
-    /* Inside a container the own group is often mounted as the root. */
-    snprintf(path, sizeof path, "/sys/fs/cgroup/%s", v2);
-    return read_line(path, limit, capacity) || read_line(v1, limit, capacity);
-}
-
 static void check_group_memory(loom_check_sink sink, void *context) {
-    char limit[64];
+    uint64_t bytes = loom_machine_memory_quota("");
     char text[LOOM_HUMAN_BYTES];
-    bool found = group_limit("memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes", limit, sizeof limit);
-    uint64_t bytes = found ? strtoull(limit, NULL, 10) : 0;
-    /* Version 1 writes "no limit" as a huge number. */
-    if (!found || bytes == 0 || bytes > (UINT64_C(1) << 60))
+    if (bytes == 0)
         loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "", "no limit");
     else
-        loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "", "limit %s",
+        loom_check_report(sink, context, "cgroup memory", LOOM_CHECK_GOOD, "", "limit %s, which runs keep to",
                           loom_human_bytes(bytes, text));
 }
 
@@ -128,6 +116,63 @@ static void check_group_cpu(loom_check_sink sink, void *context) {
     else
         loom_check_report(sink, context, "cgroup CPU", LOOM_CHECK_GOOD, "",
                           "limit %" PRIu32 " cores, so as many workers", cores);
+}
+
+/* ---- CPUs and memory ---- */
+
+static uint32_t cpus_online(void) {
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (uint32_t)online : 0;
+}
+
+static void check_affinity(loom_check_sink sink, void *context) {
+    loom_cpus allowed;
+    uint32_t count = 0, online = cpus_online();
+    if (!loom_machine_allowed(&allowed)) return;
+    for (uint32_t cpu = 0; cpu < LOOM_CPUS_MAX; cpu++)
+        count += loom_cpus_has(&allowed, cpu);
+    bool all = count >= online;
+    loom_check_report(sink, context, "affinity", all ? LOOM_CHECK_GOOD : LOOM_CHECK_LACK,
+                      "workers stay on these: taskset, a cpuset or the job system decided so",
+                      "%" PRIu32 " of %" PRIu32 " CPUs, %" PRIu32 " cores", count, count > online ? count : online,
+                      loom_machine_cores("", &allowed));
+}
+
+/* "always [madvise] never": what stands in brackets. */
+static bool chosen(const char *path, char *word, size_t capacity) {
+    char line[128];
+    if (!read_line(path, line, sizeof line)) return false;
+    const char *open = strchr(line, '['), *close = open ? strchr(open, ']') : NULL;
+    if (close == NULL || (size_t)(close - open) > capacity) return false;
+    memcpy(word, open + 1, (size_t)(close - open - 1));
+    word[close - open - 1] = '\0';
+    return true;
+}
+
+static void check_huge_pages(loom_check_sink sink, void *context) {
+    char anonymous[32], shared[32];
+    if (!chosen("/sys/kernel/mm/transparent_hugepage/enabled", anonymous, sizeof anonymous)) {
+        loom_check_report(sink, context, "huge pages", LOOM_CHECK_LACK,
+                          "kernels with much scratch memory miss the TLB more often",
+                          "not told, or not in this kernel");
+        return;
+    }
+    if (!chosen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", shared, sizeof shared))
+        snprintf(shared, sizeof shared, "none");
+    bool some = strcmp(anonymous, "never") != 0;
+    loom_check_report(sink, context, "huge pages", some ? LOOM_CHECK_GOOD : LOOM_CHECK_LACK,
+                      "kernels with much scratch memory miss the TLB more often", "%s; shared memory: %s", anonymous,
+                      shared);
+}
+
+/* Each view of an image is a mapping. */
+static void check_mappings(loom_check_sink sink, void *context) {
+    char line[64];
+    if (!read_line("/proc/sys/vm/max_map_count", line, sizeof line)) return;
+    bool enough = strtoull(line, NULL, 10) >= 65530;
+    loom_check_report(sink, context, "mappings", enough ? LOOM_CHECK_GOOD : LOOM_CHECK_LACK,
+                      "a process can hold fewer images at once; raise vm.max_map_count to 65530", "up to %s a process",
+                      line);
 }
 
 /* ---- processes ---- */
@@ -176,6 +221,9 @@ void loom_doctor_platform(const char *folder, loom_check_sink sink, void *contex
     check_file_system(folder, sink, context);
     check_group_memory(sink, context);
     check_group_cpu(sink, context);
+    check_affinity(sink, context);
+    check_huge_pages(sink, context);
+    check_mappings(sink, context);
     check_pid_namespace(sink, context);
     check_calls(folder, sink, context);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/cli/dry_run.h"
 #include "runtime/cli/interrupt.h"
 #include "runtime/cli/profile_table.h"
 #include "runtime/cli/progress.h"
@@ -84,6 +85,10 @@ static int save_files(const run_files *files, const loom_summary *summary, int e
     return exit_status;
 }
 
+typedef struct dry_options {
+    bool only_looks, json;
+} dry_options;
+
 static int run_plan(run_stage *stage, loom_plan *plan) {
     loom_progress_begin(&stage->view, stderr);
     bool progress = stage->config.output.progress && !stage->config.output.quiet;
@@ -114,7 +119,7 @@ static int run_plan(run_stage *stage, loom_plan *plan) {
     return exit_status;
 }
 
-static int run_file(run_stage *stage, const char *path) {
+static int run_file(run_stage *stage, const char *path, const dry_options *dry) {
     loom_error err = {0};
     char *text = NULL;
     size_t length = 0;
@@ -126,7 +131,13 @@ static int run_file(run_stage *stage, const char *path) {
         return 2; /* the command line names a file that cannot be read */
     }
     loom_status status = loom_program_plan(operators, path, text, length, show_planning_notice, stage, &plan, &err);
-    int exit_status = status == LOOM_OK ? run_plan(stage, plan) : loom_exit_failed(&err);
+    int exit_status;
+    if (status != LOOM_OK)
+        exit_status = loom_exit_failed(&err);
+    else if (dry->only_looks)
+        exit_status = loom_dry_run(&stage->config, plan, dry->json);
+    else
+        exit_status = run_plan(stage, plan);
     loom_plan_free(plan);
     free(text);
     return exit_status;
@@ -136,7 +147,10 @@ static int run(const loom_command *self, int argc, char **argv) {
     loom_settings settings = {0};
     loom_words words = {0};
     run_files files = {0};
-    const loom_option options[] = {LOOM_SETTINGS_CONFIG(&settings),
+    dry_options dry = {0};
+    const loom_option options[] = {{.name = "--dry-run", .flag = &dry.only_looks},
+                                   {.name = "--json", .flag = &dry.json},
+                                   LOOM_SETTINGS_CONFIG(&settings),
                                    LOOM_SETTINGS_STORE(&settings),
                                    LOOM_SETTINGS_WORKERS(&settings),
                                    {.name = "--summary", .value = &files.summary},
@@ -146,11 +160,13 @@ static int run(const loom_command *self, int argc, char **argv) {
                                    {.name = "--quiet", .letter = "-q", .flag = &settings.quiet}};
     loom_parsed parsed = loom_options_parse(self, argc, argv, options, LOOM_COUNT(options), 1, 1, &words);
     int status = parsed == LOOM_PARSED_FAILED ? 2 : 0;
-    if (parsed == LOOM_PARSED) {
+    if (parsed == LOOM_PARSED && dry.json && !dry.only_looks) {
+        status = loom_exit_usage(self, "--json goes with --dry-run; a run's figures come with --summary FILE.json");
+    } else if (parsed == LOOM_PARSED) {
         loom_error err = {0};
         run_stage stage = {.files = files};
         if (loom_settings_load(&settings, &stage.config, &err) == LOOM_OK)
-            status = run_file(&stage, words.items[0]);
+            status = run_file(&stage, words.items[0], &dry);
         else
             status = loom_exit_failed(&err);
     }
@@ -168,6 +184,7 @@ const loom_command loom_command_run = {
             "options:\n"
             "  --store DIR|:memory:   where results are kept (default ~/.local/share/voxloom)\n"
             "  -j, --workers N        worker processes (default: one per core)\n"
+            "  --dry-run [--json]     lists what would be computed, and does nothing\n"
             "  --summary FILE.json    writes figures, goals and failures as JSON\n"
             "  --profile[=FILE.json]  shows what the time went to; writes it as JSON too\n"
             "  --trace FILE.json      writes a timeline for ui.perfetto.dev or chrome://tracing\n"

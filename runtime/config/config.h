@@ -19,6 +19,9 @@
 
 #define LOOM_PATH_BYTES 4096
 
+/* Towards other runs on this machine. */
+typedef enum loom_share { LOOM_SHARE_POLITE, LOOM_SHARE_ALL } loom_share;
+
 typedef struct loom_config {
     struct {
         char path[LOOM_PATH_BYTES];   /* store.path: folder or ":memory:" */
@@ -40,11 +43,14 @@ typedef struct loom_config {
         uint64_t reuse_bytes;         /* store.reuse */
     } store;
     struct {
-        uint64_t count;          /* workers.count, 0 = one per usable core */
-        bool pin;                /* workers.pin */
-        uint64_t deaths_max;     /* workers.deaths_max: a task that kills this many workers fails (3) */
-        uint64_t heartbeat_s;    /* workers.heartbeat: a worker silent for so long is killed; 0 = none is */
-        uint64_t node_timeout_s; /* workers.node_timeout: so is one that runs a node for longer; 0 = no limit */
+        uint64_t count;               /* workers.count, 0 = one per usable core */
+        bool pin;                     /* workers.pin */
+        loom_share share;             /* workers.share = "polite" | "all" */
+        char claims[LOOM_PATH_BYTES]; /* workers.claims: file through which runs tell each other of bound cores */
+        uint64_t nice;                /* workers.nice */
+        uint64_t deaths_max;          /* workers.deaths_max: a task that kills this many workers fails (3) */
+        uint64_t heartbeat_s;         /* workers.heartbeat: a worker silent for so long is killed; 0 = none is */
+        uint64_t node_timeout_s;      /* workers.node_timeout: so is one that runs a node for longer; 0 = no limit */
     } workers;
     struct {
         loom_ring_kind ring; /* io.ring = "auto" | "uring" | "posix" */

@@ -22,10 +22,13 @@ static const char *const evictions[] = {"cost", "lru", NULL};
 _Static_assert(LOOM_EVICT_COST == 0 && LOOM_EVICT_LRU == 1, "order of choices");
 static const char *const compressions[] = {"off", "cold", "always", NULL};
 _Static_assert(LOOM_COMPRESS_OFF == 0 && LOOM_COMPRESS_COLD == 1 && LOOM_COMPRESS_ALWAYS == 2, "order of choices");
+static const char *const shares[] = {"polite", "all", NULL};
+_Static_assert(LOOM_SHARE_POLITE == 0 && LOOM_SHARE_ALL == 1, "order of choices");
 static const char *const rings[] = {"auto", "uring", "posix", NULL};
 _Static_assert(LOOM_RING_AUTO == 0 && LOOM_RING_URING == 1 && LOOM_RING_POSIX == 2, "order of choices");
 _Static_assert(sizeof(loom_durability) == sizeof(int) && sizeof(loom_ring_kind) == sizeof(int) &&
-                   sizeof(loom_eviction) == sizeof(int) && sizeof(loom_compression) == sizeof(int),
+                   sizeof(loom_eviction) == sizeof(int) && sizeof(loom_compression) == sizeof(int) &&
+                   sizeof(loom_share) == sizeof(int),
                "choices are ints");
 
 #define FIELD(member) offsetof(loom_config, member)
@@ -176,6 +179,27 @@ const loom_config_key loom_config_keys[] = {
      .offset = FIELD(workers.pin),
      .fallback = "true",
      .doc = "Bind each worker to a core. Turn it off on a machine shared with other heavy programs."},
+    {.name = "workers.share",
+     .type = LOOM_KEY_CHOICE,
+     .offset = FIELD(workers.share),
+     .choices = shares,
+     .fallback = "\"polite\"",
+     .doc = "Towards other runs on this machine. \"polite\": workers are bound only to cores that no other run has\n"
+            "bound workers to; the rest go where the system finds room. \"all\": bound whoever else is there."},
+    {.name = "workers.claims",
+     .type = LOOM_KEY_PATH,
+     .offset = FIELD(workers.claims),
+     .fallback = "\"/dev/shm/voxloom-cores\"",
+     .doc =
+         "The file through which runs tell each other which cores are bound: an empty one that all may lock. Runs in\n"
+         "several containers need one that they all mount."},
+    {.name = "workers.nice",
+     .type = LOOM_KEY_COUNT,
+     .offset = FIELD(workers.nice),
+     .min = 0,
+     .max = 19,
+     .fallback = "0",
+     .doc = "How far workers stand back for other programs: 0 not at all, 19 as far as the system lets them."},
     {.name = "workers.deaths_max",
      .type = LOOM_KEY_COUNT,
      .offset = FIELD(workers.deaths_max),

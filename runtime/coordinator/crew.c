@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/coordinator/worker_environment.h"
 #include "runtime/process_memory.h"
 
 #define STORE_FDS_MAX 300
@@ -34,7 +35,6 @@ typedef struct member {
 
 struct loom_crew {
     loom_crew_options options;
-    loom_topology topology;
     char program[4096];
     char token[8192];
     int store_fds[STORE_FDS_MAX];
@@ -109,8 +109,9 @@ static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
     snprintf(depth, sizeof depth, "%llu", (unsigned long long)config->io.depth);
     snprintf(tile, sizeof tile, "%llu", (unsigned long long)config->io.tile_bytes);
     snprintf(limit, sizeof limit, "%llu", (unsigned long long)config->store.inline_bytes);
-    snprintf(domain, sizeof domain, "%u", (unsigned)loom_topology_domain(&crew->topology, index));
-    if (config->workers.pin) snprintf(cpu, sizeof cpu, "%u", loom_topology_cpu(&crew->topology, index));
+    const loom_seat *seat = &crew->options.seats->seats[index];
+    snprintf(domain, sizeof domain, "%u", (unsigned)seat->domain);
+    if (seat->bound) snprintf(cpu, sizeof cpu, "%u", seat->cpu);
     snprintf(recorder, sizeof recorder, "%d", crew->options.recorder ? loom_recorder_fd(crew->options.recorder) : -1);
     char *plugins = (char *)(uintptr_t)crew->options.plugins; /* posix_spawn changes no argument */
     char *arguments[] = {crew->program, segment, lifeline, worker, crew->token, ring,    depth,
@@ -118,16 +119,22 @@ static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
 
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
+    char **environment = loom_worker_environment(environ);
+    if (!environment) return ENOMEM;
     int failed = posix_spawn_file_actions_init(&actions);
-    if (failed) return failed;
+    if (failed) {
+        free(environment);
+        return failed;
+    }
     failed = posix_spawnattr_init(&attributes);
     if (!failed) {
         failed = add_files(crew, &actions);
         if (!failed) failed = set_attributes(&attributes);
-        if (!failed) failed = posix_spawn(pid, crew->program, &actions, &attributes, arguments, environ);
+        if (!failed) failed = posix_spawn(pid, crew->program, &actions, &attributes, arguments, environment);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
+    free(environment);
     return failed;
 }
 
@@ -139,6 +146,8 @@ static loom_status start_member(loom_crew *crew, uint32_t index, loom_error *err
                                "cannot start the worker program %s; reinstall voxloom or name it in VOXLOOM_WORKER",
                                crew->program);
     self->alive = true;
+    int nice = (int)crew->options.config->workers.nice;
+    if (nice > 0) (void)setpriority(PRIO_PROCESS, (id_t)self->pid, nice); /* never refused to those who stand back */
     pthread_attr_t attributes;
     failed = pthread_attr_init(&attributes);
     if (!failed) {
@@ -185,8 +194,6 @@ loom_status loom_crew_start(const loom_crew_options *options, loom_crew **out, l
     loom_crew *crew = calloc(1, sizeof *crew + options->workers * sizeof *crew->members);
     if (!crew) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");
     crew->options = *options;
-    crew->topology = *options->topology;
-    crew->options.topology = &crew->topology;
     pthread_mutex_init(&crew->lock, NULL);
     for (uint32_t i = 0; i < options->workers; i++)
         crew->members[i] = (member){.crew = crew, .index = i};

@@ -6,7 +6,7 @@
 
 #include "perf/recorder.h"
 #include "runtime/config/config.h"
-#include "runtime/topology.h"
+#include "runtime/coordinator/seats.h"
 #include "shm/segment/segment.h"
 #include "shm/store/storage.h"
 
@@ -18,7 +18,7 @@ typedef struct loom_crew_options {
     loom_store *store;
     loom_segment *segment;
     uint32_t workers;
-    const loom_topology *topology; /* copied */
+    const loom_seats *seats;       /* one a worker; outlives the crew */
     const loom_recorder *recorder; /* what workers tell of themselves; NULL: nothing */
     const char *plugins;           /* of the run's operators: loom_operators_plugins. Borrowed */
 } loom_crew_options;

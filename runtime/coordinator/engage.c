@@ -29,11 +29,12 @@ static loom_status load_topology(loom_session *session, loom_topology *topology,
     return status;
 }
 
-/* What is planned so far is placed on the NUMA domains, in proportion to their workers. */
+/* Workers get their seats, and what is planned so far is placed on the NUMA domains in proportion to them. */
 static loom_status place(loom_session *session, const loom_topology *topology, loom_error *err) {
-    uint32_t share[LOOM_TOPOLOGY_DOMAINS_MAX] = {0};
-    for (uint32_t i = 0; i < session->workers; i++)
-        share[loom_topology_domain(topology, i)]++;
+    uint32_t share[LOOM_TOPOLOGY_DOMAINS_MAX];
+    if (!session->seats.seats)
+        LOOM_TRY(loom_seats_take(session->config, topology, session->workers, &session->seats, err));
+    loom_seats_share(&session->seats, share);
     return loom_place(session, topology->domains, share, err);
 }
 
@@ -87,7 +88,7 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
                               .store = session->store,
                               .segment = session->segment,
                               .workers = session->workers,
-                              .topology = topology,
+                              .seats = &session->seats,
                               .recorder = loom_profiling_recorder(session),
                               .plugins = loom_operators_plugins(session->operators)};
     LOOM_TRY(loom_crew_start(&crew, &session->crew, err));

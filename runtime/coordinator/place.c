@@ -10,8 +10,8 @@
 
 #define SCALAR_BYTES 16u
 
-/* Of what flows from one step to another: an image of the size that is usual in this store, of four bytes a voxel. */
-static uint64_t bytes_of(loom_session *session, uint32_t step) {
+/* An image is taken to be of the size that is usual in this store, of four bytes a voxel. */
+uint64_t loom_step_bytes(loom_session *session, uint32_t step) {
     return loom_step_is_image(session, step) ? 4 * loom_costs_typical_voxels(session->costs) : SCALAR_BYTES;
 }
 
@@ -36,7 +36,7 @@ loom_status loom_place(loom_session *session, uint32_t domains, const uint32_t *
             uint32_t from = loom_graph_resolve(graph, graph->steps[i].arguments[a]);
             if (from >= i) continue; /* a loop's sequence, made after its user */
             source[edge] = from;
-            bytes[edge++] = bytes_of(session, from);
+            bytes[edge++] = loom_step_bytes(session, from);
         }
     }
     if (status == LOOM_OK) {

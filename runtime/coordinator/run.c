@@ -26,7 +26,8 @@ static int stop_asked(const loom_session *session) {
 /* ---- opening and closing ---- */
 
 static loom_status open_store(loom_session *session, loom_error *err) {
-    const loom_store_access access = {.create = true, .writers = session->workers};
+    bool quiet = session->preview && strcmp(session->config->store.path, ":memory:") != 0;
+    const loom_store_access access = {.create = !quiet, .read_only = quiet, .writers = session->workers};
     return loom_store_open_configured(session->config, &access, &session->store, err);
 }
 
@@ -40,8 +41,10 @@ static loom_status find_workers(loom_session *session, loom_error *err) {
     return LOOM_OK;
 }
 
-static loom_status open_session(loom_session *session, const loom_run_options *options, loom_error *err) {
+loom_status loom_session_open(loom_session *session, const loom_run_options *options, loom_preview *preview,
+                              loom_error *err) {
     *session = (loom_session){.options = options,
+                              .preview = preview,
                               .config = options->config,
                               .plan = options->plan,
                               .operators = loom_plan_operators(options->plan),
@@ -57,11 +60,11 @@ static loom_status open_session(loom_session *session, const loom_run_options *o
     LOOM_TRY(loom_plan_check(options->plan, session->facts, err));
     LOOM_TRY(find_workers(session, err));
     LOOM_TRY(open_store(session, err));
-    loom_cold_thread_start(session->store, &session->cold);
+    if (!preview) loom_cold_thread_start(session->store, &session->cold);
     return LOOM_OK;
 }
 
-static void close_session(loom_session *session) {
+void loom_session_close(loom_session *session) {
     loom_cold_thread_stop(session->cold);
     loom_crew_stop(session->crew);
     loom_watch_free(session->watch);
@@ -76,6 +79,7 @@ static void close_session(loom_session *session) {
     loom_brake_free(&session->brake);
     loom_levels_free(&session->levels);
     loom_segment_close(session->segment);
+    loom_seats_release(&session->seats);
     if (!session->options->kept || session->options->kept->store != session->store) loom_store_close(session->store);
     loom_facts_free(session->facts);
     loom_hasher_free(session->hasher);
@@ -265,7 +269,7 @@ loom_status loom_run(const loom_run_options *options, loom_summary *summary, loo
     if (!summary->arena) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting the run");
     double start = now_seconds();
     loom_session session;
-    loom_status status = open_session(&session, options, err);
+    loom_status status = loom_session_open(&session, options, NULL, err);
     if (status == LOOM_OK) status = loom_profiling_open(&session, (uint64_t)(start * 1e9), err);
     if (status == LOOM_OK) status = loom_goals_start(&session, err);
     summary->plan_seconds = now_seconds() - start;
@@ -284,7 +288,7 @@ loom_status loom_run(const loom_run_options *options, loom_summary *summary, loo
     if (status == LOOM_OK) status = profiled;
     if (loom_goals_report(&session, summary) != LOOM_OK && status == LOOM_OK) status = LOOM_NO_MEMORY;
     if (status == LOOM_OK) status = verdict(&session, err);
-    close_session(&session);
+    loom_session_close(&session);
     return status;
 }
 

@@ -22,7 +22,9 @@
  *   crew.c     worker processes
  *   watch.c    workers that are stopped, nodes that take too long
  *   bury.c     workers that died
+ *   seats.c    which core and NUMA domain each of them gets
  *   run.c      the loop that drives all this
+ *   preview.c  the same without computing anything; explain.c says why
  *
  * All of it runs on the coordinator's main thread except the committer's thread, crew.c's watchers and the thread that
  * compresses cold results. */
@@ -37,8 +39,10 @@
 #include "runtime/coordinator/crew.h"
 #include "runtime/coordinator/graph.h"
 #include "runtime/coordinator/memo.h"
+#include "runtime/coordinator/preview.h"
 #include "runtime/coordinator/profiling.h"
 #include "runtime/coordinator/run.h"
+#include "runtime/coordinator/seats.h"
 #include "runtime/coordinator/watch.h"
 #include "shm/codec/cold_thread.h"
 #include "shm/segment/segment.h"
@@ -68,6 +72,7 @@ typedef struct loom_levels {
 
 struct loom_session {
     const loom_run_options *options;
+    loom_preview *preview; /* NULL: a run; else nothing is computed or stored */
     const loom_config *config;
     loom_plan *plan;
     const loom_operator_table *operators;
@@ -117,6 +122,7 @@ struct loom_session {
     uint32_t failure_count, failure_capacity;
 
     uint32_t workers;
+    loom_seats seats;   /* of the workers, once there are any */
     const char *ring;   /* how workers write: "io_uring" or "posix"; "" until there are workers */
     uint64_t in_flight; /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
@@ -127,6 +133,12 @@ struct loom_session {
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
     loom_profiling *profiling;    /* NULL: nobody asks */
 };
+
+/* ---- run.c ---- */
+/* Checks the plan and opens the store. Close it also after an error. */
+loom_status loom_session_open(loom_session *session, const loom_run_options *options, loom_preview *preview,
+                              loom_error *err);
+void loom_session_close(loom_session *session);
 
 /* ---- lower.c ---- */
 /* The step of a plan node in a context (a domain step, or LOOM_STEP_NONE). */
@@ -187,6 +199,8 @@ void loom_levels_free(loom_levels *levels);
 /* ---- place.c ---- */
 /* Assigns the steps known so far to NUMA domains. */
 loom_status loom_place(loom_session *session, uint32_t domains, const uint32_t *share, loom_error *err);
+/* Bytes that flow from a step to one that uses it, estimated. */
+uint64_t loom_step_bytes(loom_session *session, uint32_t step);
 /* The NUMA domain of a step; what appeared after placement follows its arguments. */
 uint16_t loom_session_domain(const loom_session *session, uint32_t step);
 

@@ -39,6 +39,7 @@ static const loom_call_services no_services;
 
 static loom_status memoised_hash(const char *path, loom_id *content, void *context, loom_error *err) {
     loom_session *session = context;
+    if (session->preview) return loom_preview_hash(session->preview, path, content, err);
     return loom_file_known_hash(session->store, path, content, err);
 }
 
@@ -233,6 +234,7 @@ loom_status loom_recompute(loom_session *session, uint32_t index, loom_status wh
     }
     if (!counted_as_computed) session->reused--;
     session->done--;
+    if (session->preview) return LOOM_OK;
     LOOM_TRY(loom_engage(session, err));
     if (why == LOOM_NOT_FOUND) return LOOM_OK; /* what has its key by now was stored by another run, and is good */
     return loom_committer_forget(session->committer, &session->graph.steps[index].rkey);

@@ -168,6 +168,7 @@ static loom_status visit(loom_session *session, step_stack *stack, loom_error *e
 }
 
 loom_status loom_submit(loom_session *session, uint32_t index, loom_error *err) {
+    if (session->preview) return loom_preview_want(session->preview, index, err);
     LOOM_TRY(loom_engage(session, err));
     if (loom_find_levels(session, index) != LOOM_OK) return loom_segment_full(err);
     step_stack stack = {0};

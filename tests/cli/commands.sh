@@ -75,7 +75,7 @@ expect 2
 says out "usage: voxloom COMMAND"
 expect 0 help
 lines_at_most out 24
-commands="run plan store view phantom topology doctor config help"
+commands="run plan explain store view phantom topology doctor config help"
 for command in $commands; do
     expect 0 help "$command"
     cp out help

@@ -81,6 +81,9 @@ static const struct {
     {"store", "reuse", "\"2G\"", "\"2GiB\"", "VOXLOOM_STORE_REUSE"},
     {"workers", "count", "4", "4", "VOXLOOM_WORKERS_COUNT"},
     {"workers", "pin", "false", "false", "VOXLOOM_WORKERS_PIN"},
+    {"workers", "share", "\"all\"", "\"all\"", "VOXLOOM_WORKERS_SHARE"},
+    {"workers", "claims", "\"/tmp/cores\"", "\"/tmp/cores\"", "VOXLOOM_WORKERS_CLAIMS"},
+    {"workers", "nice", "10", "10", "VOXLOOM_WORKERS_NICE"},
     {"workers", "deaths_max", "1", "1", "VOXLOOM_WORKERS_DEATHS_MAX"},
     {"workers", "heartbeat", "\"2m\"", "\"2m\"", "VOXLOOM_WORKERS_HEARTBEAT"},
     {"workers", "node_timeout", "\"2h\"", "\"2h\"", "VOXLOOM_WORKERS_NODE_TIMEOUT"},
@@ -137,8 +140,8 @@ static void test_fields(void **state) {
         "inline_limit = \"4KiB\"\nbatch_rows = 3\nbatch_ms = 5\nextent_size = \"1GiB\"\n"
         "budget = \"1TiB\"\neviction = \"lru\"\nttl = \"2w\"\ncompression = \"always\"\ncompression_level = 4\n"
         "cold_after = \"12h\"\nkey = \"file:~/key\"\nballast = \"1MiB\"\nreuse = \"16MiB\"\n"
-        "[workers]\ncount = 2\npin = false\ndeaths_max = 9\nheartbeat = 5\nnode_timeout = \"1h\"\n[io]\nring = "
-        "\"uring\"\ndepth = 7\n"
+        "[workers]\ncount = 2\npin = false\ndeaths_max = 9\nheartbeat = 5\nnode_timeout = \"1h\"\nshare = \"all\"\n"
+        "claims = \"/tmp/c\"\nnice = 19\n[io]\nring = \"uring\"\ndepth = 7\n"
         "tile = 1048576\n[memory]\nsegment = \"64MiB\"\ntasks_max = 4096\n"
         "[kernels]\nplugins = [\"/x.so\", \"~/y.so\"]\n"
         "[output]\nprogress = false\nquiet = true\n";
@@ -165,6 +168,9 @@ static void test_fields(void **state) {
     assert_int_equal(config.workers.deaths_max, 9);
     assert_int_equal(config.workers.heartbeat_s, 5);
     assert_int_equal(config.workers.node_timeout_s, 3600);
+    assert_int_equal(config.workers.share, LOOM_SHARE_ALL);
+    assert_string_equal(config.workers.claims, "/tmp/c");
+    assert_int_equal(config.workers.nice, 19);
     assert_int_equal(config.io.ring, LOOM_RING_URING);
     assert_int_equal(config.io.depth, 7);
     assert_int_equal(config.io.tile_bytes, 1 << 20);

@@ -145,6 +145,40 @@ static void a_diamond(void **state) {
     assert_int_not_equal(b->domain[0], b->domain[2]);
 }
 
+/* A reduction of 16 leaves: four subtrees of 7 nodes, and 3 nodes above them. A tree falls into four parts with three
+ * cut edges, no fewer; the edges of the two lower levels weigh so much that only those at the top are cut. */
+static void a_tree_falls_into_its_four_branches(void **state) {
+    (void)state;
+    builder *b = new_graph();
+    for (uint32_t n = 0; n < 31; n++) {
+        add_node(b, 10);
+        if (n < 16) continue;
+        uint64_t bytes = n < 28 ? 100 : 1; /* 16..23 add leaves, 24..27 these, 28 and 29 the branches, 30 is the root */
+        add_edge(b, 2 * (n - 16), bytes);
+        add_edge(b, 2 * (n - 16) + 1, bytes);
+    }
+    assert_int_equal(cut(b, 4, equal_shares, 10).crossing_bytes, 3);
+    for (uint32_t branch = 0; branch < 4; branch++)
+        for (uint32_t leaf = 0; leaf < 4; leaf++)
+            assert_int_equal(b->domain[4 * branch + leaf], b->domain[24 + branch]);
+}
+
+/* Three equal cases over domains of two cores and one: two go to the larger. */
+static void cases_go_by_the_cores(void **state) {
+    (void)state;
+    static const uint32_t share[] = {2, 1};
+    builder *b = new_graph();
+    for (uint32_t n = 0; n < 12; n++) {
+        add_node(b, 5);
+        if (n >= 3) add_edge(b, n - 3, 50);
+    }
+    assert_int_equal(cut(b, 2, share, 0).crossing_bytes, 0);
+    uint32_t there = 0;
+    for (uint32_t n = 0; n < 3; n++)
+        there += b->domain[n] == 1;
+    assert_int_equal(there, 1);
+}
+
 /* Graphs like plans: each node with 1 or 2 arguments, mostly recent ones. */
 static void random_graph(builder *b, uint32_t nodes, uint64_t *seed, uint64_t cost_max, uint64_t bytes_max) {
     for (uint32_t n = 0; n < nodes; n++) {
@@ -308,6 +342,8 @@ int main(void) {
         cmocka_unit_test(two_chains_are_not_cut),
         cmocka_unit_test(two_cliques_are_cut_at_their_bridge),
         cmocka_unit_test(a_diamond),
+        cmocka_unit_test(a_tree_falls_into_its_four_branches),
+        cmocka_unit_test(cases_go_by_the_cores),
         cmocka_unit_test(small_graphs_come_near_the_optimum),
         cmocka_unit_test(balance_holds_for_every_kind_of_graph),
         cmocka_unit_test(the_same_graph_is_cut_the_same_way),

@@ -220,7 +220,9 @@ static void make_environment(scene *at, char **environment) {
     environment[count++] = scene_text(at, "XDG_CACHE_HOME=%s/cache", home);
     environment[count++] = scene_text(at, "TMPDIR=%s", at->dir);
     environment[count++] = "LC_ALL=C.UTF-8";
-    const char *const passing[] = {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH"};
+    const char *const passing[] = {
+        "PATH",           "ASAN_OPTIONS",          "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH",
+        "VOXLOOM_WORKER", "VOXLOOM_WORKERS_CLAIMS"};
     for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
         if (getenv(passing[i])) environment[count++] = scene_text(at, "%s=%s", passing[i], getenv(passing[i]));
     environment[count] = NULL;

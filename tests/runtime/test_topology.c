@@ -110,6 +110,7 @@ static void the_tree_for_people(void **state) {
 
 static void this_machine_within_its_mask(void **state) {
     (void)state;
+    assert_true(loom_machine_memory_limit("") > 64u << 20);
     loom_cpus allowed;
     loom_machine_allowed(&allowed);
     assert_int_equal(loom_topology_discover(&topology, &err), LOOM_OK);
@@ -279,6 +280,45 @@ static void quota_of_version_1(void **state) {
     assert_int_equal(loom_machine_quota(root), 0); /* another controller */
 }
 
+static void memory_of_version_2(void **state) {
+    (void)state;
+    const uint64_t mib = UINT64_C(1) << 20;
+    assert_int_equal(loom_machine_memory_quota(root), 0); /* nothing there */
+    assert_int_equal(loom_machine_memory_limit(root), 0);
+    save("proc/meminfo", "MemTotal:        8388608 kB\nMemFree:         1000000 kB\n");
+    assert_int_equal(loom_machine_memory_limit(root), 8192 * mib);
+    save("proc/self/cgroup", "0::/user/app\n");
+    save("sys/fs/cgroup/user/app/memory.max", "max\n");
+    save("sys/fs/cgroup/user/app/memory.high", "max\n");
+    assert_int_equal(loom_machine_memory_quota(root), 0);
+    assert_int_equal(loom_machine_memory_limit(root), 8192 * mib);
+    save("sys/fs/cgroup/user/app/memory.max", "4294967296\n");
+    assert_int_equal(loom_machine_memory_quota(root), 4096 * mib);
+    assert_int_equal(loom_machine_memory_limit(root), 4096 * mib);
+    save("sys/fs/cgroup/user/app/memory.high", "3221225472\n"); /* from here on it is slowed down */
+    assert_int_equal(loom_machine_memory_quota(root), 3072 * mib);
+    save("sys/fs/cgroup/user/memory.max", "2147483648\n"); /* the group above is stricter */
+    assert_int_equal(loom_machine_memory_limit(root), 2048 * mib);
+    save("sys/fs/cgroup/user/memory.max", "many\n");
+    save("sys/fs/cgroup/user/app/memory.high", "12monkeys\n");
+    save("sys/fs/cgroup/user/app/memory.max", "99999999999999\n"); /* more than the machine has */
+    assert_int_equal(loom_machine_memory_limit(root), 8192 * mib);
+    save("proc/meminfo", "nothing of the kind\n");
+    assert_int_equal(loom_machine_memory_limit(root), UINT64_C(99999999999999));
+}
+
+static void memory_of_version_1(void **state) {
+    (void)state;
+    save("proc/self/cgroup", "12:cpu:/\n4:memory:/job/7\n0::/\n");
+    save("sys/fs/cgroup/memory/job/7/memory.limit_in_bytes", "9223372036854771712\n"); /* its "no limit" */
+    assert_int_equal(loom_machine_memory_quota(root), 0);
+    save("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "1073741824\n");
+    assert_int_equal(loom_machine_memory_quota(root), UINT64_C(1) << 30);
+    save("sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912\n");
+    assert_int_equal(loom_machine_memory_quota(root), UINT64_C(1) << 29);
+    assert_int_equal(loom_machine_quota(root), 0); /* says nothing of CPUs */
+}
+
 static void physical_cores_are_counted_once(void **state) {
     (void)state;
     loom_cpus allowed = {{0}};
@@ -318,6 +358,8 @@ int main(void) {
         cmocka_unit_test(a_damaged_or_foreign_cache_is_refused),
         cmocka_unit_test_setup_teardown(quota_of_version_2, make_root, remove_root),
         cmocka_unit_test_setup_teardown(quota_of_version_1, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(memory_of_version_2, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(memory_of_version_1, make_root, remove_root),
         cmocka_unit_test_setup_teardown(physical_cores_are_counted_once, make_root, remove_root),
 #endif
     };
