@@ -175,10 +175,20 @@ loom_status loom_recorder_map(int fd, uint32_t lane, loom_recorder **recorder, l
 
 /* ---- the log ---- */
 
+/* The number of the next entry that stands at the log's beginning. */
+static uint64_t next_round(uint64_t number) {
+    return (number | (LOOM_LOG_SLOTS - 1)) + 1;
+}
+
 bool loom_lane_push(loom_lane *lane, const loom_log_entry *entry) {
     uint64_t tail = atomic_load_explicit(&lane->tail, memory_order_relaxed); /* only we write it */
     /* acquire: the reader has read the slot that we are about to write again */
-    if (tail - atomic_load_explicit(&lane->head, memory_order_acquire) >= LOOM_LOG_SLOTS) {
+    uint64_t head = atomic_load_explicit(&lane->head, memory_order_acquire);
+    if (head == tail && (tail & (LOOM_LOG_SLOTS - 1)) >= LOOM_LOG_HOT_SLOTS) {
+        lane->log[tail & (LOOM_LOG_SLOTS - 1)].kind = LOOM_ENTRY_SKIP;
+        tail = next_round(tail);
+    }
+    if (tail - head >= LOOM_LOG_SLOTS) {
         loom_tally(&lane->lost, 1);
         return false;
     }
@@ -213,8 +223,9 @@ static bool pop(loom_recorder *recorder, uint32_t number, loom_log_entry *entry)
     if (waiting == 0 || waiting > LOOM_LOG_SLOTS) return false;
     *entry = lane->log[head & (LOOM_LOG_SLOTS - 1)];
     entry->lane = number;
+    bool skip = entry->kind == LOOM_ENTRY_SKIP && next_round(head) - head <= waiting;
     /* release: our read of the entry is over before the worker writes the slot again */
-    atomic_store_explicit(&lane->head, head + 1, memory_order_release);
+    atomic_store_explicit(&lane->head, skip ? next_round(head) : head + 1, memory_order_release);
     return true;
 }
 

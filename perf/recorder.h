@@ -34,7 +34,8 @@
 typedef struct loom_recorder loom_recorder; /* one process's handle */
 
 typedef enum loom_entry_kind {
-    LOOM_ENTRY_TASK = 1,
+    LOOM_ENTRY_SKIP = 0, /* the next entry is at the log's beginning; never given out */
+    LOOM_ENTRY_TASK,
     LOOM_ENTRY_IO_FLIGHT, /* value: writes in flight from start_ns on */
     LOOM_ENTRY_COMMIT     /* a batch: value rows, bytes_out their bulk bytes, state 1 if it went well */
 } loom_entry_kind;

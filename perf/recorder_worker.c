@@ -94,10 +94,10 @@ static void note(loom_observer *observer, loom_note what, uint64_t value) {
 
 /* ---- attaching ---- */
 
-/* Touches the pages of the log, so that no task pays for it: a fault costs as much as twenty entries. */
+/* Touches the first pages of the log, so that no task pays for it: a fault costs as much as twenty entries. */
 static void bring_in_log(loom_lane *lane) {
     if (atomic_load_explicit(&lane->tail, memory_order_relaxed) > 0) return; /* a successor: they are there */
-    for (size_t i = 0; i < LOOM_LOG_SLOTS; i++)
+    for (size_t i = 0; i < LOOM_LOG_HOT_SLOTS; i++)
         *(volatile uint32_t *)&lane->log[i].kind = 0;
 }
 

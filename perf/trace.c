@@ -264,6 +264,8 @@ void loom_trace_add(loom_trace *trace, const loom_log_entry *entry, const loom_t
     case LOOM_ENTRY_COMMIT:
         write_commit(trace, entry);
         return;
+    case LOOM_ENTRY_SKIP:
+        return;
     }
 }
 

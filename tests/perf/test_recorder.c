@@ -211,6 +211,27 @@ static void test_full_log(void **state) {
     assert_false(loom_recorder_next(at->reader, &entry));
 }
 
+/* A reader that keeps up sees everything in order, while the writer stays in the first slots. */
+static void test_hot_log(void **state) {
+    scene *at = *state;
+    loom_lane *lane = loom_lane_at(at->writer, 1);
+    loom_log_entry entry = {.kind = LOOM_ENTRY_TASK};
+    uint64_t start = loom_recorder_start_ns(at->reader), written = 0, seen = 0;
+    for (unsigned round = 0; round < 1000; round++) {
+        for (unsigned i = 0; i <= round % 40; i++, written++) {
+            entry.start_ns = entry.end_ns = start + written;
+            assert_true(loom_lane_push(lane, &entry));
+        }
+        for (; loom_recorder_next(at->reader, &entry); seen++)
+            assert_int_equal(entry.start_ns, start + seen);
+        assert_int_equal(seen, written);
+    }
+    assert_true(written > 2 * LOOM_LOG_SLOTS);
+    for (size_t i = LOOM_LOG_HOT_SLOTS + 40; i < LOOM_LOG_SLOTS; i++)
+        assert_int_equal(lane->log[i].kind, 0);
+    assert_int_equal(loom_recorder_facts(at->reader, 1).lost, 0);
+}
+
 static void test_insane_entries(void **state) {
     scene *at = *state;
     loom_lane *lane = loom_lane_at(at->writer, 0);
@@ -286,8 +307,9 @@ static void test_off(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WITH_SCENE(test_clock),          WITH_SCENE(test_successor),      WITH_SCENE(test_log),
-        WITH_SCENE(test_io_in_kernel),   WITH_SCENE(test_sampling),       WITH_SCENE(test_full_log),
-        WITH_SCENE(test_insane_entries), WITH_SCENE(test_hostile_memory), cmocka_unit_test(test_off)};
+        WITH_SCENE(test_clock),        WITH_SCENE(test_successor),      WITH_SCENE(test_log),
+        WITH_SCENE(test_io_in_kernel), WITH_SCENE(test_sampling),       WITH_SCENE(test_full_log),
+        WITH_SCENE(test_hot_log),      WITH_SCENE(test_insane_entries), WITH_SCENE(test_hostile_memory),
+        cmocka_unit_test(test_off)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
