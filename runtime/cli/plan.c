@@ -43,10 +43,10 @@ typedef struct plan_request {
 static loom_status write_partition(loom_plan *plan, const plan_request *request, FILE *out, loom_error *err) {
     loom_topology topology;
     loom_preview *preview;
-    if (request->machine != NULL)
-        LOOM_TRY(loom_topology_synthetic(request->machine, NULL, &topology, err));
-    else
+    if (request->machine == NULL)
         LOOM_TRY(loom_topology_discover(&topology, err));
+    else if (loom_topology_synthetic(request->machine, NULL, &topology, err) != LOOM_OK)
+        return err->status = LOOM_BAD_USAGE; /* the user's word was wrong */
     const loom_run_options options = {.config = request->config, .plan = plan};
     LOOM_TRY(loom_preview_open(&options, &preview, err));
     loom_status status = loom_partition_draw(preview, &topology, out, err);

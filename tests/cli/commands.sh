@@ -151,11 +151,27 @@ says err "unknown action sohw"
 
 # ---- the machine ----
 expect 0 doctor
-for check in machine store "disk space" io_uring "locked memory" "file system"; do
+for check in machine memory store "disk space" io_uring "core claims" "locked memory" "open files" "file system"; do
     says out "$check"
 done
 expect 0 topology
 [ "$(wc -l <out)" -ge 1 ] || { failures=$((failures + 1)); echo "FAILED: topology prints nothing"; }
+
+# ---- the plan over a machine ----
+printf 'print "a" (1 + 2) * 3\n' >cut.imgql
+expect 0 plan cut.imgql --partition='numa:2 core:4 pu:1' --store none
+says out "digraph partition {"
+says out "cross between 2 domains"
+says out '4 cores'
+expect 0 plan cut.imgql --partition --store none -o cut.dot
+silent out
+expect 2 plan cut.imgql --partition='no such machine' --store none
+says err "no such machine"
+expect 0 run cut.imgql --dry-run --store none
+says out "would compute 2 of 2 nodes"
+expect 0 explain cut.imgql a --store none
+says out "no result of this operator was ever stored here"
+check "a look at a plan makes no store" [ ! -e none ]
 
 # ---- phantom and view ----
 expect 0 phantom a.nii.gz --size 40x36x20 --seed 7
