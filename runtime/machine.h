@@ -40,6 +40,10 @@ uint64_t loom_machine_memory_quota(const char *root);
  */
 uint64_t loom_machine_memory_limit(const char *root);
 
+/* Processes that the kernel has killed for lack of memory: of this process's cgroup, and of the whole machine, added
+ * up. Only a change means something; 0 where it is not told. */
+uint64_t loom_machine_oom_kills(const char *root);
+
 /* Physical cores with at least one allowed CPU; 0 if the kernel does not tell. */
 uint32_t loom_machine_cores(const char *root, const loom_cpus *allowed);
 

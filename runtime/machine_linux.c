@@ -227,6 +227,44 @@ uint64_t loom_machine_memory_limit(const char *root) {
     return stricter(memory_of_machine(root), loom_machine_memory_quota(root));
 }
 
+/* ---- lack of memory ---- */
+
+/* The number behind `name` at the start of a line of a file; 0 if there is none. */
+static uint64_t count_in(const char *path, const char *name) {
+    char line[256];
+    uint64_t count = 0;
+    size_t length = strlen(name);
+    FILE *file = fopen(path, "re");
+    if (!file) return 0;
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, name, length) == 0 && line[length] == ' ') count = strtoull(line + length, NULL, 10);
+    fclose(file);
+    return count;
+}
+
+/* Version 2 of cgroups; a container that sees the host's path has its own group at the mount point. */
+static uint64_t oom_kills_of_group(const char *root) {
+    char path[2 * PATH_BYTES], groups[TEXT_BYTES];
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    if (!read_text(path, groups, sizeof groups)) return 0;
+    const char *group = strncmp(groups, "0::", 3) == 0 ? groups : strstr(groups, "\n0::");
+    if (!group) return 0;
+    group = strstr(group, "0::") + 3;
+    int length = (int)strcspn(group, "\n");
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup%.*s/memory.events", root, length, group);
+    uint64_t count = count_in(path, "oom_kill");
+    if (count > 0) return count;
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup/memory.events", root);
+    return count_in(path, "oom_kill");
+}
+
+uint64_t loom_machine_oom_kills(const char *root) {
+    char path[PATH_BYTES];
+    int length = snprintf(path, sizeof path, "%s/proc/vmstat", root);
+    if (length < 0 || (size_t)length >= sizeof path) return 0;
+    return count_in(path, "oom_kill") + oom_kills_of_group(root);
+}
+
 /* ---- identity ---- */
 
 bool loom_machine_key(loom_id *key) {

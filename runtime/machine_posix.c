@@ -45,3 +45,8 @@ loom_status loom_machine_pin(uint32_t cpu, loom_error *err) {
     return loom_fail(err, LOOM_UNSUPPORTED,
                      "workers cannot be bound to a CPU (%u) on this system; set workers.pin = false", (unsigned)cpu);
 }
+
+uint64_t loom_machine_oom_kills(const char *root) {
+    (void)root;
+    return 0;
+}

@@ -5,6 +5,7 @@
 
 #include "runtime/config/config_keys.h"
 #include "runtime/coordinator/session.h"
+#include "runtime/machine.h"
 #include "shm/segment/signs.h"
 
 /* What is known of a death. */
@@ -12,6 +13,7 @@ typedef struct circumstances {
     const loom_death *death;
     loom_offence offence;
     loom_fault fault;
+    bool no_memory; /* the kernel killed some process for lack of memory since the last death */
 } circumstances;
 
 /* "by signal 9 (Killed)", "it ran for longer than 30s (workers.node_timeout)" */
@@ -28,6 +30,9 @@ static void describe_death(const loom_session *session, const circumstances *of,
         snprintf(text, capacity, "signal %d, %s, at byte %llu of extent file %08x, in %s", death->signal,
                  strsignal(death->signal), (unsigned long long)of->fault.offset, of->fault.extent,
                  of->fault.in == LOOM_FAULT_ARGUMENT ? "an argument" : "the result");
+    } else if (of->no_memory) {
+        snprintf(text, capacity, "signal %d, %s, by the kernel: memory was short", death->signal,
+                 strsignal(death->signal));
     } else if (death->signal) {
         snprintf(text, capacity, "signal %d, %s", death->signal, strsignal(death->signal));
     } else {
@@ -42,6 +47,7 @@ static const char *remedy(const circumstances *of) {
         return "see who stops the processes of this run, or raise workers.heartbeat";
     if (of->fault.in == LOOM_FAULT_ARGUMENT || of->fault.in == LOOM_FAULT_RESULT)
         return "the disk or the file is damaged: see `dmesg` and `voxloom store verify`";
+    if (of->no_memory) return "lower memory.budget or workers.count, or raise the memory limit of the cgroup";
     if (of->death->signal == SIGKILL) return "memory may be too short";
     return "its input may be damaged or memory too short";
 }
@@ -78,11 +84,19 @@ static void tell(const loom_session *session, uint32_t running, const circumstan
     session->options->notice(line, session->options->context);
 }
 
+/* Whether the death was the kernel's doing: it counts what it kills for lack of memory. */
+static bool was_out_of_memory(loom_session *session, const loom_death *death) {
+    uint64_t before = session->oom_kills;
+    session->oom_kills = loom_machine_oom_kills("");
+    return death->signal == SIGKILL && session->oom_kills > before;
+}
+
 loom_status loom_bury(loom_session *session, const loom_death *death, loom_error *err) {
     uint32_t running;
     const circumstances of = {.death = death,
                               .offence = loom_watch_bury(session->watch, death->worker),
-                              .fault = loom_segment_take_fault(session->segment, death->worker)};
+                              .fault = loom_segment_take_fault(session->segment, death->worker),
+                              .no_memory = was_out_of_memory(session, death)};
     session->deaths++;
     loom_segment_recover(session->segment, death->worker, &running);
     tell(session, running, &of);

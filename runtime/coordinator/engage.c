@@ -5,6 +5,7 @@
 #include "io/ring.h"
 #include "runtime/coordinator/session.h"
 #include "runtime/kernels/plugin.h"
+#include "runtime/machine.h"
 
 #define TOPOLOGY_KEY "topology"
 
@@ -97,6 +98,7 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
                                       .workers = session->workers,
                                       .heartbeat_s = config->workers.heartbeat_s,
                                       .node_timeout_s = config->workers.node_timeout_s};
+    session->oom_kills = loom_machine_oom_kills("");
     session->watch = loom_watch_new(&watch);
     return session->watch ? LOOM_OK : loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");
 }

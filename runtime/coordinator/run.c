@@ -117,6 +117,7 @@ static void report_progress(loom_session *session, double start) {
     if (session->crew) {
         uint64_t rss, anonymous;
         loom_watch_look(session->watch);
+        loom_tell_stalls(session);
         loom_crew_memory(session->crew, &rss, &anonymous);
     }
     if (!session->options->progress) return;
@@ -143,18 +144,6 @@ static loom_status take_reports(loom_session *session, loom_error *err) {
     return LOOM_OK;
 }
 
-/* Nothing runs, nothing can, and goals are open: says who waits for what instead of hanging. */
-static loom_status no_progress(const loom_session *session, loom_error *err) {
-    const loom_goal_state *goal = &session->goals[session->goals_met];
-    uint32_t index = loom_graph_resolve(&session->graph, goal->stage == LOOM_GOAL_WRITING ? goal->write : goal->step);
-    const loom_step *step = &session->graph.steps[index];
-    loom_describe_step(session, index, err);
-    return loom_fail(
-        err, LOOM_INTERNAL,
-        "no progress is possible: goal %u waits for step %u (state %u, %u waits) and nothing runs; please report it",
-        session->goals_met + 1, index, (unsigned)step->state, step->waits);
-}
-
 /* After a failure what is independent of it is still computed, so that the next run has only the failed part to do; not
  * where there is no room for it. */
 static bool others_may_complete(const loom_session *session) {
@@ -178,7 +167,7 @@ static loom_status drive(loom_session *session, double start, loom_error *err) {
             uint32_t before = session->goals_met;
             LOOM_TRY(loom_goals_advance(session, err));
             if (session->goals_met == before && session->in_flight == 0 && session->work_count == 0)
-                return no_progress(session, err);
+                return loom_no_progress(session, err);
             continue;
         }
         loom_completion_wait(session->segment, TICK_MS);

@@ -22,6 +22,7 @@
  *   crew.c     worker processes
  *   watch.c    workers that are stopped, nodes that take too long
  *   bury.c     workers that died
+ *   stall.c    who waits for what
  *   seats.c    which core and NUMA domain each of them gets
  *   run.c      the loop that drives all this
  *   preview.c  the same without computing anything; explain.c says why
@@ -129,6 +130,7 @@ struct loom_session {
     loom_hold *holds; /* of items of stored sequences, to the end of the run */
     uint32_t hold_count, hold_capacity;
     loom_extent_writer *writer;   /* for stored results that must be made mappable; NULL until needed */
+    uint64_t oom_kills;           /* of this cgroup and machine, as last looked at */
     bool out_of_space;            /* a step failed for lack of room: others would */
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
     loom_profiling *profiling;    /* NULL: nobody asks */
@@ -207,6 +209,12 @@ uint16_t loom_session_domain(const loom_session *session, uint32_t step);
 /* ---- bury.c ---- */
 /* After a worker's death: its task runs again or, when it killed too many, fails; a new process takes its place. */
 loom_status loom_bury(loom_session *session, const loom_death *death, loom_error *err);
+
+/* ---- stall.c ---- */
+/* Tells of workers that have waited for another run, or run one node, for long; call it some times a second. */
+void loom_tell_stalls(loom_session *session);
+/* Nothing runs, nothing can, and goals are open: an error that says who waits for what, instead of a hang. */
+loom_status loom_no_progress(const loom_session *session, loom_error *err);
 
 /* ---- complete.c ---- */
 loom_status loom_complete(loom_session *session, uint32_t task, loom_error *err);

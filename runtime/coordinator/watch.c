@@ -8,10 +8,15 @@
 
 #define LOOK_NS_MAX UINT64_C(500000000)
 #define SECOND_NS UINT64_C(1000000000)
+#define FIRST_WAIT_NS (5 * SECOND_NS)
+#define FIRST_RUN_NS (60 * SECOND_NS)
+#define IDLE_NS (30 * SECOND_NS)
 
 typedef struct watched {
     uint64_t silent_ns;  /* since it last gave a sign of life */
-    uint64_t running_ns; /* since it began what it runs */
+    uint64_t running_ns; /* since it began what it runs, but for waits */
+    uint64_t waiting_ns; /* for another run, since then */
+    uint64_t told_ns;    /* of either, when it was last told */
     uint64_t attempt;    /* what that is */
     uint32_t beats;
     loom_offence offence; /* it was killed for it */
@@ -20,6 +25,7 @@ typedef struct watched {
 struct loom_watch {
     loom_watch_options options;
     uint64_t looked_ns;
+    uint64_t idle_ns; /* since some worker was last seen to run something */
     watched workers[];
 };
 
@@ -51,9 +57,11 @@ static void look_at(const loom_watch *watch, watched *seen, uint32_t worker, uin
     seen->beats = beats;
     uint64_t attempt = loom_segment_attempt(segment, worker);
     if (attempt != seen->attempt || attempt == 0)
-        seen->running_ns = 0;
+        seen->running_ns = seen->waiting_ns = seen->told_ns = 0;
     else if (loom_segment_wait_of(segment, worker) == LOOM_WAIT_NONE)
         seen->running_ns += elapsed_ns;
+    else
+        seen->waiting_ns += elapsed_ns;
     seen->attempt = attempt;
 }
 
@@ -62,10 +70,12 @@ void loom_watch_look(loom_watch *watch) {
     uint64_t now = now_ns(), elapsed_ns = now - watch->looked_ns;
     if (elapsed_ns > LOOK_NS_MAX) elapsed_ns = LOOK_NS_MAX;
     watch->looked_ns = now;
+    watch->idle_ns += elapsed_ns;
     for (uint32_t i = 0; i < watch->options.workers; i++) {
         watched *seen = &watch->workers[i];
         if (seen->offence != LOOM_OFFENCE_NONE) continue; /* it may take long to die: a disk that does not answer */
         look_at(watch, seen, i, elapsed_ns);
+        if (seen->attempt != 0) watch->idle_ns = 0;
         if (is_over(seen->silent_ns, watch->options.heartbeat_s))
             seen->offence = LOOM_OFFENCE_SILENT;
         else if (is_over(seen->running_ns, watch->options.node_timeout_s))
@@ -80,6 +90,18 @@ loom_offence loom_watch_bury(loom_watch *watch, uint32_t worker) {
     return offence;
 }
 
-double loom_watch_running_seconds(const loom_watch *watch, uint32_t worker) {
-    return (double)watch->workers[worker].running_ns / (double)SECOND_NS;
+bool loom_watch_is_slow(loom_watch *watch, uint32_t worker, loom_slow_worker *slow) {
+    watched *seen = &watch->workers[worker];
+    bool waits = seen->waiting_ns > seen->running_ns;
+    uint64_t ns = waits ? seen->waiting_ns : seen->running_ns, first = waits ? FIRST_WAIT_NS : FIRST_RUN_NS;
+    if (ns < first || ns < 2 * seen->told_ns) return false;
+    seen->told_ns = ns;
+    *slow = (loom_slow_worker){.waits = waits, .seconds = (double)ns / (double)SECOND_NS};
+    return true;
+}
+
+bool loom_watch_is_idle(loom_watch *watch) {
+    if (watch->idle_ns < IDLE_NS) return false;
+    watch->idle_ns = 0;
+    return true;
 }

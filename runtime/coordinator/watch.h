@@ -31,7 +31,18 @@ void loom_watch_free(loom_watch *watch);
 void loom_watch_look(loom_watch *watch);
 /* For what the worker was killed, once its process has ended; another process may then take its place. */
 loom_offence loom_watch_bury(loom_watch *watch, uint32_t worker);
-/* For how many seconds the worker has run what it runs now, waits for other runs not counted. */
-double loom_watch_running_seconds(const loom_watch *watch, uint32_t worker);
+
+/* ---- who takes long ---- */
+
+typedef struct loom_slow_worker {
+    bool waits; /* for another run; else it runs */
+    double seconds;
+} loom_slow_worker;
+
+/* Whether it should be told now what the worker does: it has waited for another run for 5 s, or run one node for a
+ * minute; after twice the time again, and so on. */
+bool loom_watch_is_slow(loom_watch *watch, uint32_t worker, loom_slow_worker *slow);
+/* Whether no worker has run anything for 30 s; then not again for as long. */
+bool loom_watch_is_idle(loom_watch *watch);
 
 #endif

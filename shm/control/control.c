@@ -291,14 +291,20 @@ int loom_control_fd(const loom_control *control) {
     return control->fd;
 }
 
-uint32_t loom_control_others(loom_control *control, loom_control_role role) {
+uint32_t loom_control_other_pids(loom_control *control, loom_control_role role, uint32_t *pids, uint32_t most) {
     if (control->map == NULL) return 0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < LOOM_CONTROL_SLOTS; i++) {
         const loom_control_slot *slot = loom_control_slot_at(control, i);
-        if (i != control->slot && slot->state == 1 && slot->role == (uint32_t)role &&
-            loom_control_slot_is_live(control, i))
-            count++;
+        if (i == control->slot || slot->state != 1 || slot->role != (uint32_t)role ||
+            !loom_control_slot_is_live(control, i))
+            continue;
+        if (count < most) pids[count] = slot->pid;
+        count++;
     }
     return count;
+}
+
+uint32_t loom_control_others(loom_control *control, loom_control_role role) {
+    return loom_control_other_pids(control, role, NULL, 0);
 }

@@ -102,6 +102,8 @@ void loom_control_forget(loom_control *control);
 int loom_control_fd(const loom_control *control);
 /* Other processes attached now in the given role. */
 uint32_t loom_control_others(loom_control *control, loom_control_role role);
+/* Their process numbers, `most` at most; returns how many there are. */
+uint32_t loom_control_other_pids(loom_control *control, loom_control_role role, uint32_t *pids, uint32_t most);
 
 /* ---- pins: this process uses a range (hazard pointers, Michael 2004). Publish, then look the row up again in a fresh
  * transaction: if it is still there, no one reuses or punches the range before unpin or the end of this process.

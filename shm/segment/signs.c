@@ -38,6 +38,12 @@ uint64_t loom_segment_attempt(const loom_segment *segment, uint32_t worker) {
     return ((uint64_t)index + 1) << 32 | (uint32_t)loom_state_attempt(word);
 }
 
+void loom_segment_search_again(loom_segment *segment) {
+    /* release, as whoever finds a deque full: who sees the count sees what was READY before */
+    atomic_fetch_add_explicit(&segment->header->unqueued, 1, memory_order_release);
+    loom_wake_all(segment);
+}
+
 void loom_segment_record_fault(const loom_segment *segment, const loom_fault *fault) {
     loom_worker_slot *slot = own(segment);
     if (!slot) return;

@@ -38,6 +38,10 @@ loom_wait loom_segment_wait_of(const loom_segment *segment, uint32_t worker);
 /* Which attempt of which task the worker runs: two calls that give the same word, not 0, saw one attempt. 0: none. */
 uint64_t loom_segment_attempt(const loom_segment *segment, uint32_t worker);
 
+/* By the coordinator, when nothing runs though tasks are open: workers search the table for READY tasks that are in no
+ * deque. There should be none. */
+void loom_segment_search_again(loom_segment *segment);
+
 /* By the worker's signal handler: stores only (async-signal-safe). */
 void loom_segment_record_fault(const loom_segment *segment, const loom_fault *fault);
 /* By the coordinator, after the worker's death and before its slot is used again: what the worker recorded, which is

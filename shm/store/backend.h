@@ -66,6 +66,8 @@ typedef struct loom_store_ops {
 
     loom_status (*claim)(loom_store *store, const loom_id *rkey, loom_error *err); /* LOOM_BUSY */
     void (*unclaim)(loom_store *store, const loom_id *rkey);
+    /* (optional) See loom_store_others. */
+    uint32_t (*others)(loom_store *store, uint32_t *pids, uint32_t most);
 
     /* ---- batches ---- */
 

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "shm/codec/bulk_codec.h"
+#include "shm/store/others.h"
 #include "shm/store/store.h"
 
 /* ---- holding ---- */
@@ -72,6 +73,11 @@ void loom_store_unhold(loom_store *store, loom_hold *hold) {
 loom_status loom_store_claim(loom_store *store, const loom_id *rkey, loom_error *err) {
     LOOM_TRY(loom_store_check_process(store, err));
     return store->ops->claim != NULL ? store->ops->claim(store, rkey, err) : LOOM_OK;
+}
+
+uint32_t loom_store_others(loom_store *store, uint32_t *pids, uint32_t most) {
+    if (store->ops->others == NULL || loom_store_check_process(store, NULL) != LOOM_OK) return 0;
+    return store->ops->others(store, pids, most);
 }
 
 void loom_store_unclaim(loom_store *store, const loom_id *rkey) {

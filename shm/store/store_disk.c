@@ -107,6 +107,10 @@ static void disk_unclaim(loom_store *store, const loom_id *rkey) {
     loom_control_unclaim(disk->control, &name);
 }
 
+static uint32_t disk_others(loom_store *store, uint32_t *pids, uint32_t most) {
+    return loom_control_other_pids(disk_of(store)->disk->control, LOOM_ROLE_OPENER, pids, most);
+}
+
 static loom_status disk_each_pin(loom_store *store, loom_pin_visit visit, void *context, loom_error *err) {
     return loom_index_each_pin(disk_of(store)->disk->index, visit, context, err);
 }
@@ -372,6 +376,7 @@ static const loom_store_ops disk_ops = {
     .row_is_live = disk_row_is_live,
     .claim = disk_claim,
     .unclaim = disk_unclaim,
+    .others = disk_others,
     .each_pin = disk_each_pin,
     .each_goal = disk_each_goal,
     .get_file = disk_get_file,

@@ -97,9 +97,15 @@ static void the_other_run_takes_over(void **state) {
     while (scene_lines(at, "ready") < 1 || !scene_has(at, "store/FORMAT") || results_in(at, "store") < 1)
         pause_ms(2);
     process other = start_voxloom(at, "run p.imgql --store store --workers 1 --no-progress");
-    pid_t worker;
-    while (children_of(other.pid, &worker, 1) == 0) /* it has something to compute: the claimed one */
-        pause_ms(2);
+    const char *told, *errors = scene_text(at, ".err-%d", other.number);
+    do { /* it says for whom it waits, after some seconds */
+        assert_true(is_alive(other.pid));
+        pause_ms(20);
+        told = scene_read(at, errors, NULL);
+    } while (!told || !strchr(told, '\n'));
+    assert_contains(told, "has waited for another run to compute test.total");
+    assert_contains(told, "p.imgql:2:13");
+    assert_contains(told, scene_text(at, "process %d uses this store", (int)one.pid));
     kill(one.pid, SIGKILL);
     outcome killed = finish(at, &one, NULL, NULL);
     assert_int_equal(killed.status, 128 + SIGKILL);

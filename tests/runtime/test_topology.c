@@ -267,6 +267,19 @@ static void quota_of_version_2(void **state) {
     assert_int_equal(loom_machine_quota(root), 4);
 }
 
+static void oom_kills(void **state) {
+    (void)state;
+    assert_int_equal(loom_machine_oom_kills(root), 0);
+    save("proc/vmstat", "nr_free_pages 17\noom_kill 2\noom_killer 9\n");
+    assert_int_equal(loom_machine_oom_kills(root), 2);
+    save("proc/self/cgroup", "0::/user/job\n");
+    save("sys/fs/cgroup/user/job/memory.events", "low 0\nmax 7\noom 4\noom_kill 3\noom_group_kill 0\n");
+    assert_int_equal(loom_machine_oom_kills(root), 5);
+    save("proc/self/cgroup", "0::/seen/from/outside\n"); /* a container */
+    save("sys/fs/cgroup/memory.events", "oom_kill 1\n");
+    assert_int_equal(loom_machine_oom_kills(root), 3);
+}
+
 static void quota_of_version_1(void **state) {
     (void)state;
     save("proc/self/cgroup", "12:cpuset:/\n3:cpuacct,cpu:/docker/abc\n0::/\n");
@@ -360,6 +373,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(quota_of_version_1, make_root, remove_root),
         cmocka_unit_test_setup_teardown(memory_of_version_2, make_root, remove_root),
         cmocka_unit_test_setup_teardown(memory_of_version_1, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(oom_kills, make_root, remove_root),
         cmocka_unit_test_setup_teardown(physical_cores_are_counted_once, make_root, remove_root),
 #endif
     };
