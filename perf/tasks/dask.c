@@ -1,4 +1,4 @@
-/* dask.c - the graph through dask.distributed with worker processes, by dask.py. */
+/* dask.c - the graph through dask.distributed with worker processes, by run_dask.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

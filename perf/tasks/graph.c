@@ -39,9 +39,11 @@ uint32_t graph_needs(const graph *of, uint32_t layer, uint32_t column, uint32_t 
         if (column + stride < of->width) needs[count++] = column + stride;
         break;
     case SHAPE_TREE:
-        needs[count++] = column / 2;
+        needs[count++] = 2 * column % of->width;
+        needs[count++] = (2 * column + 1) % of->width;
         break;
-    case SHAPE_RANDOM: /* one to five, without repetition */
+    case SHAPE_RANDOM: /* its own column and one to five others, without repetition */
+        needs[count++] = column;
         for (uint32_t i = 0, wanted = 1 + mix(layer * 7919 + column) % 5; i < wanted; i++) {
             uint32_t need = mix((layer * 31 + i) * 104729 + column) % of->width;
             bool known = false;

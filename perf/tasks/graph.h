@@ -1,6 +1,7 @@
 /* graph.h - the graphs of bench_tasks: layers of tasks, each of which needs some of the layer before, in the shapes of
  * Task Bench (E. Slaughter et al., "Task Bench: A Parameterized Benchmark for Evaluating Parallel Runtime Performance",
- * SC 2020), and the one result that every system must come to. */
+ * SC 2020), and the one result that every system must come to. Every task is needed for it (the tree joins pairs, again
+ * and again): voxloom computes nothing else. */
 #ifndef LOOM_PERF_TASKS_GRAPH_H
 #define LOOM_PERF_TASKS_GRAPH_H
 

@@ -1,4 +1,4 @@
-"""The graph of perf/tasks/graph.c through dask.distributed: dask.py SHAPE WIDTH LAYERS WORK_US WORKERS."""
+"""The graph of perf/tasks/graph.c through dask.distributed: run_dask.py SHAPE WIDTH LAYERS WORK_US WORKERS."""
 import sys
 import time
 
@@ -21,9 +21,9 @@ def needs(shape, width, layer, column):
         stride = 1 << (layer % max(width.bit_length() - 1, 1))
         return [c for c in (column - stride, column, column + stride) if 0 <= c < width]
     if shape == "tree":
-        return [column // 2]
+        return [2 * column % width, (2 * column + 1) % width]
     if shape == "random":
-        found = []
+        found = [column]
         for i in range(1 + mix(layer * 7919 + column) % 5):
             need = mix((layer * 31 + i) * 104729 + column) % width
             if need not in found:
