@@ -1,7 +1,5 @@
 /* Engaging: the segment, the committer and the workers appear when there is something to compute, so that a run that
  * finds everything in the store starts no process. */
-#include <unistd.h>
-
 #include "io/ring.h"
 #include "runtime/coordinator/session.h"
 #include "runtime/kernels/plugin.h"
@@ -54,9 +52,7 @@ static loom_status choose_ring(loom_session *session, loom_error *err) {
 
 /* Half of what there is: the rest is for the page cache, which makes results on disk fast, and for other programs. */
 static uint64_t memory_budget(const loom_config *config) {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    if (config->memory.budget_bytes) return config->memory.budget_bytes;
-    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 0;
+    return config->memory.budget_bytes ? config->memory.budget_bytes : loom_machine_memory_limit("") / 2;
 }
 
 loom_status loom_engage(loom_session *session, loom_error *err) {
