@@ -221,7 +221,9 @@ loom_status loom_loops_advance(loom_session *session, bool *opened, loom_error *
         session->windows_over = false;
         LOOM_TRY(loom_windows_review(session, err));
     }
-    while (loops->next < loops->count && (loops->open_steps < LOOM_WINDOW_STEPS_MAX || loops->open_windows == 0)) {
+    /* A preview runs nothing, so no window would ever make room for the next. */
+    while (loops->next < loops->count &&
+           (loops->open_steps < LOOM_WINDOW_STEPS_MAX || loops->open_windows == 0 || session->preview)) {
         loom_loop *loop = &loops->loops[loops->next];
         if (loop->opened == loop->window_count || is_hopeless(session, loop)) {
             loops->next++;

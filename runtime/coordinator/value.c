@@ -90,7 +90,11 @@ void loom_describe_step(const loom_session *session, uint32_t index, loom_error 
     const loom_node *node = loom_plan_node(session->plan, named);
     char hex[LOOM_ID_HEX_BYTES], text[160];
     loom_id_hex(&node->id, hex);
-    snprintf(text, sizeof text, "%s %.8s", node->op ? node->op->name : "constant", hex);
+    const char *what = node->op ? node->op->name : "constant";
+    if (step->unnamed)
+        snprintf(text, sizeof text, "%s", what); /* the id is that of no item */
+    else
+        snprintf(text, sizeof text, "%s %.8s", what, hex);
     loom_error_at(err, node->position.file, node->position.line, node->position.column);
     loom_error_node(err, text);
 }
