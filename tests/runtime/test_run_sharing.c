@@ -11,22 +11,6 @@
 #include "harness.h"
 #include "volumes.h"
 
-enum { SIDE = SANITIZED ? 24 : 56, ITEMS = 16 };
-
-static float waves(int x, int y, int z) {
-    return (float)((x * 7 + y * 13 + z * 29) % 61);
-}
-
-/* Some tenths of a second of kernels. */
-static void write_program(scene *at) {
-    volume_make(at, "in.nii", SIDE, SIDE, SIDE, waves);
-    scene_write(at, "long.imgql",
-                scene_text(at,
-                           "import \"simpleitk\"\na = ReadImage(\"in.nii\")\nf(t) = max(dt(geq_sv(t, a)))\n"
-                           "print \"all\" map(f, range(%d))\n",
-                           ITEMS));
-}
-
 /* Puts a script in the worker's place, for the runs that are started next: it does `what`, then is the worker. */
 static void stand_in(scene *at, const char *what) {
     const char *folder = getenv("VOXLOOM_BUILD");
@@ -62,6 +46,22 @@ static void test_libraries_get_one_thread(void **state) {
 
 #if defined(__linux__) && !defined(VOXLOOM_PORTABLE)
 #include <sched.h>
+
+enum { SIDE = SANITIZED ? 24 : 56, ITEMS = 16 };
+
+static float waves(int x, int y, int z) {
+    return (float)((x * 7 + y * 13 + z * 29) % 61);
+}
+
+/* Some tenths of a second of kernels. */
+static void write_program(scene *at) {
+    volume_make(at, "in.nii", SIDE, SIDE, SIDE, waves);
+    scene_write(at, "long.imgql",
+                scene_text(at,
+                           "import \"simpleitk\"\na = ReadImage(\"in.nii\")\nf(t) = max(dt(geq_sv(t, a)))\n"
+                           "print \"all\" map(f, range(%d))\n",
+                           ITEMS));
+}
 
 /* What was seen of a run's workers while it ran. */
 typedef struct watched {
