@@ -17,7 +17,7 @@ const void *loom_task_payload(const loom_segment *segment, const loom_task *task
 loom_status loom_task_put_payload(loom_segment *segment, loom_task *task, const void *bytes, size_t length) {
     if (length >= 1 && length <= sizeof task->inline_payload) {
         memcpy(task->inline_payload, bytes, length);
-        task->inline_bytes = (uint16_t)length;
+        task->inline_bytes = (uint8_t)length;
         return LOOM_OK;
     }
     task->payload = loom_segment_put(segment, bytes, length);

@@ -19,12 +19,20 @@
 
 #define LOOM_PATH_BYTES 4096
 
+/* Which results a run leaves in the store. What is not an image is small, and keys depend on it: it is always kept. */
+typedef enum loom_persist {
+    LOOM_PERSIST_ALL,
+    LOOM_PERSIST_GOALS, /* of images, those that are goals, or that a kept sequence refers to */
+    LOOM_PERSIST_AUTO   /* and those that take longer to compute again than to read */
+} loom_persist;
+
 /* Towards other runs on this machine. */
 typedef enum loom_share { LOOM_SHARE_POLITE, LOOM_SHARE_ALL } loom_share;
 
 typedef struct loom_config {
     struct {
         char path[LOOM_PATH_BYTES];   /* store.path: folder or ":memory:" */
+        loom_persist persist;         /* store.persist = "all" | "goals" | "auto" */
         loom_durability durability;   /* store.durability = "verified" | "strict" | "none" */
         uint64_t map_bytes;           /* store.map_size ("1TiB", 0 = automatic) */
         uint64_t step_bytes;          /* store.extent_step */

@@ -18,6 +18,8 @@
 
 static const char *const durabilities[] = {"verified", "strict", "none", NULL};
 _Static_assert(LOOM_DURABLE_VERIFIED == 0 && LOOM_DURABLE_STRICT == 1 && LOOM_DURABLE_NONE == 2, "order of choices");
+static const char *const persists[] = {"all", "goals", "auto", NULL};
+_Static_assert(LOOM_PERSIST_ALL == 0 && LOOM_PERSIST_GOALS == 1 && LOOM_PERSIST_AUTO == 2, "order of choices");
 static const char *const evictions[] = {"cost", "lru", NULL};
 _Static_assert(LOOM_EVICT_COST == 0 && LOOM_EVICT_LRU == 1, "order of choices");
 static const char *const compressions[] = {"off", "cold", "always", NULL};
@@ -28,7 +30,7 @@ static const char *const rings[] = {"auto", "uring", "posix", NULL};
 _Static_assert(LOOM_RING_AUTO == 0 && LOOM_RING_URING == 1 && LOOM_RING_POSIX == 2, "order of choices");
 _Static_assert(sizeof(loom_durability) == sizeof(int) && sizeof(loom_ring_kind) == sizeof(int) &&
                    sizeof(loom_eviction) == sizeof(int) && sizeof(loom_compression) == sizeof(int) &&
-                   sizeof(loom_share) == sizeof(int),
+                   sizeof(loom_share) == sizeof(int) && sizeof(loom_persist) == sizeof(int),
                "choices are ints");
 
 #define FIELD(member) offsetof(loom_config, member)
@@ -40,6 +42,16 @@ const loom_config_key loom_config_keys[] = {
      .fallback = "\"\"",
      .doc = "Folder of the result store, made when missing; \":memory:\" keeps results for one run only.\n"
             "Empty: $XDG_DATA_HOME/voxloom, or ~/.local/share/voxloom."},
+    {.name = "store.persist",
+     .type = LOOM_KEY_CHOICE,
+     .offset = FIELD(store.persist),
+     .choices = persists,
+     .fallback = "\"all\"",
+     .doc =
+         "Which images a run leaves in the store; other results are small and always stored. \"all\": every one, so\n"
+         "that a changed program computes only what changed. \"goals\": what is printed or saved, and items of\n"
+         "sequences; the space of others is used again as soon as nothing needs them. \"auto\": also what would take\n"
+         "longer to compute again than to read from a disk."},
     {.name = "store.durability",
      .type = LOOM_KEY_CHOICE,
      .offset = FIELD(store.durability),
@@ -273,7 +285,7 @@ const loom_config_key loom_config_keys[] = {
      .min = 1024,
      .max = 1u << 30,
      .fallback = "4194304",
-     .doc = "Most nodes of one run that the segment has room for."},
+     .doc = "Most nodes that the segment has room for at once: those that run, wait, or are still needed."},
     {.name = "memory.loop_items",
      .type = LOOM_KEY_COUNT,
      .offset = FIELD(memory.loop_items),

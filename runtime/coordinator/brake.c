@@ -53,7 +53,7 @@ static void weigh(const loom_session *session, const loom_step *step, uint64_t *
         const loom_task *task = loom_segment_task(session->segment, argument->task);
         if (!task || task->type != LOOM_IMAGE) continue;
         *images += task->bulk.bytes;
-        if (argument->consumers == 1 && !argument->kept) *releases += loom_task_committed_bytes(task);
+        if (argument->open == 1 && !argument->kept) *releases += loom_task_committed_bytes(task);
     }
 }
 

@@ -17,7 +17,7 @@
 typedef enum entry_kind {
     ENTRY_PUT,     /* a task, by the name `id` */
     ENTRY_REPLACE, /* a task whose result has another place now */
-    ENTRY_DISCARD, /* a task whose working copy is not needed any more */
+    ENTRY_NOTE,    /* the hashes of input files that the task read */
     ENTRY_FORGET   /* the key `id` */
 } entry_kind;
 
@@ -31,6 +31,11 @@ typedef struct entry_list {
     entry *entries;
     size_t count, capacity;
 } entry_list;
+
+typedef struct task_list {
+    uint32_t *tasks;
+    size_t count, capacity;
+} task_list;
 
 struct loom_committer {
     loom_store *store;
@@ -47,6 +52,8 @@ struct loom_committer {
     entry_list queued;      /* guarded by lock, as all below */
     uint64_t queued_bytes;  /* of bulk: working copies of an encrypted run wait for their batch in memory */
     bool busy, flush, hurry, stop;
+    task_list stored, read; /* done with, not yet taken; and taken */
+    _Atomic bool any_stored;
     loom_error error; /* the first */
     uint64_t irreproducible;
     loom_error first_difference;
@@ -146,11 +153,10 @@ static loom_status replace(loom_committer *committer, loom_batch *batch, const e
 
 static loom_status put_entry(loom_committer *committer, loom_batch *batch, const entry *item, loom_error *err) {
     if (item->kind == ENTRY_FORGET) return forget(batch, &item->id, err);
-    if (item->kind == ENTRY_DISCARD) return LOOM_OK; /* after the commit */
     if (item->kind == ENTRY_REPLACE) return replace(committer, batch, item, err);
     const loom_task *task = loom_segment_task(committer->segment, item->task);
+    if (item->kind == ENTRY_NOTE) return put_file_hashes(committer, batch, task, err);
     if (task->flags & LOOM_TASK_REPLACES) LOOM_TRY(forget(batch, &task->rkey, err));
-    if (task->origin == LOOM_ORIGIN_STORED) return put_file_hashes(committer, batch, task, err);
     loom_buffer recipe = {0};
     loom_arena_reset(committer->arena);
     loom_status status = recipe_of(committer, task, &recipe);
@@ -171,13 +177,11 @@ static loom_status put_entry(loom_committer *committer, loom_batch *batch, const
     return status == LOOM_OK ? put_file_hashes(committer, batch, task, err) : status;
 }
 
-/* What lies in a file of the store needs no memory once it is committed: its pages can be written and dropped. A
- * working copy needs it until it is discarded; a store in memory, until the run lets go. */
+/* What lies in a file of the store needs no memory once it is committed: its pages can be written and dropped. What
+ * lies in memory needs it until the run lets go (release.c). */
 static void release_memory(const loom_committer *committer, entry_kind kind, const loom_task *task) {
-    if (loom_store_in_memory(committer->store)) return;
-    bool working = loom_store_has_working_copies(committer->store);
-    bool stored = kind == ENTRY_REPLACE || (kind == ENTRY_PUT && task->origin == LOOM_ORIGIN_COMPUTED);
-    if (working ? kind != ENTRY_DISCARD : !stored) return;
+    if (loom_store_in_memory(committer->store) || loom_store_has_working_copies(committer->store)) return;
+    if (kind != ENTRY_REPLACE && !(kind == ENTRY_PUT && task->origin == LOOM_ORIGIN_COMPUTED)) return;
     uint64_t bytes = loom_task_committed_bytes(task);
     if (bytes) loom_segment_release_bytes(committer->segment, bytes);
 }
@@ -189,9 +193,7 @@ static void after_commit(const loom_committer *committer, const entry_list *list
         if (item->kind == ENTRY_FORGET) continue;
         const loom_task *task = loom_segment_task(committer->segment, item->task);
         release_memory(committer, item->kind, task);
-        if (item->kind == ENTRY_DISCARD)
-            (void)loom_store_discard(committer->store, &task->bulk, NULL); /* costs memory till the end, if it fails */
-        else if (item->kind == ENTRY_PUT && task->flags & LOOM_TASK_CLAIMED)
+        if (item->kind == ENTRY_PUT && task->flags & LOOM_TASK_CLAIMED)
             loom_store_unclaim(committer->store, &task->rkey);
     }
 }
@@ -236,6 +238,40 @@ static loom_status commit_or_try_again(loom_committer *committer, const entry_li
     return commit_entries(committer, list, err);
 }
 
+/* ---- what is done with ---- */
+
+/* With the lock held. Without memory for the list the tasks stay to the end of the run. */
+static void give_back(loom_committer *committer, const entry_list *list) {
+    task_list *stored = &committer->stored;
+    if (stored->capacity - stored->count < list->count) {
+        size_t capacity = (stored->count + list->count) * 2;
+        uint32_t *grown = realloc(stored->tasks, capacity * sizeof *grown);
+        if (!grown) return;
+        stored->tasks = grown;
+        stored->capacity = capacity;
+    }
+    for (size_t i = 0; i < list->count; i++)
+        if (list->entries[i].kind != ENTRY_FORGET) stored->tasks[stored->count++] = list->entries[i].task;
+    /* relaxed: only says whether the lock is worth taking */
+    atomic_store_explicit(&committer->any_stored, stored->count > 0, memory_order_relaxed);
+    loom_segment_ring_doorbell(committer->segment);
+}
+
+void loom_committer_take_stored(loom_committer *committer, const uint32_t **tasks, size_t *count) {
+    *tasks = NULL;
+    *count = 0;
+    if (!atomic_load_explicit(&committer->any_stored, memory_order_relaxed)) return;
+    pthread_mutex_lock(&committer->lock);
+    task_list taken = committer->stored;
+    committer->stored = committer->read; /* its memory */
+    committer->stored.count = 0;
+    committer->read = taken;
+    atomic_store_explicit(&committer->any_stored, false, memory_order_relaxed);
+    pthread_mutex_unlock(&committer->lock);
+    *tasks = taken.tasks;
+    *count = taken.count;
+}
+
 /* ---- the thread ---- */
 
 static bool batch_is_full(const loom_committer *committer) {
@@ -278,6 +314,7 @@ static void *committer_main(void *context) {
                                  status == LOOM_OK);
 
         pthread_mutex_lock(&committer->lock);
+        give_back(committer, &taken);
         taken.count = 0;
         committer->busy = false;
         if (status != LOOM_OK && committer->error.status == LOOM_OK) committer->error = err;
@@ -354,8 +391,8 @@ loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey
     return append(committer, (entry){.kind = ENTRY_FORGET, .id = *rkey});
 }
 
-loom_status loom_committer_discard(loom_committer *committer, uint32_t task) {
-    return append(committer, (entry){.kind = ENTRY_DISCARD, .task = task});
+loom_status loom_committer_note(loom_committer *committer, uint32_t task) {
+    return append(committer, (entry){.kind = ENTRY_NOTE, .task = task});
 }
 
 loom_status loom_committer_replace(loom_committer *committer, uint32_t task) {
@@ -402,6 +439,8 @@ void loom_committer_stop(loom_committer *committer) {
     pthread_mutex_destroy(&committer->lock);
     pthread_cond_destroy(&committer->changed);
     free(committer->queued.entries);
+    free(committer->stored.tasks);
+    free(committer->read.tasks);
     loom_arena_free(committer->arena);
     free(committer);
 }

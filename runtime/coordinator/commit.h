@@ -18,16 +18,20 @@ loom_status loom_committer_start(loom_store *store, loom_segment *segment, const
                                  const loom_config *config, loom_committer **committer, loom_error *err);
 /* Batches are told to the recorder, which outlives the committer; NULL: to nobody. Before anything is queued. */
 void loom_committer_record(loom_committer *committer, loom_recorder *recorder);
-/* Queues a computed task; `node` names it (all zero if nobody asked for it by name). Of a task that a worker found
- * stored, only the hashes of the files that it read are kept. Never blocks for long. */
+/* Queues a computed task; `node` names it (all zero if nobody asked for it by name). Never blocks for long. The task,
+ * and those that it has as arguments, must stay until loom_committer_take_stored says that it is done with; so for
+ * replace and note. */
 loom_status loom_committer_add(loom_committer *committer, uint32_t task, const loom_id *node);
 /* Queues a task whose result is stored already, but lies elsewhere now (LOOM_TASK_FRESH): the store keeps the new
  * place.
  */
 loom_status loom_committer_replace(loom_committer *committer, uint32_t task);
-/* Queues a task whose bytes no process of this run will read any more: a plain working copy (encrypted stores) is given
- * back once everything queued before is stored. */
-loom_status loom_committer_discard(loom_committer *committer, uint32_t task);
+/* Queues the hashes of the input files that a task read; its result is stored already, or is not to be. */
+loom_status loom_committer_note(loom_committer *committer, uint32_t task);
+/* The tasks of entries (add, replace, note) that were written, in order, since the last call: nobody reads them any
+ * more. Also of a batch that failed, which loom_committer_flush reports. The list is valid until the next call. Rings
+ * the segment's doorbell when there are any. */
+void loom_committer_take_stored(loom_committer *committer, const uint32_t **tasks, size_t *count);
 /* Queues the deletion of a damaged result, before its recomputed successor is stored. */
 loom_status loom_committer_forget(loom_committer *committer, const loom_id *rkey);
 /* Begins to store what is queued now, without waiting for it. True if anything is queued or being stored: when that is

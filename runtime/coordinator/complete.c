@@ -5,12 +5,6 @@
 
 #include "runtime/coordinator/session.h"
 
-/* Results that somebody named in the program are stored under that name as well. */
-static loom_id name_of(const loom_session *session, const loom_step *step) {
-    loom_id none = {{0}};
-    return step->node == LOOM_NODE_NONE || step->unnamed ? none : loom_plan_node(session->plan, step->node)->id;
-}
-
 static loom_status finished(loom_session *session, uint32_t index, uint32_t number) {
     loom_step *step = &session->graph.steps[index];
     const loom_task *task = loom_segment_task(session->segment, number);
@@ -21,19 +15,26 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
     step->has_vid = step->has_rkey = true;
     session->done++;
     session->windows_over |= step->window != 0;
-    LOOM_TRY(loom_hold_computed(session, index, task));
+    step->unstored = false;
     if (task->origin == LOOM_ORIGIN_STORED) {
         session->reused++;
-        if (task->flags & LOOM_TASK_FRESH) LOOM_TRY(loom_committer_replace(session->committer, number));
-        loom_id none = {{0}};
-        if (task->memo) LOOM_TRY(loom_committer_add(session->committer, number, &none)); /* hashes of its input files */
+        LOOM_TRY(loom_hold_computed(session, index, task));
+        if (task->flags & LOOM_TASK_FRESH) {
+            LOOM_TRY(loom_committer_replace(session->committer, number));
+            loom_commit_queued(session, index);
+        }
     } else {
         session->computed++;
         loom_measure(session, index);
-        if (!(step->op->flags & LOOM_OP_NOT_STORED)) {
-            loom_id name = name_of(session, step);
-            LOOM_TRY(loom_committer_add(session->committer, number, &name));
-        }
+        LOOM_TRY(loom_store_step(session, index));
+        step = &session->graph.steps[index];
+        if (step->unstored && task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(session->store, &task->rkey);
+        if (step->unstored && task->flags & LOOM_TASK_REPLACES)
+            LOOM_TRY(loom_committer_forget(session->committer, &task->rkey));
+    }
+    if (task->memo && (step->unstored || task->origin == LOOM_ORIGIN_STORED)) {
+        LOOM_TRY(loom_committer_note(session->committer, number)); /* hashes of its input files */
+        loom_commit_queued(session, index);
     }
     return loom_announce(session, index, LOOM_EVENT_VALUE);
 }
@@ -68,14 +69,15 @@ static bool mark_failed(loom_session *session, uint32_t index, uint32_t failure)
     if (step->state == LOOM_STEP_FAILED || step->state == LOOM_STEP_DONE) return false;
     session->windows_over |= step->window || !step->op;
     if (step->alias != LOOM_STEP_NONE) return false; /* its users hear of what it became */
-    bool withdrawn = step->state == LOOM_STEP_TASK && loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL);
+    if (step->state == LOOM_STEP_TASK) {
+        /* What runs has all that it needs: let it end. Its users go on from there. */
+        if (!loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL)) return false;
+        session->in_flight--;
+    }
     step->state = LOOM_STEP_FAILED;
     step->failure = failure;
-    if (withdrawn) {
-        session->in_flight--;
-        (void)loom_release_arguments(session, index); /* out of memory: held to the end */
-    }
     if (step->op) session->failed++;
+    (void)loom_task_ended(session, index); /* out of memory: held to the end */
     return true;
 }
 
@@ -144,8 +146,10 @@ loom_status loom_complete(loom_session *session, uint32_t number, loom_error *er
             loom_fail(&unknown, (loom_status)task->status, "%s", loom_status_message((loom_status)task->status));
             cause = &unknown;
         }
-        status = loom_step_fails(session, index, cause);
+        const loom_error copy = *cause; /* the task goes with the step */
+        session->graph.steps[index].state = LOOM_STEP_SETTLED;
+        status = loom_step_fails(session, index, &copy);
     }
-    if (status == LOOM_OK) status = loom_release_arguments(session, index);
+    if (status == LOOM_OK && state == LOOM_TASK_DONE) status = loom_task_ended(session, index);
     return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while results came in");
 }

@@ -66,6 +66,10 @@ loom_status loom_become(loom_session *session, uint32_t pending, uint32_t target
     bool demanded = graph->steps[pending].demanded;
     graph->steps[pending].alias = target;
     graph->operators -= graph->steps[pending].op != NULL;
+    graph->steps[target].open += graph->steps[pending].open;
+    graph->steps[pending].open = 0;
+    if (loom_step_ends(session, pending) != LOOM_OK)
+        return loom_fail(err, LOOM_NO_MEMORY, "out of memory while expanding a loop");
     if (graph->steps[target].state == LOOM_STEP_FAILED)
         return loom_fail_users(session, pending, graph->steps[target].failure);
     graph->steps[target].kept |= graph->steps[pending].kept;

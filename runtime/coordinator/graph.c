@@ -114,6 +114,7 @@ loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user,
     graph->links[link] = (loom_link){.user = user, .next = graph->steps[step].users & LINKS_MAX, .event = event & 3u};
     graph->steps[step].users = link;
     if (event != LOOM_EVENT_FAILURE) graph->steps[user].waits++;
+    if (event == LOOM_EVENT_VALUE) graph->steps[step].kept = true; /* it is read when all that is waited for is there */
     return LOOM_OK;
 }
 

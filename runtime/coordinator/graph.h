@@ -43,17 +43,23 @@ typedef struct loom_step {
     uint32_t failure;           /* when FAILED: which of the session's failures is the cause */
     uint32_t hold;              /* of its bulk bytes in the store; 0 while nothing is held; see hold.c */
     uint32_t window;            /* of a loop, whose items it gathers: see loop.h; 0 = none */
-    uint32_t consumers; /* tasks that were handed out with it as an argument and have not ended, once a position */
-    uint8_t state;      /* loom_step_state */
-    uint8_t type;       /* loom_type of the value, once known */
-    uint8_t losses;     /* times that its bytes were found damaged while the run used them */
+    uint32_t open;              /* positions in which steps use it that have not ended; see release.c */
+    uint32_t replay_us;         /* what computing it again takes, with what is not stored of that which it needs */
+    uint8_t state;              /* loom_step_state */
+    uint8_t type;               /* loom_type of the value, once known */
+    uint8_t losses;             /* times that its bytes were found damaged while the run used them */
     bool has_rkey, has_vid;
-    bool stored;   /* the value is in the store */
-    bool released; /* this run computed or found it, and let it go again */
-    bool kept;     /* held to the end: a goal, or an item that is reached through the sequence that gathers it */
-    bool demanded; /* somebody needs the value */
-    bool queued;   /* in the session's work list */
-    bool unnamed;  /* stands for one item of many of its node: not stored under the node's id */
+    bool stored;            /* the value is in the store */
+    bool released;          /* this run computed or found it, and let it go again */
+    bool unstored;          /* this run computed it and did not store it */
+    bool kept;              /* held to the end: a goal, a value that decides how a loop expands */
+    bool item;              /* of a sequence, through which it is reached: held to the end if it is large */
+    bool uses;              /* counted in its arguments' `open` */
+    bool late;              /* its task has ended before one of its arguments' was known to have */
+    bool demanded;          /* somebody needs the value */
+    uint8_t queued_commits; /* entries of the committer that read its task */
+    bool queued;            /* in the session's work list */
+    bool unnamed;           /* stands for one item of many of its node: not stored under the node's id */
     loom_id rkey, vid;
 } loom_step;
 
@@ -76,8 +82,8 @@ typedef struct loom_graph_run {
     uint32_t free_steps; /* list of steps that were given back, by `alias`; LOOM_STEP_NONE ends it */
     loom_link *links;    /* entry 0 is unused */
     uint32_t link_count, link_capacity;
-    uint32_t free_links;           /* list; 0 ends it */
-    uint64_t operators; /* steps with an operator that became no other's alias, ever: given back or not */
+    uint32_t free_links; /* list; 0 ends it */
+    uint64_t operators;  /* steps with an operator that became no other's alias, ever: given back or not */
     loom_arena *arena;
 } loom_graph_run;
 

@@ -93,9 +93,15 @@ static loom_status wait_for_outer(loom_expansion *at, const loom_body *body) {
     return LOOM_OK;
 }
 
-/* If one of them fails, so does the loop. */
+/* If one of them fails, so does the loop; until the loop has ended they stay. */
 static loom_status link_outer(loom_expansion *at, const loom_loop *loop) {
     loom_graph_run *graph = &at->session->graph;
+    uint32_t *copies =
+        loom_arena_copy(at->session->arena, loop->body.outer, loop->body.outer_count * sizeof *loop->body.outer);
+    if (!copies && loop->body.outer_count) return loom_expansion_no_memory(at);
+    graph->steps[loop->step].arguments = copies; /* of its own: a filter makes the loop anew */
+    graph->steps[loop->step].argument_count = loop->body.outer_count;
+    if (loom_step_uses(at->session, loop->step) != LOOM_OK) return loom_expansion_no_memory(at);
     for (uint32_t i = 0; i < loop->body.outer_count; i++) {
         uint32_t outer = loom_graph_resolve(graph, loop->body.outer[i]);
         if (graph->steps[outer].state >= LOOM_STEP_DONE) continue;

@@ -45,6 +45,7 @@ static loom_status follow(loom_session *session, const loom_loop *loop, loom_fol
     for (uint32_t i = 0; status == LOOM_OK && i < count; i++)
         if (graph->steps[arguments[i]].state < LOOM_STEP_DONE)
             status = loom_graph_link(graph, arguments[i], step, LOOM_EVENT_FAILURE);
+    if (status == LOOM_OK) status = loom_step_uses(session, step);
     if (status != LOOM_OK)
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while going through a loop; close other programs");
     graph->steps[step].node = node;

@@ -39,11 +39,11 @@ static uint32_t find_argument(const loom_session *session, uint32_t user, const 
     return LOOM_STEP_NONE;
 }
 
-/* The step has no task any more. */
+/* The step has no task any more. The old one's slot is not used again: finishers of its other arguments may still walk
+ * over its links. The step goes on using its arguments. */
 static void forget_task(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
     step->state = LOOM_STEP_SETTLED;
-    (void)loom_release_arguments(session, index); /* out of memory: held to the end */
     step->task = LOOM_TASK_NONE;
 }
 

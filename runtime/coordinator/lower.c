@@ -75,6 +75,7 @@ static loom_status add_operator(loom_session *session, const loom_operator *op, 
         else if (state < LOOM_STEP_DONE)
             LOOM_TRY(loom_graph_link(graph, argument, *step, LOOM_EVENT_FAILURE));
     }
+    LOOM_TRY(loom_step_uses(session, *step));
     return graph->steps[*step].waits == 0 ? loom_work_add(session, *step) : LOOM_OK;
 }
 
@@ -112,6 +113,7 @@ static loom_status domain_of(loom_session *session, uint32_t image, loom_node_in
     *domain = loom_memo_get(&session->domains, source);
     if (*domain != LOOM_MEMO_NONE) return LOOM_OK;
     LOOM_TRY(loom_lower_internal(session, "loom.domain", &source, 1, user, domain, err));
+    session->graph.steps[*domain].kept = true; /* small, and loops that expand later ask for it again and again */
     return loom_memo_set(&session->domains, source, *domain);
 }
 

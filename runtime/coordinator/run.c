@@ -98,6 +98,10 @@ void loom_session_close(loom_session *session) {
     free(session->shapes);
     free(session->places);
     free(session->work);
+    free(session->submission.roots);
+    free(session->submission.stack);
+    free(session->ending);
+    free(session->late);
     free(session->goals);
     free(session->failures);
     free(session->holds);
@@ -132,13 +136,24 @@ static void report_progress(loom_session *session, double start) {
     session->options->progress(&progress, session->options->context);
 }
 
+/* What is not needed any more makes room for what is to be submitted. */
+static loom_status make_room(loom_session *session, loom_error *err) {
+    if (loom_release_late(session) != LOOM_OK || loom_release_stored(session) != LOOM_OK)
+        return loom_fail(err, LOOM_NO_MEMORY, "out of memory while results came in");
+    return loom_submit_more(session, err);
+}
+
+#define REPORTS_AT_ONCE 256u /* then tasks are submitted in the places of those that ended */
+
 static loom_status take_reports(loom_session *session, loom_error *err) {
-    uint32_t number;
+    uint32_t number, taken = 0;
     loom_death death;
     while (session->segment && loom_completion_pop(session->segment, &number)) {
         LOOM_TRY(loom_complete(session, number, err));
         LOOM_TRY(loom_work_drain(session, err));
+        if (++taken % REPORTS_AT_ONCE == 0) LOOM_TRY(make_room(session, err));
     }
+    LOOM_TRY(make_room(session, err));
     while (session->crew && loom_crew_next_death(session->crew, &death))
         LOOM_TRY(loom_bury(session, &death, err));
     return LOOM_OK;
@@ -163,7 +178,9 @@ static loom_status drive(loom_session *session, double start, loom_error *err) {
         if (session->goals_met == goals && !others_may_complete(session)) return LOOM_OK;
         if (stop_asked(session)) return loom_fail(err, LOOM_CANCELLED, "stopped on request; what was finished is kept");
         if (session->work_count > 0) continue;
-        if (session->in_flight == 0) {
+        if (session->in_flight == 0 && session->committing > 0) {
+            (void)loom_committer_hurry(session->committer); /* loops go on when the items before are stored */
+        } else if (session->in_flight == 0 && loom_submission_is_over(session)) {
             uint32_t before = session->goals_met;
             LOOM_TRY(loom_goals_advance(session, err));
             if (session->goals_met == before && session->in_flight == 0 && session->work_count == 0)

@@ -46,11 +46,11 @@ typedef struct loom_summary {
     uint32_t worker_deaths;
     double seconds;
     double plan_seconds;
-    uint64_t peak_rss_bytes;  /* largest of any process, file mappings included */
-    uint64_t peak_anon_bytes; /* largest RssAnon seen of any worker */
-    uint64_t bytes_written;   /* bulk bytes */
-    uint64_t segment_bytes;   /* shared memory in use at the end */
-    uint64_t segment_tasks;
+    uint64_t peak_rss_bytes;      /* largest of any process, file mappings included */
+    uint64_t peak_anon_bytes;     /* largest RssAnon seen of any worker */
+    uint64_t bytes_written;       /* bulk bytes */
+    uint64_t segment_bytes;       /* shared memory, the most that was in use */
+    uint64_t segment_tasks;       /* likewise */
     uint64_t steps_peak;          /* most steps that the coordinator knew at a time */
     uint64_t memory_budget_bytes; /* 0: no worker was started */
     uint64_t memory_peak_bytes;   /* the most that was committed of it */
@@ -73,10 +73,10 @@ typedef struct loom_run_options {
     void (*progress)(const loom_progress *progress, void *context); /* about ten times a second; may be NULL */
     void (*notice)(const char *line, void *context);                /* one-line reasons and warnings; may be NULL */
     void *context;
-    bool profile;       /* measure, for summary->profile */
-    const char *trace;  /* write a trace to this file; NULL = none */
+    bool profile;           /* measure, for summary->profile */
+    const char *trace;      /* write a trace to this file; NULL = none */
     struct loom_kept *kept; /* filled with the values of the goals that are met; see keep.h. May be NULL */
-    volatile int *stop; /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
+    volatile int *stop;     /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
 } loom_run_options;
 
 /* Runs every goal in program order. Returns LOOM_OK when all goals are met; LOOM_CANCELLED; else the first goal's

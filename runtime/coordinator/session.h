@@ -10,6 +10,7 @@
  *   complete.c what workers finished or failed -> what can go on
  *   measure.c  what kernels took -> what operators cost
  *   hold.c     results in use keep their bytes
+ *   release.c  when a result may go
  *   brake.c    tasks that wait for memory
  *   lost.c     arguments whose bytes turned out to be damaged
  *   blame.c    which item of a loop failed
@@ -123,9 +124,21 @@ struct loom_session {
     uint32_t failure_count, failure_capacity;
 
     uint32_t workers;
-    loom_seats seats;   /* of the workers, once there are any */
-    const char *ring;   /* how workers write: "io_uring" or "posix"; "" until there are workers */
-    uint64_t in_flight; /* submitted, not yet completed */
+    loom_seats seats; /* of the workers, once there are any */
+    const char *ring; /* how workers write: "io_uring" or "posix"; "" until there are workers */
+    struct loom_submission {
+        uint32_t *roots; /* to be submitted with all that they need, in this order, from `first` on */
+        size_t first, root_count, root_capacity;
+        uint32_t *stack; /* of the root at hand: steps whose arguments come first */
+        size_t count, capacity;
+        uint32_t window; /* tasks that may be alive before more are submitted */
+    } submission;
+    uint32_t *ending; /* steps that are about to let their arguments go; see release.c */
+    uint32_t ending_count, ending_capacity;
+    uint32_t *late; /* steps whose `late` is set */
+    uint32_t late_count, late_capacity;
+    uint64_t committing; /* entries of the committer that read tasks */
+    uint64_t in_flight;  /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
     loom_hold *holds; /* of items of stored sequences, to the end of the run */
     uint32_t hold_count, hold_capacity;
@@ -184,8 +197,11 @@ loom_status loom_recompute(loom_session *session, uint32_t step, loom_status why
 loom_status loom_engage(loom_session *session, loom_error *err);
 
 /* ---- submit.c ---- */
-/* Hands a settled step, and what it needs, to the workers. */
+/* Hands a settled step, and what it needs, to the workers: as much as there is room for now, the rest bit by bit. */
 loom_status loom_submit(loom_session *session, uint32_t step, loom_error *err);
+/* Goes on with it. Call it when tasks have ended. */
+loom_status loom_submit_more(loom_session *session, loom_error *err);
+bool loom_submission_is_over(const loom_session *session);
 
 /* ---- priority.c ---- */
 /* Gives all steps that have none their levels; `step` is about to be submitted. LOOM_NO_MEMORY. */
@@ -246,8 +262,21 @@ loom_status loom_keep_hold(loom_session *session, loom_hold hold);
  * their bytes with their hashes if `verify`. LOOM_NOT_FOUND or LOOM_CORRUPT: the sequence must be gathered again. */
 loom_status loom_hold_items(loom_session *session, const loom_value *sequence, int depth, bool verify, loom_error *err);
 void loom_unhold_step(loom_session *session, uint32_t step);
-/* A task has ended: arguments that nobody else needs are let go. LOOM_NO_MEMORY. */
-loom_status loom_release_arguments(loom_session *session, uint32_t step);
+
+/* ---- release.c; all LOOM_NO_MEMORY ---- */
+/* The step will need its arguments: they stay until it has ended. Nothing, if it is counted already. */
+loom_status loom_step_uses(loom_session *session, uint32_t step);
+/* The step needs its arguments no more: those that nobody else needs are let go. */
+loom_status loom_step_ends(loom_session *session, uint32_t step);
+/* The step is DONE or FAILED; it ends, at once or when it is stored. */
+loom_status loom_task_ended(loom_session *session, uint32_t step);
+/* Queues a computed step's result for the store, if it is one to be kept there. */
+loom_status loom_store_step(loom_session *session, uint32_t step);
+/* An entry that reads the step's task was given to the committer. */
+void loom_commit_queued(loom_session *session, uint32_t step);
+/* What the committer has stored, and what waited for completions that have come, may go. */
+loom_status loom_release_stored(loom_session *session);
+loom_status loom_release_late(loom_session *session);
 
 /* ---- lost.c ---- */
 /* The task of `user` failed because the bytes of its argument with that id are damaged or gone. *again: the argument is

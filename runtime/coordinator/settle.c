@@ -28,6 +28,7 @@ loom_status loom_announce(loom_session *session, uint32_t step, loom_event event
     for (uint32_t link = graph->steps[step].users; link; link = graph->links[link].next) {
         if (graph->links[link].event != event) continue;
         loom_step *user = &graph->steps[graph->links[link].user];
+        graph->links[link].event = LOOM_EVENT_FAILURE; /* once: it may happen again, if the step is computed again */
         if (user->waits > 0 && --user->waits == 0) LOOM_TRY(loom_work_add(session, graph->links[link].user));
     }
     return LOOM_OK;
@@ -120,6 +121,7 @@ static loom_status become_settled(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
     step->state = step->stored ? LOOM_STEP_DONE : LOOM_STEP_SETTLED;
     if (step->stored) session->reused++, session->done++;
+    if (step->stored) LOOM_TRY(loom_step_ends(session, index));
     LOOM_TRY(loom_announce(session, index, LOOM_EVENT_SETTLED));
     return step->stored ? loom_announce(session, index, LOOM_EVENT_VALUE) : LOOM_OK;
 }
@@ -222,7 +224,9 @@ loom_status loom_recompute(loom_session *session, uint32_t index, loom_status wh
     loom_step *step = &session->graph.steps[index];
     bool counted_as_computed = step->released || is_computed(session, step);
     loom_unhold_step(session, index);
-    step->stored = step->released = false;
+    step->kept |= step->unstored; /* once is enough */
+    step->stored = step->released = step->unstored = false;
+    step->queued_commits = 0; /* of the task that it had */
     step->task = LOOM_TASK_NONE;
     step->state = LOOM_STEP_SETTLED;
     if (!step->op) {
@@ -232,6 +236,8 @@ loom_status loom_recompute(loom_session *session, uint32_t index, loom_status wh
                   "and run again");
         return loom_step_fails(session, index, &cause);
     }
+    LOOM_TRY(loom_step_uses(session, index));
+    step = &session->graph.steps[index];
     if (!counted_as_computed) session->reused--;
     session->done--;
     if (session->preview) return LOOM_OK;

@@ -83,13 +83,8 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
     loom_arena_reset(session->scratch);
     uint32_t *arguments = loom_arena_array(session->scratch, step->argument_count, sizeof *arguments);
     if (!arguments) return loom_segment_full(err);
-    bool gathers = strcmp(step->op->name, "default.sequence") == 0;
-    for (uint32_t i = 0; i < step->argument_count; i++) {
-        loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])];
-        arguments[i] = argument->task;
-        argument->consumers++;
-        argument->kept |= gathers;
-    }
+    for (uint32_t i = 0; i < step->argument_count; i++)
+        arguments[i] = session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].task;
     uint32_t number;
     LOOM_TRY(loom_task_create(session->segment, arguments, step->argument_count, &number, err));
     loom_task *task = loom_segment_task(session->segment, number);
@@ -108,73 +103,107 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
     return loom_task_submit(session->segment, number, err);
 }
 
-typedef struct step_stack {
-    uint32_t *steps;
-    size_t count, capacity;
-} step_stack;
+/* ---- the order ---- */
 
-static loom_status push(step_stack *stack, uint32_t step) {
-    if (stack->count == stack->capacity) {
-        size_t capacity = stack->capacity ? stack->capacity * 2 : 64;
-        uint32_t *grown = realloc(stack->steps, capacity * sizeof *grown);
+/* Tasks that may be alive: enough for every worker and for some batches of the committer, and so few that their slots
+ * stay in the cache. */
+#define WINDOW 32768u
+/* Room that is left for what a task still needs when the window is full. */
+#define RESERVE_SHARE 4u
+
+static loom_status push(uint32_t **items, size_t *count, size_t *capacity, uint32_t step) {
+    if (*count == *capacity) {
+        size_t larger = *capacity ? *capacity * 2 : 64;
+        uint32_t *grown = realloc(*items, larger * sizeof *grown);
         if (!grown) return LOOM_NO_MEMORY;
-        stack->steps = grown;
-        stack->capacity = capacity;
+        *items = grown;
+        *capacity = larger;
     }
-    stack->steps[stack->count++] = step;
+    (*items)[(*count)++] = step;
     return LOOM_OK;
 }
 
 /* Pushes arguments that have no task yet, the most critical to be submitted first. *failed is the failed argument, if
  * any. */
-static loom_status push_arguments(loom_session *session, uint32_t index, step_stack *stack, uint32_t *failed) {
+static loom_status push_arguments(loom_session *session, uint32_t index, uint32_t *failed) {
+    struct loom_submission *todo = &session->submission;
     const loom_step *step = &session->graph.steps[index];
-    size_t before = stack->count;
+    size_t before = todo->count;
     for (uint32_t i = step->argument_count; i-- > 0;) {
         uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
         if (session->graph.steps[argument].state == LOOM_STEP_FAILED) *failed = argument;
         if (session->graph.steps[argument].task != LOOM_TASK_NONE) continue;
         session->graph.steps[argument].demanded = true;
-        LOOM_TRY(push(stack, argument));
+        LOOM_TRY(push(&todo->stack, &todo->count, &todo->capacity, argument));
     }
-    if (stack->count > before + 1) loom_order_by_level(session, stack->steps + before, stack->count - before);
+    if (todo->count > before + 1) loom_order_by_level(session, todo->stack + before, todo->count - before);
     return LOOM_OK;
 }
 
 /* One visit of a step on the stack: pops it once it has a task or cannot have one. */
-static loom_status visit(loom_session *session, step_stack *stack, loom_error *err) {
-    uint32_t index = stack->steps[stack->count - 1];
+static loom_status visit(loom_session *session, loom_error *err) {
+    struct loom_submission *todo = &session->submission;
+    uint32_t index = todo->stack[todo->count - 1];
     loom_step *step = &session->graph.steps[index];
     if (step->task != LOOM_TASK_NONE || step->state == LOOM_STEP_FAILED) {
-        stack->count--;
+        todo->count--;
         return LOOM_OK;
     }
     if (step->state == LOOM_STEP_DONE) {
         loom_error cause = {0};
-        loom_status status = submit_done(session, index, &cause);
+        loom_status status = step->unstored ? LOOM_NOT_FOUND : submit_done(session, index, &cause);
         if (status == LOOM_NOT_FOUND || status == LOOM_CORRUPT) return loom_recompute(session, index, status, err);
         if (status != LOOM_OK && err) *err = cause;
         return status;
     }
     LOOM_TRY(loom_part_reopen(session, index, err));
-    size_t before = stack->count;
+    size_t before = todo->count;
     uint32_t failed = LOOM_STEP_NONE;
-    if (push_arguments(session, index, stack, &failed) != LOOM_OK) return loom_segment_full(err);
+    if (loom_step_uses(session, index) != LOOM_OK || push_arguments(session, index, &failed) != LOOM_OK)
+        return loom_segment_full(err);
     if (failed != LOOM_STEP_NONE) {
-        stack->count = before;
+        todo->count = before;
         return loom_step_skipped(session, index, session->graph.steps[failed].failure);
     }
-    return stack->count == before ? submit_task(session, index, err) : LOOM_OK;
+    return todo->count == before ? submit_task(session, index, err) : LOOM_OK;
+}
+
+/* Whether another task may be made now. When nothing runs and nothing waits to be stored, no end of a task will make
+ * room: then what is alive is all needed, and the window has to be larger. */
+static bool has_room(loom_session *session) {
+    struct loom_submission *todo = &session->submission;
+    uint32_t live = loom_segment_live(session->segment), most = loom_segment_tasks_max(session->segment);
+    if (!todo->window) todo->window = most - most / RESERVE_SHARE < WINDOW ? most - most / RESERVE_SHARE : WINDOW;
+    if (live < todo->window) return true;
+    if (session->in_flight < todo->window / 8 && session->committing > 0)
+        (void)loom_committer_hurry(session->committer);
+    if (session->in_flight > 0 || session->committing > 0 || session->late_count > 0) return false;
+    todo->window = todo->window < UINT32_MAX / 2 ? todo->window + todo->window / 2 : UINT32_MAX;
+    return true;
+}
+
+bool loom_submission_is_over(const loom_session *session) {
+    return session->submission.count == 0 && session->submission.first == session->submission.root_count;
+}
+
+loom_status loom_submit_more(loom_session *session, loom_error *err) {
+    struct loom_submission *todo = &session->submission;
+    while (!loom_submission_is_over(session) && has_room(session)) {
+        if (todo->count == 0 &&
+            push(&todo->stack, &todo->count, &todo->capacity, todo->roots[todo->first++]) != LOOM_OK)
+            return loom_segment_full(err);
+        if (todo->first == todo->root_count) todo->first = todo->root_count = 0;
+        LOOM_TRY(visit(session, err));
+    }
+    return LOOM_OK;
 }
 
 loom_status loom_submit(loom_session *session, uint32_t index, loom_error *err) {
+    struct loom_submission *todo = &session->submission;
     if (session->preview) return loom_preview_want(session->preview, index, err);
     LOOM_TRY(loom_engage(session, err));
-    if (loom_find_levels(session, index) != LOOM_OK) return loom_segment_full(err);
-    step_stack stack = {0};
-    loom_status status = push(&stack, index);
-    while (status == LOOM_OK && stack.count > 0)
-        status = visit(session, &stack, err);
-    free(stack.steps);
-    return status;
+    if (loom_find_levels(session, index) != LOOM_OK ||
+        push(&todo->roots, &todo->root_count, &todo->root_capacity, index) != LOOM_OK)
+        return loom_segment_full(err);
+    return loom_submit_more(session, err);
 }

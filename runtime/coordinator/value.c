@@ -47,6 +47,7 @@ loom_status loom_step_find_stored(loom_session *session, uint32_t index, loom_ar
 static loom_status stored_value(loom_session *session, uint32_t index, loom_arena *arena, loom_value *value,
                                 loom_error *err) {
     loom_result result;
+    if (session->graph.steps[index].unstored) return LOOM_NOT_FOUND;
     LOOM_TRY(loom_step_find_stored(session, index, arena, &result, err));
     if (!result.blob) return loom_value_decode(result.payload, result.payload_bytes, arena, value, err);
     loom_view view;

@@ -142,6 +142,7 @@ static loom_status fill_window(loom_session *session, uint32_t number, loom_erro
         if (loom_graph_add_borrowing(&session->graph, op, NULL, 0, &window->part) != LOOM_OK) return no_memory(err);
         session->graph.steps[window->part].blame = loop->node;
         session->graph.steps[window->part].window = number;
+        session->graph.steps[window->part].kept = true; /* the loop gathers it, or a fold goes on from it */
     }
     loom_step *part = &session->graph.steps[window->part];
     part->arguments = results;
@@ -181,12 +182,18 @@ loom_status loom_part_reopen(loom_session *session, uint32_t part, loom_error *e
 
 /* ---- closing ---- */
 
-/* None of its steps is a task that the coordinator has not heard of. */
+/* None of its steps is a task that somebody still runs, stores or reads. Items that the part refers to keep theirs. */
 static bool has_ended(const loom_session *session, loom_window *window) {
-    while (window->ended < window->step_count &&
-           session->graph.steps[window->steps[window->ended]].state != LOOM_STEP_TASK)
-        window->ended++;
-    return window->ended == window->step_count;
+    const loom_step *part = &session->graph.steps[window->part];
+    if (part->state == LOOM_STEP_DONE && part->uses && part->queued_commits) return false;
+    for (; window->ended < window->step_count; window->ended++) {
+        const loom_step *step = &session->graph.steps[window->steps[window->ended]];
+        if (step->state == LOOM_STEP_TASK || step->queued_commits || step->late) return false;
+        if (step->state == LOOM_STEP_SETTLED && step->demanded) return false; /* it is about to be submitted */
+        if (step->task == LOOM_TASK_NONE || part->uses || step->kept) continue;
+        if (loom_segment_task(session->segment, step->task)->bulk.bytes == 0) return false;
+    }
+    return true;
 }
 
 /* Bytes that the part refers to are held to the end of the run, like those of any sequence's items. */
@@ -205,6 +212,7 @@ loom_status loom_window_close(loom_session *session, uint32_t number) {
     loom_status status = LOOM_OK;
     part->arguments = NULL;
     part->argument_count = 0;
+    part->uses = false;
     if (!window->failed) {
         loops->open_windows--;
         loops->open_steps -= window->step_count;

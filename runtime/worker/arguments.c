@@ -100,13 +100,14 @@ loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, u
     return task_value(worker, task, !gathers, value, err);
 }
 
-/* Looks for the referenced value among the items that a sequence was gathered from, in this run. */
+/* Looks for the referenced value among the items that a sequence was gathered from, in this run. They stay as long as
+ * the sequence, if it refers to any; else they may be gone. */
 static const loom_task *find_item(const loom_worker *worker, const loom_task *task, const loom_id *vid, int depth) {
     for (uint32_t i = 0; i < task->argument_count; i++) {
         const loom_task *argument = argument_task(worker, task, i);
         if (!argument) return NULL;
         if (is_large(argument) && loom_id_equal(&argument->vid, vid)) return argument;
-        if (depth > 0 && argument->type == LOOM_SEQUENCE) {
+        if (depth > 0 && argument->type == LOOM_SEQUENCE && argument->refers) {
             const loom_task *item = find_item(worker, argument, vid, depth - 1);
             if (item) return item;
         }

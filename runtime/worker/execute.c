@@ -162,6 +162,13 @@ static loom_status put_blob(loom_worker *worker, const loom_buffer *encoded, loo
     return seal(worker, err);
 }
 
+static bool refers(const loom_value *value) {
+    if (value->type == LOOM_REFERENCE) return true;
+    for (size_t i = 0; value->type == LOOM_SEQUENCE && i < value->sequence.count; i++)
+        if (refers(&value->sequence.items[i])) return true;
+    return false;
+}
+
 static loom_status publish(loom_worker *worker, const loom_value *value, loom_error *err) {
     loom_task *task = worker->task;
     loom_buffer encoded = {0};
@@ -170,6 +177,7 @@ static loom_status publish(loom_worker *worker, const loom_value *value, loom_er
     bool image = value->type == LOOM_IMAGE, blob = !image && encoded.length > worker->inline_bytes;
     task->type = (uint8_t)value->type;
     task->origin = LOOM_ORIGIN_COMPUTED;
+    task->refers = refers(value);
     task->vid = image || blob ? task->rkey : loom_sha256(encoded.bytes, encoded.length);
     if (status == LOOM_OK && image && !worker->reserved)
         status = loom_fail(err, LOOM_INTERNAL, "the operator returned an image that it did not make; please report it");
@@ -310,6 +318,7 @@ static void forget_attempt(loom_task *task) {
     task->payload = task->hashes = task->memo = task->error = 0;
     task->bulk = (loom_placement){0};
     task->root[0] = task->root[1] = 0;
+    task->refers = 0;
     task->flags &= (uint8_t) ~(LOOM_TASK_BLOB | LOOM_TASK_LOST | LOOM_TASK_REPLACES | LOOM_TASK_FRESH);
     task->origin = LOOM_ORIGIN_NONE;
     task->cost_us = 0;

@@ -13,7 +13,7 @@ static void forget_result(loom_task *task) {
     task->status = LOOM_OK;
     task->error = task->payload = task->hashes = task->memo = 0;
     task->cost_us = 0;
-    task->inline_bytes = 0;
+    task->inline_bytes = task->refers = 0;
     task->bulk = (loom_placement){0};
     memset(task->root, 0, sizeof task->root);
 }

@@ -91,6 +91,7 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_task, error),
                               FIELD(loom_task, payload),
                               FIELD(loom_task, inline_bytes),
+                              FIELD(loom_task, refers),
                               FIELD(loom_task, priority),
                               FIELD(loom_task, inline_payload),
                               FIELD(loom_task, rkey),

@@ -69,7 +69,8 @@ typedef struct loom_task {
     uint32_t cookie;        /* the coordinator's own index of the node */
     loom_offset error;      /* loom_error of a failed task */
     loom_offset payload;    /* encoded value (length-prefixed); 0 when inlined or blob */
-    uint16_t inline_bytes;  /* 1..16: the encoded value is in `inline_payload` */
+    uint8_t inline_bytes;   /* 1..16: the encoded value is in `inline_payload` */
+    uint8_t refers;         /* 1: a sequence that refers to large items, found through this task's arguments */
     uint16_t priority;      /* of tasks that become ready together, the greatest is taken first */
     uint8_t inline_payload[16];
     loom_id rkey;

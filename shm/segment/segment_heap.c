@@ -24,8 +24,9 @@ static uint64_t take_units(loom_segment *segment, uint64_t least, uint64_t wante
 
 /* ---- sizes ---- */
 
-#define EXACT 16u /* up to so many units each size has its own class; then four a doubling: a quarter is lost at most  \
-                   */
+#define EXACT                                                                                                          \
+    16u /* up to so many units each size has its own class; then four a doubling: a quarter is lost at most            \
+         */
 
 /* The class of pieces of so many units; LOOM_HEAP_CLASSES: too large to be used again. */
 static uint32_t class_of(uint64_t units) {

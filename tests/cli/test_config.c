@@ -63,6 +63,7 @@ static const struct {
     const char *section, *key, *given, *shown, *variable;
 } every_key[] = {
     {"store", "path", "\"/tmp/a \\\"b\\\"\"", "\"/tmp/a \\\"b\\\"\"", "VOXLOOM_STORE_PATH"},
+    {"store", "persist", "\"goals\"", "\"goals\"", "VOXLOOM_STORE_PERSIST"},
     {"store", "durability", "\"strict\"", "\"strict\"", "VOXLOOM_STORE_DURABILITY"},
     {"store", "map_size", "\"1GiB\"", "\"1GiB\"", "VOXLOOM_STORE_MAP_SIZE"},
     {"store", "extent_size", "17179869184", "\"16GiB\"", "VOXLOOM_STORE_EXTENT_SIZE"},

@@ -79,9 +79,32 @@ static void test_stencil(void **state) {
     assert_int_equal(results_in(at, "store"), sums + 1);
 }
 
+/* In a tenth of the slots: each is used again and again, whatever the workers and the store. */
+static void test_few_slots(void **state) {
+    scene *at = *state;
+    static const char *const stores[] = {":memory:", "few"};
+    write_program(at);
+    for (int workers = 1; workers <= 4; workers *= 2)
+        for (size_t i = 0; i < 2; i++) {
+            scene_remove(at, "few");
+            outcome cold =
+                run(at, "stencil.imgql",
+                    scene_text(at, "--workers %d --set memory.tasks_max=1024 --store %s", workers, stores[i]));
+            assert_well(&cold);
+            assert_row(cold.out);
+            assert_true(number_of(&cold, "segment_tasks") <= 1024);
+            assert_true(number_of(&cold, "segment_bytes") < 128 * (ROWS - 1) * COLUMNS * 2);
+        }
+    outcome warm = run(at, "stencil.imgql", "--workers 2 --store few");
+    assert_well(&warm);
+    assert_row(warm.out);
+    assert_int_equal(computed_by(&warm), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_stencil, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_few_slots, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
