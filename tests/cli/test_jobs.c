@@ -115,6 +115,7 @@ static void test_build_and_run(void **state) {
     assert_int_equal(loom_item_count(item), 2);
     assert_memory_equal(loom_item_text(loom_item_at(item, 0), &length), "s\xc3\xa9", 3);
     assert_true(loom_item_float(loom_item_at(item, 1)) == 6);
+    loom_item_release(item);
     assert_non_null(strstr(loom_job_report_json(job), "\"operation\": \"keep\""));
     assert_int_equal(loom_job_result(job, "other", &item, &err), LOOM_NOT_FOUND);
     assert_null(item);
