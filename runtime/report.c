@@ -57,6 +57,7 @@ static loom_value summary_of(loom_arena *arena, const loom_summary *summary, boo
     loom_fields_add(&fields, "irreproducible", loom_report_count(summary->irreproducible));
     loom_fields_add(&fields, "workers", loom_report_count(summary->workers));
     loom_fields_add(&fields, "worker_deaths", loom_report_count(summary->worker_deaths));
+    loom_fields_add(&fields, "parts_helped", loom_report_count(summary->parts_helped));
     loom_fields_add(&fields, "seconds", loom_float(summary->seconds));
     loom_fields_add(&fields, "plan_seconds", loom_float(summary->plan_seconds));
     loom_fields_add(&fields, "peak_rss_bytes", loom_report_count(summary->peak_rss_bytes));

@@ -116,6 +116,13 @@ static uint64_t bytes_written(const loom_session *session) {
     return sum;
 }
 
+static uint64_t parts_helped(const loom_session *session) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; session->segment && i < session->workers; i++)
+        sum += atomic_load_explicit(&loom_segment_counters(session->segment, i)->parts_helped, memory_order_relaxed);
+    return sum;
+}
+
 static void report_progress(loom_session *session, double start) {
     loom_profiling_drain(session);
     if (session->crew) {
@@ -231,6 +238,7 @@ static void fill_summary(loom_session *session, loom_summary *summary, double st
     summary->workers = session->crew ? session->workers : 0;
     summary->worker_deaths = session->deaths;
     summary->bytes_written = bytes_written(session);
+    summary->parts_helped = parts_helped(session);
     if (session->segment) {
         summary->segment_bytes = loom_segment_used_bytes(session->segment);
         summary->segment_tasks = loom_segment_task_count(session->segment);

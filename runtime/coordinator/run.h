@@ -44,6 +44,7 @@ typedef struct loom_summary {
     uint64_t irreproducible;
     uint32_t workers;
     uint32_t worker_deaths;
+    uint64_t parts_helped; /* parts of images that workers did for each other: shm/segment/split.h */
     double seconds;
     double plan_seconds;
     uint64_t peak_rss_bytes;      /* largest of any process, file mappings included */

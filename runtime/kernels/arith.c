@@ -1,7 +1,8 @@
 /* arith.c - + - * / : of numbers, of images voxel by voxel, of sequences item by item.
  *
  * Two families: vox1's work on num(v), so everything is a double; default's work as Python's operators do. With images
- * both follow ITK: the pixel type is kept and a number is converted to it first. One pass, no scratch memory. */
+ * both follow ITK: the pixel type is kept and a number is converted to it first. One pass in parts of values, no
+ * scratch memory. */
 #include "runtime/kernels/arith.h"
 
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/broadcast.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 
 loom_dtype loom_arith_dtype(uint8_t dtype) {
     return dtype == LOOM_BOOL8 ? LOOM_U8 : (loom_dtype)dtype;
@@ -137,6 +139,63 @@ loom_status loom_arith_values(loom_call *call, loom_arith op, const char *where,
 
 /* ---- images ---- */
 
+/* How a part computes its values; an image at argument `image_at`, or two images. */
+typedef struct image_arith {
+    loom_arith op;
+    uint32_t image_at;
+    loom_pixel number;
+    uint8_t dtype;
+} image_arith;
+
+enum { IMAGES_LOOP, RIGHT_LOOP, LEFT_LOOP, ABS_LOOP };
+
+static loom_status images_part(loom_part *part) {
+    const loom_value *a = NULL, *b = NULL;
+    const image_arith *how = part->state;
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &a));
+    LOOM_TRY(loom_arg_any_image(part->call, 1, &b));
+    loom_arith_images(how->op, how->dtype, loom_values_at(a, part->first), loom_values_at(b, part->first),
+                      loom_values_of(part->voxels, how->dtype, part->first), part->count);
+    return LOOM_OK;
+}
+
+static loom_status right_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const image_arith *how = part->state;
+    LOOM_TRY(loom_arg_any_image(part->call, how->image_at, &image));
+    loom_arith_right(how->op, how->dtype, loom_values_at(image, part->first), how->number,
+                     loom_values_of(part->voxels, how->dtype, part->first), part->count);
+    return LOOM_OK;
+}
+
+static loom_status left_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const image_arith *how = part->state;
+    LOOM_TRY(loom_arg_any_image(part->call, how->image_at, &image));
+    loom_arith_left(how->op, how->dtype, how->number, loom_values_at(image, part->first),
+                    loom_values_of(part->voxels, how->dtype, part->first), part->count);
+    return LOOM_OK;
+}
+
+static loom_status abs_part(loom_part *part) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &image));
+    uint8_t dtype = image->image.header->dtype;
+    loom_arith_abs(dtype, loom_values_at(image, part->first), loom_values_of(part->voxels, dtype, part->first),
+                   part->count);
+    return LOOM_OK;
+}
+
+static const loom_part_run loops[] = {
+    [IMAGES_LOOP] = images_part, [RIGHT_LOOP] = right_part, [LEFT_LOOP] = left_part, [ABS_LOOP] = abs_part};
+const loom_loops loom_loops_arith = {.run = loops, .count = 4};
+
+/* All values of an image like `header`. */
+static loom_status run_values(loom_call *call, uint32_t loop, const loom_image_header *header, image_arith how) {
+    return loom_run_parts(call, loop, loom_image_voxels(header) * header->components, LOOM_PART_VALUES, &how,
+                          sizeof how);
+}
+
 static loom_status images(loom_call *call, loom_arith op) {
     const loom_value *a = NULL, *b = NULL;
     void *voxels = NULL;
@@ -147,9 +206,7 @@ static loom_status images(loom_call *call, loom_arith op) {
     const loom_image_header *header = a->image.header;
     loom_dtype dtype = loom_arith_dtype(header->dtype);
     LOOM_TRY(loom_result_image(call, header, dtype, header->components, &voxels));
-    loom_arith_images(op, (uint8_t)dtype, a->image.voxels, b->image.voxels, voxels,
-                      loom_image_voxels(header) * header->components);
-    return LOOM_OK;
+    return run_values(call, IMAGES_LOOP, header, (image_arith){.op = op, .dtype = (uint8_t)dtype});
 }
 
 /* image op number, in the image's pixel type. */
@@ -162,9 +219,8 @@ static loom_status image_number(loom_call *call, loom_arith op, uint32_t image_a
     loom_pixel pixel = loom_pixel_from_double((uint8_t)dtype, number);
     if (op == LOOM_DIVIDE && loom_arith_is_zero((uint8_t)dtype, pixel)) return divided_by_zero(call);
     LOOM_TRY(loom_result_image(call, header, dtype, header->components, &voxels));
-    loom_arith_right(op, (uint8_t)dtype, image->image.voxels, pixel, voxels,
-                     loom_image_voxels(header) * header->components);
-    return LOOM_OK;
+    return run_values(call, RIGHT_LOOP, header,
+                      (image_arith){.op = op, .image_at = image_at, .number = pixel, .dtype = (uint8_t)dtype});
 }
 
 /* number op image. */
@@ -175,9 +231,11 @@ static loom_status number_image(loom_call *call, loom_arith op, double number, u
     const loom_image_header *header = image->image.header;
     loom_dtype dtype = loom_arith_dtype(header->dtype);
     LOOM_TRY(loom_result_image(call, header, dtype, header->components, &voxels));
-    loom_arith_left(op, (uint8_t)dtype, loom_pixel_from_double((uint8_t)dtype, number), image->image.voxels, voxels,
-                    loom_image_voxels(header) * header->components);
-    return LOOM_OK;
+    return run_values(call, LEFT_LOOP, header,
+                      (image_arith){.op = op,
+                                    .image_at = image_at,
+                                    .number = loom_pixel_from_double((uint8_t)dtype, number),
+                                    .dtype = (uint8_t)dtype});
 }
 
 static loom_status arith(loom_call *call, loom_arith op, loom_pair_operation scalar) {
@@ -287,6 +345,5 @@ loom_status loom_run_abs(loom_call *call) {
     LOOM_TRY(loom_arg_any_image(call, 0, &image));
     const loom_image_header *header = image->image.header;
     LOOM_TRY(loom_result_image(call, header, (loom_dtype)header->dtype, header->components, &voxels));
-    loom_arith_abs(header->dtype, image->image.voxels, voxels, loom_image_voxels(header) * header->components);
-    return LOOM_OK;
+    return run_values(call, ABS_LOOP, header, (image_arith){0});
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
 loom_status loom_box_open(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box) {
@@ -27,6 +28,23 @@ loom_status loom_box_open(loom_call *call, const loom_value *image, loom_box_kin
     LOOM_TRY(loom_scratch(call, box->slice_voxels, box->cache_size, &memory));
     box->cache = memory;
     return LOOM_OK;
+}
+
+loom_status loom_box_of_part(loom_part *part, const loom_value *image, loom_box_kind kind, loom_box **box) {
+    void *memory = *part->local;
+    if (memory == NULL) {
+        LOOM_TRY(loom_scratch(part->call, 1, sizeof **box, &memory));
+        LOOM_TRY(loom_box_open(part->call, image, kind, memory));
+        *part->local = memory;
+    }
+    *box = memory;
+    (*box)->image = image; /* as this part has found it */
+    return LOOM_OK;
+}
+
+uint64_t loom_slices_a_part(const loom_image_header *header) {
+    uint64_t voxels = header->size[0] * header->size[1];
+    return voxels < LOOM_PART_VALUES ? LOOM_PART_VALUES / voxels : 1;
 }
 
 /* What is to be dilated: the set, or for erosion its complement. */

@@ -31,6 +31,10 @@ typedef struct loom_box {
 
 /* Scratch: a row, and cache_size + 1 slices of bytes. */
 loom_status loom_box_open(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box);
+/* The box of the worker that runs the part, for all its parts of the loop. */
+loom_status loom_box_of_part(loom_part *part, const loom_value *image, loom_box_kind kind, loom_box **box);
+/* How many slices make a part. */
+uint64_t loom_slices_a_part(const loom_image_header *header);
 /* Writes the result of one slice (0 or 1 a voxel). Ascending order of slices computes each widened slice once in 3D. */
 void loom_box_slice(loom_box *box, uint64_t slice, uint8_t *out);
 

@@ -1,12 +1,13 @@
 /* compare.c - comparisons: of numbers, of images voxel by voxel, of sequences item by item; thresholds.
  *
  * ITK's rules show through: a number meets an image in the image's pixel type (so 0.1 is float32 0.1 there), NaN voxels
- * compare false except with !=, results are boolean images. One pass, no scratch memory. */
+ * compare false except with !=, results are boolean images. One pass in parts of values, no scratch memory. */
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/broadcast.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
 typedef enum relation { EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL } relation;
@@ -124,6 +125,17 @@ static bool pixels_in_order(uint8_t dtype, loom_pixel low, loom_pixel high) {
 
 /* ---- images ---- */
 
+enum { IMAGES_LOOP, NUMBER_LOOP, INTERVAL_LOOP };
+
+static loom_status images_part(loom_part *part) {
+    const loom_value *a = NULL, *b = NULL;
+    LOOM_TRY(loom_arg_image(part->call, 0, &a));
+    LOOM_TRY(loom_arg_image(part->call, 1, &b));
+    compare_images(a->image.header->dtype, *(const relation *)part->state, loom_values_at(a, part->first),
+                   loom_values_at(b, part->first), (uint8_t *)part->voxels + part->first, part->count);
+    return LOOM_OK;
+}
+
 static loom_status compare_two_images(loom_call *call, relation what) {
     const loom_value *a = NULL, *b = NULL;
     void *voxels = NULL;
@@ -133,7 +145,21 @@ static loom_status compare_two_images(loom_call *call, relation what) {
     LOOM_TRY(loom_arg_same_domain(call, a, 0, b, 1));
     const loom_image_header *header = a->image.header;
     LOOM_TRY(loom_result_image(call, header, LOOM_BOOL8, 1, &voxels));
-    compare_images(header->dtype, what, a->image.voxels, b->image.voxels, voxels, loom_image_voxels(header));
+    return loom_run_parts(call, IMAGES_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &what, sizeof what);
+}
+
+typedef struct with_number {
+    relation what;
+    uint32_t image_at;
+    loom_pixel number;
+} with_number;
+
+static loom_status number_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const with_number *with = part->state;
+    LOOM_TRY(loom_arg_image(part->call, with->image_at, &image));
+    compare_scalar(image->image.header->dtype, with->what, loom_values_at(image, part->first), with->number,
+                   (uint8_t *)part->voxels + part->first, part->count);
     return LOOM_OK;
 }
 
@@ -145,9 +171,8 @@ static loom_status compare_with_number(loom_call *call, relation what, uint32_t 
     LOOM_TRY(loom_arg_number(call, number_at, &number));
     const loom_image_header *header = image->image.header;
     LOOM_TRY(loom_result_image(call, header, LOOM_BOOL8, 1, &voxels));
-    compare_scalar(header->dtype, what, image->image.voxels, loom_pixel_from_double(header->dtype, number), voxels,
-                   loom_image_voxels(header));
-    return LOOM_OK;
+    with_number with = {.what = what, .image_at = image_at, .number = loom_pixel_from_double(header->dtype, number)};
+    return loom_run_parts(call, NUMBER_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &with, sizeof with);
 }
 
 static loom_status compare_numbers(loom_call *call, relation what) {
@@ -235,7 +260,28 @@ typedef struct interval {
     uint8_t inside, outside;
 } interval;
 
-static loom_status threshold(loom_call *call, const loom_value *image, interval range) {
+typedef struct bounds {
+    loom_pixel low, high;
+    uint32_t image_at;
+    uint8_t inside, outside;
+} bounds;
+
+static loom_status interval_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const bounds *of = part->state;
+    LOOM_TRY(loom_arg_image(part->call, of->image_at, &image));
+    within(image->image.header->dtype, loom_values_at(image, part->first), of->low, of->high, of->inside, of->outside,
+           (uint8_t *)part->voxels + part->first, part->count);
+    return LOOM_OK;
+}
+
+static const loom_part_run loops[] = {
+    [IMAGES_LOOP] = images_part, [NUMBER_LOOP] = number_part, [INTERVAL_LOOP] = interval_part};
+const loom_loops loom_loops_compare = {.run = loops, .count = 3};
+
+static loom_status threshold(loom_call *call, uint32_t image_at, interval range) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(call, image_at, &image));
     const loom_image_header *header = image->image.header;
     loom_pixel low = loom_pixel_from_double(header->dtype, range.low);
     loom_pixel high = loom_pixel_from_double(header->dtype, range.high);
@@ -246,9 +292,8 @@ static loom_status threshold(loom_call *call, const loom_value *image, interval 
     void *voxels = NULL;
     bool boolean = range.inside <= 1 && range.outside <= 1;
     LOOM_TRY(loom_result_image(call, header, boolean ? LOOM_BOOL8 : LOOM_U8, 1, &voxels));
-    within(header->dtype, image->image.voxels, low, high, range.inside, range.outside, voxels,
-           loom_image_voxels(header));
-    return LOOM_OK;
+    bounds of = {.low = low, .high = high, .image_at = image_at, .inside = range.inside, .outside = range.outside};
+    return loom_run_parts(call, INTERVAL_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &of, sizeof of);
 }
 
 loom_status loom_run_between(loom_call *call) {
@@ -257,7 +302,7 @@ loom_status loom_run_between(loom_call *call) {
     LOOM_TRY(loom_arg_number(call, 0, &range.low));
     LOOM_TRY(loom_arg_number(call, 1, &range.high));
     LOOM_TRY(loom_arg_image(call, 2, &image));
-    return threshold(call, image, range);
+    return threshold(call, 2, range);
 }
 
 static loom_status optional_byte(loom_call *call, uint32_t position, uint8_t *byte) {
@@ -277,5 +322,5 @@ loom_status loom_run_binary_threshold(loom_call *call) {
     if (call->argument_count > 2) LOOM_TRY(loom_arg_number(call, 2, &range.high));
     LOOM_TRY(optional_byte(call, 3, &range.inside));
     LOOM_TRY(optional_byte(call, 4, &range.outside));
-    return threshold(call, image, range);
+    return threshold(call, 0, range);
 }

@@ -4,7 +4,8 @@
  * images in arbitrary dimensions", IEEE PAMI 25(2), 2003: the lower envelope of parabolas, one axis after the other.
  * The order of the float32 operations is that of ITK's SignedMaurerDistanceMapImageFilter, because thresholds of
  * distances decide voxels and the recorded results must come out bit for bit: sites lie at float(i) * float(spacing),
- * voxels at float(i * spacing). The squared distances are worked on in place in the result. */
+ * voxels at float(i * spacing). The squared distances are worked on in place in the result: within each slice along x
+ * and y, then along each further axis. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/box.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
 #define FAR FLT_MAX /* no site in reach yet */
@@ -108,23 +110,31 @@ static void transform_first(const axis *along, const uint8_t *restrict is_site, 
     }
 }
 
-/* All lines along an axis whose voxels are `stride` apart, LANES neighbouring lines at a time through a small block, so
- * that memory is read and written by cache lines. */
-static void transform_axis(const axis *along, envelope work, float *block, float *voxels, uint64_t stride,
-                           uint64_t total) {
-    for (uint64_t slab = 0; slab < total; slab += stride * along->count)
-        for (uint64_t first = 0; first < stride; first += LANES) {
-            uint64_t lanes = stride - first < LANES ? stride - first : LANES;
-            float *corner = voxels + slab + first;
-            for (uint64_t i = 0; i < along->count; i++)
-                for (uint64_t lane = 0; lane < lanes; lane++)
-                    block[lane * along->count + i] = corner[i * stride + lane];
-            for (uint64_t lane = 0; lane < lanes; lane++)
-                transform_line(along, work, block + lane * along->count);
-            for (uint64_t i = 0; i < along->count; i++)
-                for (uint64_t lane = 0; lane < lanes; lane++)
-                    corner[i * stride + lane] = block[lane * along->count + i];
-        }
+/* What one worker works with. */
+typedef struct workshop {
+    axis along[2]; /* x and y, or the one axis that is left */
+    envelope work;
+    float *block; /* LANES lines */
+    loom_box inner;
+    uint8_t *core; /* a slice */
+} workshop;
+
+/* `lanes` neighbouring lines at a time through a small block, so that memory is read and written by cache lines. Their
+ * voxels are `stride` apart. */
+static void transform_lines(const workshop *shop, const axis *along, float *corner, uint64_t stride, uint64_t lanes) {
+    float *block = shop->block;
+    for (uint64_t i = 0; i < along->count; i++)
+        for (uint64_t lane = 0; lane < lanes; lane++)
+            block[lane * along->count + i] = corner[i * stride + lane];
+    for (uint64_t lane = 0; lane < lanes; lane++)
+        transform_line(along, shop->work, block + lane * along->count);
+    for (uint64_t i = 0; i < along->count; i++)
+        for (uint64_t lane = 0; lane < lanes; lane++)
+            corner[i * stride + lane] = block[lane * along->count + i];
+}
+
+static uint64_t lanes_from(uint64_t first, uint64_t stride) {
+    return stride - first < LANES ? stride - first : LANES;
 }
 
 /* Marks the boundary of the set, voxels with a neighbour outside it, in one row; false if there is none. */
@@ -141,59 +151,117 @@ static bool mark_boundary(const loom_value *image, uint64_t first, uint64_t widt
     return any != 0;
 }
 
-/* The squared distances along x: each slice is eroded, and what erosion took away is the boundary. */
-static void start(const loom_value *image, loom_box *inner, uint8_t *core, const axis *along, float *voxels) {
-    uint64_t width = inner->width;
-    for (uint64_t slice = 0; slice < inner->slices; slice++) {
-        loom_box_slice(inner, slice, core);
-        for (uint64_t i = 0; i < inner->slice_voxels; i += width) {
-            uint64_t first = slice * inner->slice_voxels + i;
-            if (mark_boundary(image, first, width, core + i))
-                transform_first(along, core + i, voxels + first);
-            else
-                for (uint64_t x = 0; x < width; x++)
-                    voxels[first + x] = FAR;
-        }
+/* The squared distances within one slice. It is eroded, and what erosion took away is the boundary. */
+static void transform_slice(const loom_value *image, workshop *shop, uint64_t slice, float *voxels) {
+    uint64_t width = shop->inner.width;
+    loom_box_slice(&shop->inner, slice, shop->core);
+    for (uint64_t i = 0; i < shop->inner.slice_voxels; i += width) {
+        uint64_t first = slice * shop->inner.slice_voxels + i;
+        if (mark_boundary(image, first, width, shop->core + i))
+            transform_first(&shop->along[0], shop->core + i, voxels + first);
+        else
+            for (uint64_t x = 0; x < width; x++)
+                voxels[first + x] = FAR;
     }
+    float *corner = voxels + slice * shop->inner.slice_voxels;
+    for (uint64_t first = 0; first < width; first += LANES)
+        transform_lines(shop, &shop->along[1], corner + first, width, lanes_from(first, width));
 }
 
-static void finish(const loom_value *image, float *voxels, uint64_t total) {
+static loom_status open_workshop(loom_part *part, uint64_t longest, workshop **shop) {
+    void *memory = NULL;
+    LOOM_TRY(loom_scratch(part->call, 1, sizeof **shop, &memory));
+    *shop = memory;
+    **shop = (workshop){0};
+    LOOM_TRY(loom_scratch(part->call, longest + 1, (LANES + 2) * sizeof(float), &memory));
+    float *block = (*shop)->block = memory;
+    (*shop)->work = (envelope){.height = block + LANES * longest, .place = block + (LANES + 1) * longest + 1};
+    return LOOM_OK;
+}
+
+/* Along x and y: some slices. */
+static loom_status slices_part(loom_part *part) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    const loom_image_header *header = image->image.header;
+    workshop *shop = *part->local;
+    if (shop == NULL) {
+        void *memory = NULL;
+        uint64_t longest = header->size[0] > header->size[1] ? header->size[0] : header->size[1];
+        LOOM_TRY(open_workshop(part, longest, &shop));
+        LOOM_TRY(loom_box_open(part->call, image, LOOM_ERODE_TRUE, &shop->inner));
+        LOOM_TRY(loom_scratch(part->call, shop->inner.slice_voxels, 1, &memory));
+        shop->core = memory;
+        for (unsigned d = 0; d < 2; d++)
+            LOOM_TRY(make_axis(part->call, header->size[d], header->spacing[d], &shop->along[d]));
+        *part->local = shop;
+    }
+    shop->inner.image = image;
+    for (uint64_t slice = part->first; slice < part->first + part->count; slice++)
+        transform_slice(image, shop, slice, part->voxels);
+    return LOOM_OK;
+}
+
+/* A further axis: its lines lie in slabs that are contiguous; a unit is LANES neighbouring lines of a slab. */
+typedef struct further {
+    unsigned axis;
+    uint64_t stride, units_a_slab;
+} further;
+
+static loom_status further_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const further *what = part->state;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    const loom_image_header *header = image->image.header;
+    workshop *shop = *part->local;
+    if (shop == NULL) {
+        LOOM_TRY(open_workshop(part, header->size[what->axis], &shop));
+        LOOM_TRY(make_axis(part->call, header->size[what->axis], header->spacing[what->axis], &shop->along[0]));
+        *part->local = shop;
+    }
+    for (uint64_t unit = part->first; unit < part->first + part->count; unit++) {
+        uint64_t slab = unit / what->units_a_slab, first = unit % what->units_a_slab * LANES;
+        float *corner = (float *)part->voxels + slab * what->stride * header->size[what->axis] + first;
+        transform_lines(shop, &shop->along[0], corner, what->stride, lanes_from(first, what->stride));
+    }
+    return LOOM_OK;
+}
+
+/* From squared distances to signed ones: some voxels. */
+static loom_status finish_part(loom_part *part) {
+    const loom_value *image = NULL;
     uint8_t buffer[LOOM_CHUNK];
-    for (uint64_t first = 0; first < total; first += LOOM_CHUNK) {
-        size_t count = total - first < LOOM_CHUNK ? (size_t)(total - first) : LOOM_CHUNK;
-        const uint8_t *truth = loom_as_bool(image, first, count, buffer);
-        float *out = voxels + first;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    for (uint64_t done = 0; done < part->count; done += LOOM_CHUNK) {
+        size_t count = part->count - done < LOOM_CHUNK ? (size_t)(part->count - done) : LOOM_CHUNK;
+        const uint8_t *truth = loom_as_bool(image, part->first + done, count, buffer);
+        float *out = (float *)part->voxels + part->first + done;
         for (size_t k = 0; k < count; k++) {
             float distance = sqrtf(out[k]);
             out[k] = truth[k] ? 0.0f - distance : distance; /* the boundary is +0, never -0 */
         }
     }
+    return LOOM_OK;
 }
 
-/* Scratch: that of the box, a slice of bytes, and 20 floats a voxel of the longest axis. */
+enum { SLICES, FURTHER, FINISH };
+static const loom_part_run loops[] = {[SLICES] = slices_part, [FURTHER] = further_part, [FINISH] = finish_part};
+const loom_loops loom_loops_dt = {.run = loops, .count = 3};
+
+/* Scratch: that of the box, a slice of bytes, and 20 floats a voxel of the longest axis, a worker. */
 loom_status loom_run_dt(loom_call *call) {
     const loom_value *image = NULL;
-    void *memory = NULL, *result = NULL;
-    loom_box inner = {0};
-    axis axes[LOOM_RANK_MAX] = {{0}};
+    void *result = NULL;
     LOOM_TRY(loom_arg_image(call, 0, &image));
     const loom_image_header *header = image->image.header;
-    uint64_t longest = 1;
-    for (unsigned d = 0; d < header->rank; d++) {
-        LOOM_TRY(make_axis(call, header->size[d], header->spacing[d], &axes[d]));
-        if (header->size[d] > longest) longest = header->size[d];
-    }
-    LOOM_TRY(loom_scratch(call, longest + 1, (LANES + 2) * sizeof(float), &memory));
-    float *block = memory;
-    envelope work = {.height = block + LANES * longest, .place = block + (LANES + 1) * longest + 1};
-    LOOM_TRY(loom_box_open(call, image, LOOM_ERODE_TRUE, &inner));
-    LOOM_TRY(loom_scratch(call, inner.slice_voxels, 1, &memory));
+    uint64_t total = loom_image_voxels(header), stride = header->size[0] * header->size[1];
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &result));
-    uint64_t total = loom_image_voxels(header);
-    start(image, &inner, memory, &axes[0], result);
-    uint64_t stride = header->size[0];
-    for (unsigned d = 1; d < header->rank; stride *= header->size[d++])
-        transform_axis(&axes[d], work, block, result, stride, total);
-    finish(image, result, total);
-    return LOOM_OK;
+    LOOM_TRY(loom_run_parts(call, SLICES, total / stride, loom_slices_a_part(header), NULL, 0));
+    for (unsigned d = 2; d < header->rank; stride *= header->size[d++]) {
+        further what = {.axis = d, .stride = stride, .units_a_slab = (stride + LANES - 1) / LANES};
+        uint64_t slabs = total / (stride * header->size[d]), values = LANES * header->size[d];
+        LOOM_TRY(loom_run_parts(call, FURTHER, slabs * what.units_a_slab, (LOOM_PART_VALUES + values - 1) / values,
+                                &what, sizeof what));
+    }
+    return loom_run_parts(call, FINISH, total, LOOM_PART_VALUES, NULL, 0);
 }

@@ -2,7 +2,8 @@
  *
  * A kernel reads its arguments (images are mapped read-only), asks for space for its result, writes it in place and
  * returns. It runs in a worker process, one call at a time a process; it keeps no state between calls. Results must not
- * depend on anything but arguments and attributes: no threads' order, no CPU, no environment. */
+ * depend on anything but arguments and attributes: no threads' order, no CPU, no environment. Loops over an image may
+ * be done in parts (parts.h), which other workers then help with. */
 #ifndef LOOM_RUNTIME_KERNEL_H
 #define LOOM_RUNTIME_KERNEL_H
 
@@ -13,6 +14,7 @@
 #include "shm/value.h"
 
 typedef struct loom_call loom_call;
+typedef struct loom_parts loom_parts;
 
 /* What the worker (or a test) provides. */
 typedef struct loom_call_services {
@@ -25,7 +27,15 @@ typedef struct loom_call_services {
     void *(*scratch)(loom_call *call, size_t bytes);
     /* Fetches what a reference names (an item of a sequence that is an image): value valid during the call. */
     loom_status (*fetch)(loom_call *call, const loom_value *reference, loom_value *value);
+    /* Runs all parts of one loop (parts.h), perhaps with the help of other workers. NULL: the caller runs them. */
+    loom_status (*run_parts)(loom_call *call, const loom_parts *parts);
+    /* Zero-filled scratch memory that parts see wherever they run: block `number`. NULL service: as scratch. */
+    void *(*share)(loom_call *call, unsigned number, size_t bytes);
+    /* How many workers may take part in this call. NULL service: 1. */
+    uint32_t (*lanes)(loom_call *call);
 } loom_call_services;
+
+#define LOOM_SHARED_MAX 4u /* blocks of shared scratch memory a call */
 
 struct loom_call {
     const loom_operator *op;
@@ -38,10 +48,27 @@ struct loom_call {
     loom_ring *ring;   /* for new_stream */
     size_t tile_bytes; /* of a stream's tiles; 0 = default */
     loom_error *err;
-    loom_value result; /* set by the kernel; new_image and new_stream set it to the image */
+    loom_value result;             /* set by the kernel; new_image and new_stream set it to the image */
+    void *shared[LOOM_SHARED_MAX]; /* set by loom_share */
 };
 
 typedef loom_status (*loom_kernel_run)(loom_call *call);
+
+/* One part of a loop over an image: see parts.h. */
+typedef struct loom_part {
+    loom_call *call;       /* arguments, arena, scratch, err of the worker that runs it */
+    const void *state;     /* what the kernel passed with the loop; a copy */
+    void *voxels;          /* of the result image; NULL before there is one */
+    void *const *shared;   /* blocks of loom_share */
+    void **local;          /* NULL before a worker's first part of a loop; its own to the end of the loop */
+    uint32_t number, lane; /* of the part; of the worker: below loom_lanes, never twice at a time */
+    uint64_t first, count; /* its units */
+} loom_part;
+typedef loom_status (*loom_part_run)(loom_part *part);
+typedef struct loom_loops { /* the loops of a kernel, by number */
+    const loom_part_run *run;
+    uint32_t count;
+} loom_loops;
 
 /* What the call depends on outside its arguments: called before look-up; adds (path, content) pairs to the key. */
 typedef struct loom_input_list {
@@ -62,6 +89,7 @@ typedef struct loom_kernel {
     loom_operator op;
     loom_kernel_run run;       /* NULL: no native kernel yet, or structural */
     loom_kernel_inputs inputs; /* operators that read files; else NULL */
+    const loom_loops *loops;   /* those that are done in parts; NULL: none */
 } loom_kernel;
 
 /* The table of every operator this build knows, and the kernel of one. */

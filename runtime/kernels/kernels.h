@@ -102,6 +102,18 @@ loom_status loom_run_x(loom_call *call);
 loom_status loom_run_y(loom_call *call);
 loom_status loom_run_z(loom_call *call);
 
+/* Loops in parts (parts.h), by family. */
+extern const loom_loops loom_loops_arith;
+extern const loom_loops loom_loops_box;
+extern const loom_loops loom_loops_compare;
+extern const loom_loops loom_loops_components;
+extern const loom_loops loom_loops_dt;
+extern const loom_loops loom_loops_logic;
+extern const loom_loops loom_loops_otsu;
+extern const loom_loops loom_loops_percentiles;
+extern const loom_loops loom_loops_pixels;
+extern const loom_loops loom_loops_statistics;
+
 /* Files that a call reads, before it runs. */
 loom_status loom_inputs_dir(loom_call *call, loom_input_list *list);
 loom_status loom_inputs_load(loom_call *call, loom_input_list *list);

@@ -1,12 +1,14 @@
 /* logic.c - truth values and boolean images: not, and, or, mask, tt, ff.
  *
  * Images: and/or are bitwise on integer pixels, as ITK's And and Or; `!` (not_compat) negates by dynamic type, which is
- * its documented meaning (defect S1 of VoxLogicA-2 is not reproduced). One pass over the voxels, no scratch memory. */
+ * its documented meaning (defect S1 of VoxLogicA-2 is not reproduced). One pass over the voxels in parts, no scratch
+ * memory. */
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/domain.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
 static loom_status two_truths(loom_call *call, bool *a, bool *b) {
@@ -66,6 +68,17 @@ static void complement(size_t pixel_bytes, const void *source, void *target, siz
         complement_uint64_t(source, target, count);
 }
 
+enum { NOT_LOOP, IMAGES_LOOP, SCALAR_LOOP, MASK_LOOP };
+
+static loom_status not_part(loom_part *part) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    uint8_t dtype = image->image.header->dtype;
+    complement(loom_dtype_bytes(dtype), loom_values_at(image, part->first),
+               loom_values_of(part->voxels, dtype, part->first), part->count);
+    return LOOM_OK;
+}
+
 loom_status loom_run_not(loom_call *call) {
     const loom_value *image = NULL;
     void *voxels = NULL;
@@ -73,8 +86,7 @@ loom_status loom_run_not(loom_call *call) {
     LOOM_TRY(needs_integer_pixels(call, image, 0));
     const loom_image_header *header = image->image.header;
     LOOM_TRY(loom_result_image(call, header, header->dtype, 1, &voxels));
-    complement(loom_dtype_bytes(header->dtype), image->image.voxels, voxels, loom_image_voxels(header));
-    return LOOM_OK;
+    return loom_run_parts(call, NOT_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, NULL, 0);
 }
 
 loom_status loom_run_not_compat(loom_call *call) {
@@ -107,6 +119,16 @@ static void join_scalar(junction what, const uint8_t *image, loom_pixel scalar, 
         out[k] = what == AND ? image[k] & pattern[k & 7] : image[k] | pattern[k & 7];
 }
 
+/* Units are bytes. */
+static loom_status images_part(loom_part *part) {
+    const loom_value *a = NULL, *b = NULL;
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &a));
+    LOOM_TRY(loom_arg_any_image(part->call, 1, &b));
+    join_images(*(const junction *)part->state, (const uint8_t *)a->image.voxels + part->first,
+                (const uint8_t *)b->image.voxels + part->first, (uint8_t *)part->voxels + part->first, part->count);
+    return LOOM_OK;
+}
+
 static loom_status junction_of_images(loom_call *call, junction what) {
     const loom_value *a = NULL, *b = NULL;
     void *voxels = NULL;
@@ -119,7 +141,22 @@ static loom_status junction_of_images(loom_call *call, junction what) {
     const loom_image_header *header = a->image.header;
     loom_dtype dtype = header->dtype == LOOM_BOOL8 ? b->image.header->dtype : header->dtype;
     LOOM_TRY(loom_result_image(call, header, dtype, header->components, &voxels));
-    join_images(what, a->image.voxels, b->image.voxels, voxels, loom_image_bytes(header));
+    return loom_run_parts(call, IMAGES_LOOP, loom_image_bytes(header), LOOM_PART_VALUES, &what, sizeof what);
+}
+
+typedef struct with_scalar {
+    junction what;
+    uint32_t image_at;
+    loom_pixel scalar;
+} with_scalar;
+
+/* Units are bytes; a part begins at a multiple of eight. */
+static loom_status scalar_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const with_scalar *with = part->state;
+    LOOM_TRY(loom_arg_any_image(part->call, with->image_at, &image));
+    join_scalar(with->what, (const uint8_t *)image->image.voxels + part->first, with->scalar,
+                loom_dtype_bytes(image->image.header->dtype), (uint8_t *)part->voxels + part->first, part->count);
     return LOOM_OK;
 }
 
@@ -136,9 +173,9 @@ static loom_status junction_with_scalar(loom_call *call, junction what, const lo
     /* ORing a number other than 0 and 1 into a boolean image gives values that are not boolean. */
     loom_dtype dtype = header->dtype == LOOM_BOOL8 && what == OR && (number & ~INT64_C(1)) ? LOOM_U8 : header->dtype;
     LOOM_TRY(loom_result_image(call, header, dtype, header->components, &voxels));
-    join_scalar(what, image->image.voxels, loom_pixel_from_double(header->dtype, (double)number),
-                loom_dtype_bytes(header->dtype), voxels, loom_image_bytes(header));
-    return LOOM_OK;
+    with_scalar with = {
+        .what = what, .image_at = image_at, .scalar = loom_pixel_from_double(header->dtype, (double)number)};
+    return loom_run_parts(call, SCALAR_LOOP, loom_image_bytes(header), LOOM_PART_VALUES, &with, sizeof with);
 }
 
 static loom_status run_junction(loom_call *call, junction what) {
@@ -193,6 +230,25 @@ static void keep_where(size_t voxel_bytes, const uint8_t *in, const uint8_t *mas
     }
 }
 
+static loom_status mask_part(loom_part *part) {
+    const loom_value *image = NULL, *mask = NULL;
+    uint8_t buffer[LOOM_CHUNK];
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &image));
+    LOOM_TRY(loom_arg_image(part->call, 1, &mask));
+    size_t voxel_bytes = loom_dtype_bytes(image->image.header->dtype) * image->image.header->components;
+    for (uint64_t first = part->first, end = part->first + part->count; first < end; first += LOOM_CHUNK) {
+        size_t count = end - first < LOOM_CHUNK ? (size_t)(end - first) : LOOM_CHUNK;
+        const uint8_t *truth = loom_as_u8(mask, first, count, buffer);
+        keep_where(voxel_bytes, (const uint8_t *)image->image.voxels + first * voxel_bytes, truth,
+                   (uint8_t *)part->voxels + first * voxel_bytes, count);
+    }
+    return LOOM_OK;
+}
+
+static const loom_part_run loops[] = {
+    [NOT_LOOP] = not_part, [IMAGES_LOOP] = images_part, [SCALAR_LOOP] = scalar_part, [MASK_LOOP] = mask_part};
+const loom_loops loom_loops_logic = {.run = loops, .count = 4};
+
 loom_status loom_run_mask(loom_call *call) {
     const loom_value *image = NULL, *mask = NULL;
     void *voxels = NULL;
@@ -201,16 +257,7 @@ loom_status loom_run_mask(loom_call *call) {
     LOOM_TRY(loom_arg_same_domain(call, image, 0, mask, 1));
     const loom_image_header *header = image->image.header;
     LOOM_TRY(loom_result_image(call, header, header->dtype, header->components, &voxels));
-    size_t voxel_bytes = loom_dtype_bytes(header->dtype) * header->components;
-    uint64_t total = loom_image_voxels(header);
-    uint8_t buffer[LOOM_CHUNK];
-    for (uint64_t first = 0; first < total; first += LOOM_CHUNK) {
-        size_t count = total - first < LOOM_CHUNK ? (size_t)(total - first) : LOOM_CHUNK;
-        const uint8_t *truth = loom_as_u8(mask, first, count, buffer);
-        keep_where(voxel_bytes, (const uint8_t *)image->image.voxels + first * voxel_bytes, truth,
-                   (uint8_t *)voxels + first * voxel_bytes, count);
-    }
-    return LOOM_OK;
+    return loom_run_parts(call, MASK_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, NULL, 0);
 }
 
 /* A boolean image of one value on the grid that the runtime passes last. */

@@ -5,32 +5,45 @@
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/box.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
-/* Scratch: 3, 4 or 10 slices of bytes (2D, 3D, 4D), see loom_box_open. */
+/* Other values than 0 and 1 pass through where the result is 0 and the voxel is not foreground. */
+static void pass_others(const loom_value *image, uint64_t begin, uint64_t voxels, uint8_t *out) {
+    uint8_t buffer[LOOM_CHUNK];
+    for (uint64_t first = 0; first < voxels; first += LOOM_CHUNK) {
+        size_t count = voxels - first < LOOM_CHUNK ? (size_t)(voxels - first) : LOOM_CHUNK;
+        const uint8_t *in = loom_as_u8(image, begin + first, count, buffer);
+        for (size_t k = 0; k < count; k++)
+            if (in[k] > 1 && out[first + k] == 0) out[first + k] = in[k];
+    }
+}
+
+/* Some slices. */
+static loom_status box_part(loom_part *part) {
+    const loom_value *image = NULL;
+    loom_box *box = NULL;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    LOOM_TRY(loom_box_of_part(part, image, *(const loom_box_kind *)part->state, &box));
+    for (uint64_t slice = part->first; slice < part->first + part->count; slice++) {
+        uint8_t *out = (uint8_t *)part->voxels + slice * box->slice_voxels;
+        loom_box_slice(box, slice, out);
+        if (image->image.header->dtype != LOOM_BOOL8)
+            pass_others(image, slice * box->slice_voxels, box->slice_voxels, out);
+    }
+    return LOOM_OK;
+}
+static const loom_part_run box_loops[] = {box_part};
+const loom_loops loom_loops_box = {.run = box_loops, .count = 1};
+
+/* Scratch: 3, 4 or 10 slices of bytes (2D, 3D, 4D) a worker, see loom_box_open. */
 static loom_status run_box(loom_call *call, loom_box_kind kind) {
     const loom_value *image = NULL;
     void *voxels = NULL;
     LOOM_TRY(loom_arg_image(call, 0, &image));
     const loom_image_header *header = image->image.header;
-    loom_box box = {0};
-    LOOM_TRY(loom_box_open(call, image, kind, &box));
-    loom_dtype dtype = header->dtype == LOOM_BOOL8 ? LOOM_BOOL8 : LOOM_U8;
-    LOOM_TRY(loom_result_image(call, header, dtype, 1, &voxels));
-    for (uint64_t slice = 0; slice < box.slices; slice++)
-        loom_box_slice(&box, slice, (uint8_t *)voxels + slice * box.slice_voxels);
-    if (dtype == LOOM_BOOL8) return LOOM_OK;
-    /* Other values than 0 and 1 pass through where the result is 0 and the voxel is not foreground. */
-    uint8_t buffer[LOOM_CHUNK];
-    uint8_t *out = voxels;
-    uint64_t total = loom_image_voxels(header);
-    for (uint64_t first = 0; first < total; first += LOOM_CHUNK) {
-        size_t count = total - first < LOOM_CHUNK ? (size_t)(total - first) : LOOM_CHUNK;
-        const uint8_t *in = loom_as_u8(image, first, count, buffer);
-        for (size_t k = 0; k < count; k++)
-            if (in[k] > 1 && out[first + k] == 0) out[first + k] = in[k];
-    }
-    return LOOM_OK;
+    LOOM_TRY(loom_result_image(call, header, header->dtype == LOOM_BOOL8 ? LOOM_BOOL8 : LOOM_U8, 1, &voxels));
+    return loom_run_parts(call, 0, header->size[2] * header->size[3], loom_slices_a_part(header), &kind, sizeof kind);
 }
 
 loom_status loom_run_near(loom_call *call) {

@@ -2,13 +2,15 @@
  *
  * N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9(1), 1979. The histogram counts
  * voxels where the mask is exactly 1; the threshold is the upper edge of the bin that maximises the variance between
- * classes, bin midpoints standing for values. Two passes over the image; scratch: 8 bytes a bin. */
+ * classes, bin midpoints standing for values. Three passes over the image in parts; scratch: 8 bytes
+ * a bin and worker. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
 #define BINS_MAX 1000000
@@ -21,35 +23,53 @@ typedef struct histogram {
     uint64_t total;
 } histogram;
 
-/* Calls `visit` on the values of each chunk as doubles. */
-typedef void (*chunk_visit)(histogram *h, const double *values, const uint8_t *mask, size_t count);
+enum { RANGE_LOOP, BINS_LOOP, APPLY_LOOP };
+enum { RANGES, BINS }; /* shared: a range a part; bins a lane */
 
-static void each_chunk(histogram *h, chunk_visit visit) {
-    const loom_image_header *header = h->image->image.header;
-    size_t pixel_bytes = loom_dtype_bytes(header->dtype);
-    uint64_t voxels = loom_image_voxels(header);
+typedef struct found_range {
+    double low, high;
+    uint64_t total;
+} found_range;
+
+/* Calls `visit` on the values of each chunk of a part as doubles. */
+typedef void (*chunk_visit)(void *context, uint64_t first, const double *values, const uint8_t *mask, size_t count);
+
+static loom_status each_chunk(loom_part *part, chunk_visit visit, void *context) {
+    const loom_value *image = NULL, *mask = NULL;
     double values[LOOM_CHUNK];
     uint8_t bytes[LOOM_CHUNK];
-    for (uint64_t first = 0; first < voxels; first += LOOM_CHUNK) {
-        size_t count = voxels - first < LOOM_CHUNK ? (size_t)(voxels - first) : LOOM_CHUNK;
-        loom_cast(header->dtype, (const uint8_t *)h->image->image.voxels + first * pixel_bytes, LOOM_F64, values,
-                  count);
-        visit(h, values, loom_as_u8(h->mask, first, count, bytes), count);
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    LOOM_TRY(loom_arg_image(part->call, 1, &mask));
+    for (uint64_t first = part->first, end = part->first + part->count; first < end; first += LOOM_CHUNK) {
+        size_t count = end - first < LOOM_CHUNK ? (size_t)(end - first) : LOOM_CHUNK;
+        loom_cast(image->image.header->dtype, loom_values_at(image, first), LOOM_F64, values, count);
+        visit(context, first, values, loom_as_u8(mask, first, count, bytes), count);
+    }
+    return LOOM_OK;
+}
+
+static void find_range(void *context, uint64_t first, const double *values, const uint8_t *mask, size_t count) {
+    found_range *range = context;
+    (void)first;
+    for (size_t k = 0; k < count; k++) {
+        if (mask[k] != 1) continue;
+        range->total++;
+        if (values[k] < range->low) range->low = values[k];
+        if (values[k] > range->high) range->high = values[k];
     }
 }
 
-static void find_range(histogram *h, const double *values, const uint8_t *mask, size_t count) {
-    for (size_t k = 0; k < count; k++) {
-        if (mask[k] != 1) continue;
-        h->total++;
-        if (values[k] < h->low) h->low = values[k];
-        if (values[k] > h->high) h->high = values[k];
-    }
+static loom_status range_part(loom_part *part) {
+    found_range *range = (found_range *)part->shared[RANGES] + part->number;
+    *range = (found_range){.low = INFINITY, .high = -INFINITY};
+    return each_chunk(part, find_range, range);
 }
 
 /* Values outside the range, which only NaN is, are not counted. The last edge belongs to the last bin. */
-static void fill_bins(histogram *h, const double *values, const uint8_t *mask, size_t count) {
+static void fill_bins(void *context, uint64_t first, const double *values, const uint8_t *mask, size_t count) {
+    const histogram *h = context;
     double scale = (double)h->bins / (h->high - h->low);
+    (void)first;
     for (size_t k = 0; k < count; k++) {
         if (mask[k] != 1 || !(values[k] >= h->low && values[k] <= h->high)) continue;
         size_t bin = (size_t)((values[k] - h->low) * scale);
@@ -57,12 +77,49 @@ static void fill_bins(histogram *h, const double *values, const uint8_t *mask, s
     }
 }
 
+/* State: the edges. */
+static loom_status bins_part(loom_part *part) {
+    histogram h = *(const histogram *)part->state;
+    h.count = (uint64_t *)part->shared[BINS] + part->lane * h.bins;
+    return each_chunk(part, fill_bins, &h);
+}
+
+/* What the voxels of the mask lie between. */
+static loom_status survey(loom_call *call, histogram *h) {
+    uint64_t voxels = loom_image_voxels(h->image->image.header), grain = LOOM_PART_VALUES;
+    uint32_t parts = loom_count_parts(voxels, &grain);
+    void *memory = NULL;
+    LOOM_TRY(loom_share(call, RANGES, parts, sizeof(found_range), &memory));
+    LOOM_TRY(loom_run_parts(call, RANGE_LOOP, voxels, grain, NULL, 0));
+    const found_range *ranges = memory;
+    h->low = INFINITY;
+    h->high = -INFINITY;
+    for (uint32_t part = 0; part < parts; part++) {
+        h->total += ranges[part].total;
+        if (ranges[part].low < h->low) h->low = ranges[part].low;
+        if (ranges[part].high > h->high) h->high = ranges[part].high;
+    }
+    return LOOM_OK;
+}
+
+static loom_status fill_all_bins(loom_call *call, histogram *h) {
+    uint32_t lanes = loom_lanes(call);
+    void *memory = NULL;
+    LOOM_TRY(loom_share(call, BINS, h->bins * lanes, sizeof *h->count, &memory));
+    histogram state = {.bins = h->bins, .low = h->low, .high = h->high}; /* no pointers */
+    LOOM_TRY(loom_run_parts(call, BINS_LOOP, loom_image_voxels(h->image->image.header), LOOM_PART_VALUES, &state,
+                            sizeof state));
+    h->count = memory;
+    for (uint32_t lane = 1; lane < lanes; lane++)
+        for (size_t bin = 0; bin < h->bins; bin++)
+            h->count[bin] += h->count[lane * h->bins + bin];
+    return LOOM_OK;
+}
+
 /* Edges: fixed for 8-bit images, else from the values, widened a little at the upper end. */
 static loom_status set_range(loom_call *call, histogram *h) {
     uint8_t dtype = h->image->image.header->dtype;
-    h->low = INFINITY;
-    h->high = -INFINITY;
-    each_chunk(h, find_range);
+    LOOM_TRY(survey(call, h));
     if (h->total == 0)
         return loom_fail(call->err, LOOM_BAD_ARGUMENT,
                          "`%s` got a mask without a voxel of value 1; there is no threshold", call->op->name);
@@ -114,45 +171,48 @@ static size_t best_bin(const histogram *h) {
     return chosen;
 }
 
-static void apply(const histogram *h, loom_pixel threshold, uint8_t *out) {
-    const loom_image_header *header = h->image->image.header;
-    uint64_t voxels = loom_image_voxels(header);
-    double limit = 0, values[LOOM_CHUNK];
-    uint8_t bytes[LOOM_CHUNK];
-    size_t pixel_bytes = loom_dtype_bytes(header->dtype);
-    loom_cast(header->dtype, &threshold, LOOM_F64, &limit, 1);
-    for (uint64_t first = 0; first < voxels; first += LOOM_CHUNK) {
-        size_t count = voxels - first < LOOM_CHUNK ? (size_t)(voxels - first) : LOOM_CHUNK;
-        loom_cast(header->dtype, (const uint8_t *)h->image->image.voxels + first * pixel_bytes, LOOM_F64, values,
-                  count);
-        const uint8_t *truth = loom_as_u8(h->mask, first, count, bytes);
-        for (size_t k = 0; k < count; k++)
-            out[first + k] = truth[k] != 0 && values[k] > limit;
-    }
+typedef struct above {
+    double limit;
+    uint8_t *out;
+} above;
+
+static void apply(void *context, uint64_t first, const double *values, const uint8_t *mask, size_t count) {
+    const above *what = context;
+    for (size_t k = 0; k < count; k++)
+        what->out[first + k] = mask[k] != 0 && values[k] > what->limit;
 }
+
+/* State: the threshold. */
+static loom_status apply_part(loom_part *part) {
+    above what = {.limit = *(const double *)part->state, .out = part->voxels};
+    return each_chunk(part, apply, &what);
+}
+
+static const loom_part_run loops[] = {[RANGE_LOOP] = range_part, [BINS_LOOP] = bins_part, [APPLY_LOOP] = apply_part};
+const loom_loops loom_loops_otsu = {.run = loops, .count = 3};
 
 loom_status loom_run_otsu(loom_call *call) {
     histogram h = {0};
     double bins = 0;
-    void *memory = NULL, *voxels = NULL;
+    void *voxels = NULL;
     LOOM_TRY(loom_arg_image(call, 0, &h.image));
     LOOM_TRY(loom_arg_image(call, 1, &h.mask));
     LOOM_TRY(loom_arg_number(call, 2, &bins));
     LOOM_TRY(loom_arg_same_domain(call, h.image, 0, h.mask, 1));
     if (!(bins >= 2.0 && bins <= BINS_MAX)) return loom_arg_refuse(call, 2, "a number of bins from 2 to 1000000");
     h.bins = (size_t)bins;
-    LOOM_TRY(loom_scratch(call, h.bins, sizeof *h.count, &memory));
-    h.count = memory;
-    memset(h.count, 0, h.bins * sizeof *h.count);
     LOOM_TRY(set_range(call, &h));
     size_t chosen = 0;
     if (h.high > h.low) {
-        each_chunk(&h, fill_bins);
+        LOOM_TRY(fill_all_bins(call, &h));
         chosen = best_bin(&h);
     }
     uint8_t dtype = h.image->image.header->dtype;
     double edge = h.low + (h.high - h.low) / (double)h.bins * (double)(chosen + 1);
     LOOM_TRY(loom_result_image(call, h.image->image.header, LOOM_BOOL8, 1, &voxels));
-    apply(&h, loom_pixel_from_double(dtype, edge), voxels);
-    return LOOM_OK;
+    loom_pixel threshold = loom_pixel_from_double(dtype, edge);
+    double limit = 0;
+    loom_cast(dtype, &threshold, LOOM_F64, &limit, 1);
+    return loom_run_parts(call, APPLY_LOOP, loom_image_voxels(h.image->image.header), LOOM_PART_VALUES, &limit,
+                          sizeof limit);
 }

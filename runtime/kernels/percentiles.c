@@ -4,29 +4,46 @@
  * that no voxel uses are dropped. If the keys that occur span few enough numbers (all 8-bit and most integer images),
  * one table with a place for each gives every rank in two passes over the image. Otherwise (key, position) pairs are
  * spread into buckets by their leading bits and each bucket is sorted by radix (D. Knuth, The Art of Computer
- * Programming 3, section 5.2.5), which keeps the inner work within the cache. */
+ * Programming 3, section 5.2.5), which keeps the inner work within the cache.
+ *
+ * Every pass is a loop in parts. All passes over voxels have the same parts; what one of them counts, each part's own,
+ * tells the next where it begins. */
 #include <math.h>
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
 #define TABLE_MAX (UINT64_C(1) << 22) /* places of the rank table: 16 MiB of counts, turned into ranks in place */
 #define BUCKET_BITS 12
 #define SMALL_BUCKET 48
+#define BUCKET_PARTS 256 /* buckets are sorted in so many parts, at most */
 
-/* What one call works on. */
+/* What is known when a pass begins; passed to parts. */
 typedef struct ranking {
-    const loom_value *image, *mask;
     uint64_t total;  /* voxels of the image */
     uint64_t inside; /* voxels of the mask */
     uint64_t nans;   /* of those, not a number */
     double correction;
     uint32_t low, high; /* least and greatest key inside, NaN left out, shifted */
     unsigned shift;     /* bits that are 0 in every float inside */
-    float *out;
+    unsigned low_bits;  /* of a key, below its bucket's number */
+    uint64_t buckets, largest;
+    uint64_t places; /* of a table */
 } ranking;
+
+/* What a part has found. */
+typedef struct found {
+    uint64_t inside, nans;
+    uint64_t nans_before; /* in the parts before it */
+    uint32_t low, high, used;
+} found;
+
+enum { SURVEY_LOOP, REST_LOOP, COUNT_LOOP, RANK_LOOP, SPREAD_COUNT_LOOP, SPREAD_LOOP, SORT_LOOP };
+/* Shared: a found a part; a table a lane, or a counter a part and bucket; pairs; where buckets begin. */
+enum { FOUND, TABLE, COUNTERS = TABLE, PAIRS, STARTS };
 
 typedef union count_or_rank {
     uint32_t count;
@@ -41,6 +58,10 @@ static inline uint32_t key_of(float value) {
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
+static inline uint32_t place_of(const ranking *work, float value) {
+    return (key_of(value) >> work->shift) - work->low;
+}
+
 static inline bool is_nan(float value) {
     return value != value;
 }
@@ -49,9 +70,10 @@ static inline float rank_of(const ranking *work, uint64_t smaller, uint64_t equa
     return (float)(((double)smaller + work->correction * (double)equal) / (double)work->inside);
 }
 
-/* Calls of one chunk: the values and the truth of the mask. */
+/* One chunk of a part: the values and the truth of the mask. */
 typedef struct chunk {
-    uint64_t first;
+    const loom_value *image, *mask;
+    uint64_t first, end;
     size_t count;
     const float *values;
     const uint8_t *truth;
@@ -59,82 +81,149 @@ typedef struct chunk {
     uint8_t bytes[LOOM_CHUNK];
 } chunk;
 
-static bool next_chunk(const ranking *work, chunk *part) {
-    part->first += part->count;
-    if (part->first >= work->total) return false;
-    uint64_t left = work->total - part->first;
-    part->count = left < LOOM_CHUNK ? (size_t)left : LOOM_CHUNK;
-    part->values = loom_as_float(work->image, part->first, part->count, part->numbers);
-    part->truth = loom_as_u8(work->mask, part->first, part->count, part->bytes);
+static loom_status open_part(const loom_part *part, chunk *at) {
+    at->count = 0;
+    at->first = part->first;
+    at->end = part->first + part->count;
+    LOOM_TRY(loom_arg_image(part->call, 0, &at->image));
+    return loom_arg_image(part->call, 1, &at->mask);
+}
+
+static bool next_chunk(chunk *at) {
+    at->first += at->count;
+    if (at->first >= at->end) return false;
+    uint64_t left = at->end - at->first;
+    at->count = left < LOOM_CHUNK ? (size_t)left : LOOM_CHUNK;
+    at->values = loom_as_float(at->image, at->first, at->count, at->numbers);
+    at->truth = loom_as_u8(at->mask, at->first, at->count, at->bytes);
     return true;
 }
 
 /* Counts, the range of keys, and the bits that occur. */
-static void survey(ranking *work) {
-    chunk part = {0};
-    uint32_t low = UINT32_MAX, high = 0, used = 0;
-    while (next_chunk(work, &part))
-        for (size_t k = 0; k < part.count; k++) {
-            if (!part.truth[k]) continue;
-            work->inside++;
-            float value = part.values[k];
+static loom_status survey_part(loom_part *part) {
+    chunk at;
+    found here = {.low = UINT32_MAX};
+    LOOM_TRY(open_part(part, &at));
+    while (next_chunk(&at))
+        for (size_t k = 0; k < at.count; k++) {
+            if (!at.truth[k]) continue;
+            here.inside++;
+            float value = at.values[k];
             if (is_nan(value)) {
-                work->nans++;
+                here.nans++;
                 continue;
             }
             uint32_t key = key_of(value), bits;
             value += 0.0f;
             memcpy(&bits, &value, sizeof bits);
-            used |= bits;
-            low = key < low ? key : low;
-            high = key > high ? key : high;
+            here.used |= bits;
+            here.low = key < here.low ? key : here.low;
+            here.high = key > here.high ? key : here.high;
         }
-    if (work->inside == work->nans) return;
+    ((found *)part->shared[FOUND])[part->number] = here;
+    return LOOM_OK;
+}
+
+static loom_status run_voxels(loom_call *call, uint32_t loop, const ranking *work) {
+    return loom_run_parts(call, loop, work->total, LOOM_PART_VALUES, work, sizeof *work);
+}
+
+static uint32_t part_count(const ranking *work) {
+    uint64_t grain = LOOM_PART_VALUES;
+    return loom_count_parts(work->total, &grain);
+}
+
+static loom_status survey(loom_call *call, ranking *work) {
+    void *memory = NULL;
+    uint32_t low = UINT32_MAX, high = 0, used = 0, parts = part_count(work);
+    LOOM_TRY(loom_share(call, FOUND, parts, sizeof(found), &memory));
+    LOOM_TRY(run_voxels(call, SURVEY_LOOP, work));
+    found *all = memory;
+    for (uint32_t part = 0; part < parts; part++) {
+        all[part].nans_before = work->nans;
+        work->inside += all[part].inside;
+        work->nans += all[part].nans;
+        used |= all[part].used;
+        low = all[part].low < low ? all[part].low : low;
+        high = all[part].high > high ? all[part].high : high;
+    }
+    if (work->inside == work->nans) return LOOM_OK;
     work->shift = used == 0 ? 31 : (unsigned)__builtin_ctz(used);
     work->low = low >> work->shift;
     work->high = high >> work->shift;
+    return LOOM_OK;
 }
 
-/* NaNs sort last and each is a class of its own, in raster order; voxels outside get -1. */
-static void fill_the_rest(const ranking *work) {
-    chunk part = {0};
-    uint64_t smaller = work->inside - work->nans;
-    while (next_chunk(work, &part))
-        for (size_t k = 0; k < part.count; k++) {
-            if (!part.truth[k])
-                work->out[part.first + k] = -1.0f;
-            else if (is_nan(part.values[k]))
-                work->out[part.first + k] = rank_of(work, smaller++, 1);
+/* NaNs sort last and each is a class of its own, in raster order: how many are smaller than the part's first one. */
+static uint64_t smaller_than_nan(const loom_part *part, const ranking *work) {
+    return work->inside - work->nans + ((const found *)part->shared[FOUND])[part->number].nans_before;
+}
+
+/* NaNs, and voxels outside, which get -1. */
+static loom_status rest_part(loom_part *part) {
+    const ranking *work = part->state;
+    chunk at;
+    float *out = part->voxels;
+    LOOM_TRY(open_part(part, &at));
+    uint64_t smaller = smaller_than_nan(part, work);
+    while (next_chunk(&at))
+        for (size_t k = 0; k < at.count; k++) {
+            if (!at.truth[k])
+                out[at.first + k] = -1.0f;
+            else if (is_nan(at.values[k]))
+                out[at.first + k] = rank_of(work, smaller++, 1);
         }
+    return LOOM_OK;
 }
 
 /* ---- few keys: a table ---- */
 
-static void rank_by_table(const ranking *work, count_or_rank *table, uint64_t places) {
-    chunk part = {0};
-    while (next_chunk(work, &part))
-        for (size_t k = 0; k < part.count; k++)
-            if (part.truth[k] && !is_nan(part.values[k]))
-                table[(key_of(part.values[k]) >> work->shift) - work->low].count++;
+static loom_status count_part(loom_part *part) {
+    const ranking *work = part->state;
+    count_or_rank *table = (count_or_rank *)part->shared[TABLE] + part->lane * work->places;
+    chunk at;
+    LOOM_TRY(open_part(part, &at));
+    while (next_chunk(&at))
+        for (size_t k = 0; k < at.count; k++)
+            if (at.truth[k] && !is_nan(at.values[k])) table[place_of(work, at.values[k])].count++;
+    return LOOM_OK;
+}
+
+static loom_status rank_part(loom_part *part) {
+    const ranking *work = part->state;
+    const count_or_rank *table = part->shared[TABLE];
+    chunk at;
+    LOOM_TRY(open_part(part, &at));
+    uint64_t smaller = smaller_than_nan(part, work);
+    while (next_chunk(&at)) {
+        float *out = (float *)part->voxels + at.first;
+        for (size_t k = 0; k < at.count; k++) {
+            if (!at.truth[k])
+                out[k] = -1.0f;
+            else if (is_nan(at.values[k]))
+                out[k] = rank_of(work, smaller++, 1);
+            else
+                out[k] = table[place_of(work, at.values[k])].rank;
+        }
+    }
+    return LOOM_OK;
+}
+
+static loom_status rank_by_table(loom_call *call, const ranking *work) {
+    uint32_t lanes = loom_lanes(call);
+    void *memory = NULL;
+    LOOM_TRY(loom_share(call, TABLE, work->places * lanes, sizeof(count_or_rank), &memory));
+    LOOM_TRY(run_voxels(call, COUNT_LOOP, work));
+    count_or_rank *table = memory;
     uint64_t smaller = 0;
-    for (uint64_t place = 0; place < places; place++) {
-        uint64_t equal = table[place].count;
+    for (uint64_t place = 0; place < work->places; place++) {
+        uint64_t equal = 0;
+        for (uint32_t lane = 0; lane < lanes; lane++)
+            equal += table[lane * work->places + place].count;
         table[place].rank = rank_of(work, smaller, equal);
         smaller += equal;
     }
-    part = (chunk){0};
-    uint64_t nan_smaller = work->inside - work->nans;
-    while (next_chunk(work, &part)) {
-        float *out = work->out + part.first;
-        for (size_t k = 0; k < part.count; k++) {
-            if (!part.truth[k])
-                out[k] = -1.0f;
-            else if (is_nan(part.values[k]))
-                out[k] = rank_of(work, nan_smaller++, 1);
-            else
-                out[k] = table[(key_of(part.values[k]) >> work->shift) - work->low].rank;
-        }
-    }
+    return run_voxels(call, RANK_LOOP, work);
 }
 
 /* ---- many keys: buckets of pairs ---- */
@@ -180,83 +269,118 @@ static void sort_bucket(pair *pairs, pair *other, uint64_t count, unsigned bits)
     if (from != pairs) memcpy(pairs, from, count * sizeof *pairs);
 }
 
-static void write_ranks(const ranking *work, const pair *pairs, uint64_t count, uint64_t smaller) {
+static void write_ranks(const ranking *work, const pair *pairs, uint64_t count, uint64_t smaller, float *out) {
     for (uint64_t k = 0; k < count;) {
         uint64_t end = k + 1;
         while (end < count && pairs[end].key == pairs[k].key)
             end++;
         float rank = rank_of(work, smaller + k, end - k);
         for (; k < end; k++)
-            work->out[pairs[k].voxel] = rank;
+            out[pairs[k].voxel] = rank;
     }
 }
 
-static loom_status rank_by_sorting(loom_call *call, const ranking *work) {
-    uint32_t span = work->high - work->low;
-    unsigned span_bits = span == 0 ? 1 : 32 - (unsigned)__builtin_clz(span);
-    unsigned low_bits = span_bits > BUCKET_BITS ? span_bits - BUCKET_BITS : 0;
-    uint64_t buckets = ((uint64_t)span >> low_bits) + 1, count = work->inside - work->nans;
-    void *memory = NULL;
-    LOOM_TRY(loom_scratch(call, buckets + 1, sizeof(uint64_t), &memory));
-    uint64_t *start = memory;
-    memset(start, 0, (buckets + 1) * sizeof *start);
-    chunk part = {0};
-    while (next_chunk(work, &part))
-        for (size_t k = 0; k < part.count; k++)
-            if (part.truth[k] && !is_nan(part.values[k]))
-                start[((key_of(part.values[k]) >> work->shift) - work->low) >> low_bits]++;
-    uint64_t largest = 0, sum = 0;
-    for (uint64_t b = 0; b <= buckets; b++) {
-        uint64_t here = start[b];
-        if (here > largest) largest = here;
-        start[b] = sum;
-        sum += here;
-    }
-    LOOM_TRY(loom_scratch(call, count, sizeof(pair), &memory));
-    pair *pairs = memory;
-    LOOM_TRY(loom_scratch(call, largest, sizeof(pair), &memory));
-    pair *other = memory;
-    part = (chunk){0};
-    while (next_chunk(work, &part))
-        for (size_t k = 0; k < part.count; k++) {
-            if (!part.truth[k] || is_nan(part.values[k])) continue;
-            uint32_t key = (key_of(part.values[k]) >> work->shift) - work->low;
-            pairs[start[key >> low_bits]++] = (pair){.key = key, .voxel = (uint32_t)(part.first + k)};
-        }
-    /* Filling moved every start to the next bucket's. */
-    for (uint64_t b = 0, first = 0; b < buckets; first = start[b++]) {
-        uint64_t length = start[b] - first;
-        sort_bucket(pairs + first, other, length, low_bits);
-        write_ranks(work, pairs + first, length, first);
-    }
-    fill_the_rest(work);
+static loom_status spread_count_part(loom_part *part) {
+    const ranking *work = part->state;
+    uint32_t *counters = (uint32_t *)part->shared[COUNTERS] + part->number * work->buckets;
+    chunk at;
+    LOOM_TRY(open_part(part, &at));
+    while (next_chunk(&at))
+        for (size_t k = 0; k < at.count; k++)
+            if (at.truth[k] && !is_nan(at.values[k])) counters[place_of(work, at.values[k]) >> work->low_bits]++;
     return LOOM_OK;
 }
 
-/* Scratch: at most 16 MiB if the keys span at most 4 Mi numbers; else 8 bytes a voxel of the mask and 8 bytes a voxel
- * of the largest bucket (ranks of floats need all of them in order: no tile can know its own). */
+/* Also what has no place among the pairs. */
+static loom_status spread_part(loom_part *part) {
+    const ranking *work = part->state;
+    uint32_t *next = (uint32_t *)part->shared[COUNTERS] + part->number * work->buckets;
+    pair *pairs = part->shared[PAIRS];
+    chunk at;
+    LOOM_TRY(open_part(part, &at));
+    while (next_chunk(&at))
+        for (size_t k = 0; k < at.count; k++) {
+            if (!at.truth[k] || is_nan(at.values[k])) continue;
+            uint32_t key = place_of(work, at.values[k]);
+            pairs[next[key >> work->low_bits]++] = (pair){.key = key, .voxel = (uint32_t)(at.first + k)};
+        }
+    return rest_part(part);
+}
+
+/* Units are buckets. */
+static loom_status sort_part(loom_part *part) {
+    const ranking *work = part->state;
+    const uint32_t *starts = part->shared[STARTS];
+    pair *pairs = part->shared[PAIRS];
+    if (*part->local == NULL) LOOM_TRY(loom_scratch(part->call, work->largest, sizeof(pair), part->local));
+    for (uint64_t b = part->first; b < part->first + part->count; b++) {
+        uint64_t first = starts[b], length = starts[b + 1] - first;
+        sort_bucket(pairs + first, *part->local, length, work->low_bits);
+        write_ranks(work, pairs + first, length, first, part->voxels);
+    }
+    return LOOM_OK;
+}
+
+static const loom_part_run loops[] = {
+    [SURVEY_LOOP] = survey_part,
+    [REST_LOOP] = rest_part,
+    [COUNT_LOOP] = count_part,
+    [RANK_LOOP] = rank_part,
+    [SPREAD_COUNT_LOOP] = spread_count_part,
+    [SPREAD_LOOP] = spread_part,
+    [SORT_LOOP] = sort_part,
+};
+const loom_loops loom_loops_percentiles = {.run = loops, .count = 7};
+
+/* From how many pairs each part has for each bucket to where it puts the first of them: buckets in order, within a
+ * bucket parts in order. */
+static void place_buckets(ranking *work, uint32_t *counters, uint32_t parts, uint32_t *starts) {
+    uint32_t sum = 0;
+    for (uint64_t b = 0; b < work->buckets; b++) {
+        starts[b] = sum;
+        for (uint32_t part = 0; part < parts; part++) {
+            uint32_t here = counters[part * work->buckets + b];
+            counters[part * work->buckets + b] = sum;
+            sum += here;
+        }
+        if (sum - starts[b] > work->largest) work->largest = sum - starts[b];
+    }
+    starts[work->buckets] = sum;
+}
+
+static loom_status rank_by_sorting(loom_call *call, ranking *work) {
+    uint32_t span = work->high - work->low, parts = part_count(work);
+    unsigned span_bits = span == 0 ? 1 : 32 - (unsigned)__builtin_clz(span);
+    void *counters = NULL, *pairs = NULL, *starts = NULL;
+    work->low_bits = span_bits > BUCKET_BITS ? span_bits - BUCKET_BITS : 0;
+    work->buckets = ((uint64_t)span >> work->low_bits) + 1;
+    LOOM_TRY(loom_share(call, COUNTERS, work->buckets * parts, sizeof(uint32_t), &counters));
+    LOOM_TRY(run_voxels(call, SPREAD_COUNT_LOOP, work));
+    LOOM_TRY(loom_share(call, STARTS, work->buckets + 1, sizeof(uint32_t), &starts));
+    place_buckets(work, counters, parts, starts);
+    LOOM_TRY(loom_share(call, PAIRS, work->inside - work->nans, sizeof(pair), &pairs));
+    LOOM_TRY(run_voxels(call, SPREAD_LOOP, work));
+    return loom_run_parts(call, SORT_LOOP, work->buckets, work->buckets / BUCKET_PARTS + 1, work, sizeof *work);
+}
+
+/* Scratch: at most 16 MiB a worker if the keys span at most 4 Mi numbers; else 8 bytes a voxel of the mask, 8 bytes a
+ * voxel of the largest bucket a worker, and 16 KiB a part (ranks of floats need all of them in order: no tile can know
+ * its own). */
 loom_status loom_run_percentiles(loom_call *call) {
+    const loom_value *image = NULL, *mask = NULL;
     ranking work = {0};
-    void *memory = NULL, *voxels = NULL;
-    LOOM_TRY(loom_arg_image(call, 0, &work.image));
-    LOOM_TRY(loom_arg_image(call, 1, &work.mask));
+    void *voxels = NULL;
+    LOOM_TRY(loom_arg_image(call, 0, &image));
+    LOOM_TRY(loom_arg_image(call, 1, &mask));
     LOOM_TRY(loom_arg_number(call, 2, &work.correction));
-    LOOM_TRY(loom_arg_same_domain(call, work.image, 0, work.mask, 1));
-    const loom_image_header *header = work.image->image.header;
+    LOOM_TRY(loom_arg_same_domain(call, image, 0, mask, 1));
+    const loom_image_header *header = image->image.header;
     work.total = loom_image_voxels(header);
     if (work.total > UINT32_MAX)
         return loom_fail(call->err, LOOM_TOO_LARGE, "`%s` takes images of at most 4294967295 voxels", call->op->name);
-    survey(&work);
+    LOOM_TRY(survey(call, &work));
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &voxels));
-    work.out = voxels;
-    if (work.inside == work.nans) {
-        fill_the_rest(&work);
-        return LOOM_OK;
-    }
-    uint64_t places = (uint64_t)work.high - work.low + 1;
-    if (places > TABLE_MAX) return rank_by_sorting(call, &work);
-    LOOM_TRY(loom_scratch(call, places, sizeof(count_or_rank), &memory));
-    memset(memory, 0, places * sizeof(count_or_rank));
-    rank_by_table(&work, memory, places);
-    return LOOM_OK;
+    if (work.inside == work.nans) return run_voxels(call, REST_LOOP, &work);
+    work.places = (uint64_t)work.high - work.low + 1;
+    return work.places > TABLE_MAX ? rank_by_sorting(call, &work) : rank_by_table(call, &work);
 }

@@ -7,18 +7,38 @@
 
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/statistics.h"
 #include "runtime/kernels/voxels.h"
 
-static void luminance(const loom_value *image, float *out) {
-    const loom_image_header *header = image->image.header;
-    size_t components = header->components;
-    uint64_t total = loom_image_voxels(header);
-    float buffer[3];
-    for (uint64_t voxel = 0; voxel < total; voxel++) {
+enum { EXTREMES_LOOP = LOOM_EXTREMES_LOOP, CAST_LOOP, LUMINANCE_LOOP, COMPONENT_LOOP, COMPOSE_LOOP, RESCALE_LOOP };
+
+/* Units are component values; state: the pixel type of the result. */
+static loom_status cast_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const uint8_t *to = part->state;
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &image));
+    loom_cast(image->image.header->dtype, loom_values_at(image, part->first), *to,
+              loom_values_of(part->voxels, *to, part->first), part->count);
+    return LOOM_OK;
+}
+
+static loom_status cast_all(loom_call *call, const loom_image_header *header, loom_dtype to) {
+    const uint8_t dtype = (uint8_t)to;
+    return loom_run_parts(call, CAST_LOOP, loom_image_voxels(header) * header->components, LOOM_PART_VALUES, &dtype,
+                          sizeof dtype);
+}
+
+static loom_status luminance_part(loom_part *part) {
+    const loom_value *image = NULL;
+    float buffer[3], *out = part->voxels;
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &image));
+    size_t components = image->image.header->components;
+    for (uint64_t voxel = part->first; voxel < part->first + part->count; voxel++) {
         const float *c = loom_as_float(image, voxel * components, 3, buffer);
         out[voxel] = 0.2126f * c[0] + 0.7152f * c[1] + 0.0722f * c[2];
     }
+    return LOOM_OK;
 }
 
 loom_status loom_run_intensity(loom_call *call) {
@@ -31,20 +51,19 @@ loom_status loom_run_intensity(loom_call *call) {
                          "argument 1 of `%s` has 2 components a voxel; it needs 1, or at least 3 for a colour image",
                          call->op->name);
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &voxels));
-    if (header->components == 1)
-        loom_cast(header->dtype, image->image.voxels, LOOM_F32, voxels, loom_image_voxels(header));
-    else
-        luminance(image, voxels);
-    return LOOM_OK;
+    if (header->components == 1) return cast_all(call, header, LOOM_F32);
+    return loom_run_parts(call, LUMINANCE_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, NULL, 0);
 }
 
-static void take_component(const loom_value *image, unsigned component, float *out) {
-    const loom_image_header *header = image->image.header;
-    size_t components = header->components;
-    uint64_t total = loom_image_voxels(header);
-    float buffer[1];
-    for (uint64_t voxel = 0; voxel < total; voxel++)
+static loom_status component_part(loom_part *part) {
+    const loom_value *image = NULL;
+    float buffer[1], *out = part->voxels;
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &image));
+    size_t components = image->image.header->components;
+    unsigned component = *(const unsigned *)part->state;
+    for (uint64_t voxel = part->first; voxel < part->first + part->count; voxel++)
         out[voxel] = loom_as_float(image, voxel * components + component, 1, buffer)[0];
+    return LOOM_OK;
 }
 
 static loom_status run_component(loom_call *call, unsigned component) {
@@ -57,8 +76,8 @@ static loom_status run_component(loom_call *call, unsigned component) {
                          "argument 1 has %u component%s a voxel; `%s` needs a colour image: make one with `rgb`",
                          header->components, header->components == 1 ? "" : "s", call->op->name);
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &voxels));
-    take_component(image, component, voxels);
-    return LOOM_OK;
+    return loom_run_parts(call, COMPONENT_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &component,
+                          sizeof component);
 }
 
 loom_status loom_run_red(loom_call *call) {
@@ -85,6 +104,21 @@ loom_status loom_run_alpha(loom_call *call) {
     return LOOM_OK;
 }
 
+static loom_status compose_part(loom_part *part) {
+    const uint16_t components = *(const uint16_t *)part->state;
+    float buffer[LOOM_CHUNK], *out = part->voxels;
+    for (uint64_t first = part->first, end = part->first + part->count; first < end; first += LOOM_CHUNK)
+        for (uint16_t c = 0; c < components; c++) {
+            const loom_value *image = NULL;
+            LOOM_TRY(loom_arg_image(part->call, c, &image));
+            size_t count = end - first < LOOM_CHUNK ? (size_t)(end - first) : LOOM_CHUNK;
+            const float *in = loom_as_float(image, first, count, buffer);
+            for (size_t k = 0; k < count; k++)
+                out[(first + k) * components + c] = in[k];
+        }
+    return LOOM_OK;
+}
+
 /* Interleaves `components` one-component images as float32. */
 static loom_status compose(loom_call *call, uint16_t components) {
     const loom_value *image[4] = {NULL};
@@ -95,16 +129,8 @@ static loom_status compose(loom_call *call, uint16_t components) {
     }
     const loom_image_header *header = image[0]->image.header;
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, components, &voxels));
-    uint64_t total = loom_image_voxels(header);
-    float buffer[LOOM_CHUNK], *out = voxels;
-    for (uint64_t first = 0; first < total; first += LOOM_CHUNK)
-        for (uint16_t c = 0; c < components; c++) {
-            size_t count = total - first < LOOM_CHUNK ? (size_t)(total - first) : LOOM_CHUNK;
-            const float *in = loom_as_float(image[c], first, count, buffer);
-            for (size_t k = 0; k < count; k++)
-                out[(first + k) * components + c] = in[k];
-        }
-    return LOOM_OK;
+    return loom_run_parts(call, COMPOSE_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &components,
+                          sizeof components);
 }
 
 loom_status loom_run_rgb(loom_call *call) {
@@ -153,9 +179,7 @@ loom_status loom_run_cast(loom_call *call) {
         if (pixel_ids[k].number != number) continue;
         const loom_image_header *header = image->image.header;
         LOOM_TRY(loom_result_image(call, header, pixel_ids[k].dtype, header->components, &voxels));
-        loom_cast(header->dtype, image->image.voxels, (uint8_t)pixel_ids[k].dtype, voxels,
-                  loom_image_voxels(header) * header->components);
-        return LOOM_OK;
+        return cast_all(call, header, pixel_ids[k].dtype);
     }
     return loom_arg_refuse(call, 1, "the number of a scalar pixel type: GetPixelIDValueFromString(\"sitkFloat32\")");
 }
@@ -177,6 +201,29 @@ typedef struct linear_map {
         }                                                                                                              \
     }
 LOOM_EACH_CTYPE(DEFINE_RESCALE)
+
+static loom_status rescale_part(loom_part *part) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    uint8_t dtype = image->image.header->dtype;
+    void *out = loom_values_of(part->voxels, dtype, part->first);
+    switch (dtype) {
+#define CASE(dtype_, type_)                                                                                            \
+    case dtype_:                                                                                                       \
+        rescale_##type_(loom_values_at(image, part->first), out, part->count, *(const linear_map *)part->state);       \
+        break;
+        LOOM_EACH_PIXEL(CASE)
+#undef CASE
+    default:
+        break;
+    }
+    return LOOM_OK;
+}
+
+static const loom_part_run loops[] = {
+    [EXTREMES_LOOP] = loom_extremes_part, [CAST_LOOP] = cast_part,       [LUMINANCE_LOOP] = luminance_part,
+    [COMPONENT_LOOP] = component_part,    [COMPOSE_LOOP] = compose_part, [RESCALE_LOOP] = rescale_part};
+const loom_loops loom_loops_pixels = {.run = loops, .count = 6};
 
 static double as_stored(uint8_t dtype, double number) {
     loom_pixel pixel = loom_pixel_from_double(dtype, number);
@@ -200,7 +247,7 @@ loom_status loom_run_rescale(loom_call *call) {
         return loom_fail(call->err, LOOM_BAD_ARGUMENT,
                          "`%s` got an output minimum above the output maximum (in %s); exchange them", call->op->name,
                          loom_dtype_itk_name(header->dtype));
-    loom_extremes(image, &least, &greatest);
+    LOOM_TRY(loom_extremes(call, 0, &least, &greatest));
     if (isnan(least) || isinf(least) || isinf(greatest))
         return loom_fail(call->err, LOOM_BAD_ARGUMENT,
                          "argument 1 of `%s` has no finite range of values; replace its infinities and NaNs first",
@@ -211,15 +258,5 @@ loom_status loom_run_rescale(loom_call *call) {
         map.scale = greatest != 0 ? (map.high - map.low) / greatest : 0.0;
     map.shift = map.low - least * map.scale;
     LOOM_TRY(loom_result_image(call, header, header->dtype, 1, &voxels));
-    switch (header->dtype) {
-#define CASE(dtype_, type_)                                                                                            \
-    case dtype_:                                                                                                       \
-        rescale_##type_(image->image.voxels, voxels, loom_image_voxels(header), map);                                  \
-        break;
-        LOOM_EACH_PIXEL(CASE)
-#undef CASE
-    default:
-        break;
-    }
-    return LOOM_OK;
+    return loom_run_parts(call, RESCALE_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &map, sizeof map);
 }

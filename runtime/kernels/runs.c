@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/voxels.h"
 
 /* Eight 0/1 bytes as eight bits, first voxel lowest. */
@@ -101,8 +102,9 @@ static void join_rows(loom_runs *runs, uint64_t row, uint64_t neighbour) {
     }
 }
 
-/* Joins a row with every neighbour row that precedes it in raster order: up to 1, 4 or 13 of them. */
-static void join_preceding(loom_runs *runs, const uint64_t size[LOOM_RANK_MAX], uint64_t row) {
+/* Joins a row with every neighbour row in begin..end - 1 that precedes it in raster order: up to 1, 4 or 13 of them. */
+static void join_preceding(loom_runs *runs, const uint64_t size[LOOM_RANK_MAX], uint64_t row, uint64_t begin,
+                           uint64_t end) {
     if (runs->row[row] == runs->row[row + 1]) return;
     int64_t at[3] = {(int64_t)(row % size[1]), (int64_t)(row / size[1] % size[2]), (int64_t)(row / size[1] / size[2])};
     for (int dt = -1; dt <= 0; dt++)
@@ -110,51 +112,127 @@ static void join_preceding(loom_runs *runs, const uint64_t size[LOOM_RANK_MAX], 
             for (int dy = -1; dy <= (dt < 0 || dz < 0 ? 1 : -1); dy++) {
                 int64_t y = at[0] + dy, z = at[1] + dz, t = at[2] + dt;
                 if (y < 0 || z < 0 || t < 0 || y >= (int64_t)size[1] || z >= (int64_t)size[2]) continue;
-                join_rows(runs, row, ((uint64_t)t * size[2] + (uint64_t)z) * size[1] + (uint64_t)y);
+                uint64_t neighbour = ((uint64_t)t * size[2] + (uint64_t)z) * size[1] + (uint64_t)y;
+                if (neighbour >= begin && neighbour < end) join_rows(runs, row, neighbour);
             }
 }
 
-static loom_status allocate(loom_call *call, loom_runs *runs) {
-    void *memory[3] = {NULL};
+/* ---- parts ---- */
+
+/* Slabs of so many slices are joined apart: then one slice in so many is joined by one worker alone. */
+#define SLAB_SLICES 8u
+
+uint64_t loom_runs_rows_a_part(const loom_runs_state *state) {
+    return state->width < LOOM_PART_VALUES ? LOOM_PART_VALUES / state->width : 1;
+}
+
+static uint64_t slab_rows(const loom_image_header *header) {
+    uint64_t rows = SLAB_SLICES * header->size[1];
+    return header->size[2] * header->size[3] > 1 ? rows : header->size[1]; /* a plane is joined by one worker */
+}
+
+loom_runs loom_runs_of_part(const loom_part *part, const loom_runs_state *state) {
+    uint32_t *arrays = part->shared[1];
+    loom_runs runs = {
+        .width = state->width, .rows = state->rows, .count = state->count, .row = part->shared[0], .first = arrays};
+    if (arrays != NULL) {
+        runs.last = arrays + state->count;
+        runs.root = arrays + 2 * state->count;
+    }
+    return runs;
+}
+
+static uint64_t word_count_of(const loom_runs_state *state) {
+    return (state->width + 63) / 64;
+}
+
+static loom_status row_words(loom_part *part, const loom_runs_state *state, uint64_t **words) {
+    if (*part->local == NULL) LOOM_TRY(loom_scratch(part->call, word_count_of(state), sizeof(uint64_t), part->local));
+    *words = *part->local;
+    return LOOM_OK;
+}
+
+/* Leaves in row[r] how many runs row r has. */
+loom_status loom_runs_count_part(loom_part *part) {
+    const loom_runs_state *state = part->state;
+    const loom_value *image = NULL;
+    uint64_t *words = NULL, *row_counts = part->shared[0];
+    LOOM_TRY(loom_arg_image(part->call, state->image_at, &image));
+    LOOM_TRY(row_words(part, state, &words));
+    for (uint64_t row = part->first; row < part->first + part->count; row++) {
+        pack_row(image, row * state->width, state->width, words);
+        row_counts[row] = count_runs(words, word_count_of(state));
+    }
+    return LOOM_OK;
+}
+
+/* Lists the runs of a slab of rows and joins them with each other. */
+loom_status loom_runs_list_part(loom_part *part) {
+    const loom_runs_state *state = part->state;
+    const loom_value *image = NULL;
+    uint64_t *words = NULL, end = part->first + part->count;
+    LOOM_TRY(loom_arg_image(part->call, state->image_at, &image));
+    LOOM_TRY(row_words(part, state, &words));
+    loom_runs runs = loom_runs_of_part(part, state);
+    for (uint64_t row = part->first; row < end; row++) {
+        if (runs.row[row] == runs.row[row + 1]) continue;
+        pack_row(image, row * state->width, state->width, words);
+        list_runs(&runs, words, word_count_of(state), runs.row[row]);
+    }
+    for (uint64_t run = runs.row[part->first]; run < runs.row[end]; run++)
+        runs.root[run] = (uint32_t)run;
+    for (uint64_t row = part->first; row < end; row++)
+        join_preceding(&runs, image->image.header->size, row, part->first, row);
+    return LOOM_OK;
+}
+
+/* ---- the whole ---- */
+
+static loom_status count_all(loom_call *call, const loom_runs_state *state, loom_runs *runs) {
+    void *memory = NULL;
+    LOOM_TRY(loom_share(call, 0, runs->rows + 1, sizeof(uint64_t), &memory));
+    runs->row = memory;
+    LOOM_TRY(
+        loom_run_parts(call, LOOM_RUNS_COUNT_LOOP, runs->rows, loom_runs_rows_a_part(state), state, sizeof *state));
+    for (uint64_t row = 0; row <= runs->rows; row++) {
+        uint64_t here = row < runs->rows ? runs->row[row] : 0;
+        runs->row[row] = runs->count;
+        runs->count += here;
+    }
     if (runs->count >= UINT32_MAX)
         return loom_fail(call->err, LOOM_TOO_LARGE,
                          "`%s` found more than 4294967294 runs of voxels; smooth the mask or cut the image",
                          call->op->name);
-    for (int k = 0; k < 3; k++)
-        LOOM_TRY(loom_scratch(call, runs->count, sizeof(uint32_t), &memory[k]));
-    runs->first = memory[0];
-    runs->last = memory[1];
-    runs->root = memory[2];
     return LOOM_OK;
 }
 
-loom_status loom_runs_connect(loom_call *call, const loom_value *image, loom_runs *runs) {
+/* Joins the slabs: rows at the beginning of each have neighbours in those before it. */
+static void join_slabs(loom_runs *runs, const loom_image_header *header, uint64_t grain) {
+    uint64_t reach = header->size[1] * (header->size[3] > 1 ? header->size[2] + 1 : 1) + 1;
+    for (uint64_t begin = grain; begin < runs->rows; begin += grain)
+        for (uint64_t row = begin; row < runs->rows && row < begin + grain && row < begin + reach; row++)
+            join_preceding(runs, header->size, row, 0, begin);
+}
+
+loom_status loom_runs_connect(loom_call *call, uint32_t image_at, loom_runs *runs, loom_runs_state *state) {
+    const loom_value *image = NULL;
+    void *memory = NULL;
+    LOOM_TRY(loom_arg_image(call, image_at, &image));
     const loom_image_header *header = image->image.header;
     *runs = (loom_runs){.width = header->size[0], .rows = header->size[1] * header->size[2] * header->size[3]};
     if (runs->width > UINT32_MAX)
         return loom_fail(call->err, LOOM_TOO_LARGE, "`%s` takes rows of at most 4294967295 voxels", call->op->name);
-    uint64_t word_count = (runs->width + 63) / 64;
-    void *memory = NULL;
-    LOOM_TRY(loom_scratch(call, word_count, sizeof(uint64_t), &memory));
-    uint64_t *words = memory;
-    LOOM_TRY(loom_scratch(call, runs->rows + 1, sizeof(uint64_t), &memory));
-    runs->row = memory;
-    for (uint64_t row = 0; row < runs->rows; row++) {
-        pack_row(image, row * runs->width, runs->width, words);
-        runs->row[row] = runs->count;
-        runs->count += count_runs(words, word_count);
-    }
-    runs->row[runs->rows] = runs->count;
-    LOOM_TRY(allocate(call, runs));
-    for (uint64_t row = 0; row < runs->rows; row++) {
-        if (runs->row[row] == runs->row[row + 1]) continue;
-        pack_row(image, row * runs->width, runs->width, words);
-        list_runs(runs, words, word_count, runs->row[row]);
-    }
-    for (uint64_t run = 0; run < runs->count; run++)
-        runs->root[run] = (uint32_t)run;
-    for (uint64_t row = 0; row < runs->rows; row++)
-        join_preceding(runs, header->size, row);
+    *state = (loom_runs_state){.width = runs->width, .rows = runs->rows, .image_at = image_at};
+    LOOM_TRY(count_all(call, state, runs));
+    state->count = runs->count;
+    LOOM_TRY(loom_share(call, 1, runs->count, 3 * sizeof(uint32_t), &memory));
+    runs->first = memory;
+    runs->last = runs->first + runs->count;
+    runs->root = runs->first + 2 * runs->count;
+    uint64_t grain = slab_rows(header);
+    (void)loom_count_parts(runs->rows, &grain);
+    LOOM_TRY(loom_run_parts(call, LOOM_RUNS_LIST_LOOP, runs->rows, grain, state, sizeof *state));
+    join_slabs(runs, header, grain);
     /* A root is never larger than its runs, so one pass upwards finds every final root. */
     for (uint64_t run = 0; run < runs->count; run++)
         runs->root[run] = runs->root[runs->root[run]];

@@ -32,6 +32,20 @@ extern const loom_kernel_list loom_table_other; /* arrays, geom, nnunet, test */
         .run = (run_), .inputs = (inputs_)                                                                             \
     }
 
+/* The same for a kernel that goes through its image in parts: its loops stand where others have `inputs`. */
+#define LOOM_ROW_PARTS(name_, signature_, min_, max_, flags_, version_, cost_, run_, loops_, doc_)                     \
+    {                                                                                                                  \
+        .op = {.name = (name_),                                                                                        \
+               .signature = (signature_),                                                                              \
+               .arity_min = (min_),                                                                                    \
+               .arity_max = (max_),                                                                                    \
+               .flags = (flags_),                                                                                      \
+               .version = (version_),                                                                                  \
+               .cost = (cost_),                                                                                        \
+               .doc = (doc_)},                                                                                         \
+        .run = (run_), .loops = &(loops_)                                                                              \
+    }
+
 #define LOOM_TABLE(name_, rows_)                                                                                       \
     const loom_kernel_list name_ = {.kernels = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0])}
 

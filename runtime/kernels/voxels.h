@@ -54,6 +54,14 @@ typedef union loom_pixel {
 
 bool loom_dtype_is_float(uint8_t dtype);
 
+/* Component value `first` of an image, or of other values of the type. */
+static inline const void *loom_values_at(const loom_value *image, uint64_t first) {
+    return (const uint8_t *)image->image.voxels + first * loom_dtype_bytes(image->image.header->dtype);
+}
+static inline void *loom_values_of(void *values, uint8_t dtype, uint64_t first) {
+    return (uint8_t *)values + first * loom_dtype_bytes(dtype);
+}
+
 /* A double in the given pixel type. */
 loom_pixel loom_pixel_from_double(uint8_t dtype, double value);
 

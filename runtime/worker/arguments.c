@@ -3,9 +3,9 @@
 
 #include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
+#include "shm/activity.h"
 
-/* A place for a view that lasts as long as the task; counted once it is filled. */
-static loom_status next_view(loom_worker *worker, loom_view **view, loom_error *err) {
+loom_status loom_worker_next_view(loom_worker *worker, loom_view **view, loom_error *err) {
     if (worker->view_count == worker->view_capacity) {
         size_t capacity = worker->view_capacity ? worker->view_capacity * 2 : 8;
         loom_view *grown = loom_arena_array(worker->arena, capacity, sizeof *grown);
@@ -30,7 +30,7 @@ static loom_status verify(const loom_worker *worker, const loom_task *argument, 
 /* Maps the bulk bytes of an argument for the rest of the task. */
 static loom_status map_object(loom_worker *worker, const loom_task *argument, const void **bytes, loom_error *err) {
     loom_view *view = NULL;
-    LOOM_TRY(next_view(worker, &view, err));
+    LOOM_TRY(loom_worker_next_view(worker, &view, err));
     LOOM_TRY(loom_extent_view(loom_store_extents(worker->store), &argument->bulk, true, view, err));
     worker->view_count++;
     *bytes = view->bytes;
@@ -100,6 +100,30 @@ loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, u
     return task_value(worker, task, !gathers, value, err);
 }
 
+loom_status loom_worker_arguments(loom_worker *worker, const loom_operator *op, loom_value **arguments,
+                                  loom_error *err) {
+    uint32_t count = worker->task->argument_count;
+    if (*arguments) return LOOM_OK;
+    loom_enter(LOOM_DOING_ARGUMENTS);
+    *arguments = loom_arena_array(worker->arena, count, sizeof **arguments);
+    if (!*arguments) return loom_segment_full(err);
+    for (uint32_t i = 0; i < count; i++)
+        LOOM_TRY(loom_worker_argument(worker, op, i, &(*arguments)[i], err));
+    return LOOM_OK;
+}
+
+loom_status loom_worker_attributes(loom_worker *worker, const loom_value **attributes, loom_error *err) {
+    *attributes = NULL;
+    if (!worker->task->attributes) return LOOM_OK;
+    size_t length;
+    const void *bytes = loom_segment_get(worker->segment, worker->task->attributes, &length);
+    loom_value *value = loom_arena_alloc(worker->arena, sizeof *value);
+    if (!value) return loom_segment_full(err);
+    LOOM_TRY(loom_value_decode(bytes, length, worker->arena, value, err));
+    *attributes = value;
+    return LOOM_OK;
+}
+
 /* Looks for the referenced value among the items that a sequence was gathered from, in this run. They stay as long as
  * the sequence, if it refers to any; else they may be gone. */
 static const loom_task *find_item(const loom_worker *worker, const loom_task *task, const loom_id *vid, int depth) {
@@ -121,7 +145,7 @@ loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, 
     loom_result result;
     loom_hold hold = {0};
     loom_view *view = NULL;
-    LOOM_TRY(next_view(worker, &view, err));
+    LOOM_TRY(loom_worker_next_view(worker, &view, err));
     loom_status status =
         loom_store_hold_value(worker->store, &reference->reference.vid, worker->arena, &result, &hold, err);
     if (status == LOOM_NOT_FOUND)

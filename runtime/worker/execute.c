@@ -142,6 +142,7 @@ static loom_status seal(loom_worker *worker, loom_error *err) {
     size_t count = loom_extent_block_count(worker->reservation.placement.bytes);
     uint64_t *hashes = loom_arena_array(worker->arena, count, sizeof *hashes);
     if (!hashes) return loom_segment_full(err);
+    worker->reservation.hashed = loom_worker_hash_blocks(worker, hashes);
     loom_placement bulk = worker->reservation.placement;
     worker->reserved = false;
     LOOM_TRY(loom_extent_seal(worker->writer, &worker->reservation, hashes, worker->task->root, err));
@@ -234,7 +235,7 @@ static loom_status run_kernel(loom_worker *worker, loom_call *call) {
             call->op->name);
     uint64_t start = now_ns();
     loom_recorder_kernel_begins(worker->recorder);
-    loom_status status = kernel->run(call);
+    loom_status status = loom_worker_run_kernel(worker, call, kernel->run);
     loom_recorder_kernel_ends(worker->recorder);
     LOOM_TRY(status);
     loom_enter(LOOM_DOING_PUBLISH);
@@ -245,24 +246,12 @@ static loom_status run_kernel(loom_worker *worker, loom_call *call) {
     return publish(worker, &call->result, call->err);
 }
 
-static loom_status load_arguments(loom_worker *worker, const loom_operator *op, loom_value **arguments,
-                                  loom_error *err) {
-    uint32_t count = worker->task->argument_count;
-    if (*arguments) return LOOM_OK;
-    loom_enter(LOOM_DOING_ARGUMENTS);
-    *arguments = loom_arena_array(worker->arena, count, sizeof **arguments);
-    if (!*arguments) return loom_segment_full(err);
-    for (uint32_t i = 0; i < count; i++)
-        LOOM_TRY(loom_worker_argument(worker, op, i, &(*arguments)[i], err));
-    return LOOM_OK;
-}
-
 static loom_status execute(loom_worker *worker, loom_error *err) {
     loom_task *task = worker->task;
     if (task->operator_index >= worker->operators->count)
         return loom_fail(err, LOOM_INTERNAL, "a task names an operator that does not exist; please report it");
     const loom_operator *op = worker->operators->operators[task->operator_index];
-    loom_value attributes = loom_null(), *arguments = NULL;
+    loom_value *arguments = NULL;
     loom_call call = {.op = op,
                       .argument_count = task->argument_count,
                       .services = &loom_worker_services,
@@ -271,14 +260,9 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
                       .ring = worker->ring,
                       .tile_bytes = worker->tile_bytes,
                       .err = err};
-    if (task->attributes) {
-        size_t length;
-        const void *bytes = loom_segment_get(worker->segment, task->attributes, &length);
-        LOOM_TRY(loom_value_decode(bytes, length, worker->arena, &attributes, err));
-        call.attributes = &attributes;
-    }
+    LOOM_TRY(loom_worker_attributes(worker, &call.attributes, err));
     if (op->flags & LOOM_OP_READS_FILES) { /* their key depends on values */
-        LOOM_TRY(load_arguments(worker, op, &arguments, err));
+        LOOM_TRY(loom_worker_arguments(worker, op, &arguments, err));
         call.arguments = arguments;
     }
     /* Found again even if the coordinator has found it: what it was found from may have changed when it was computed
@@ -296,7 +280,7 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
         if (status != LOOM_OK) return status;
     }
     if (!taken) {
-        LOOM_TRY(load_arguments(worker, op, &arguments, err));
+        LOOM_TRY(loom_worker_arguments(worker, op, &arguments, err));
         call.arguments = arguments;
         LOOM_TRY(run_kernel(worker, &call));
     }
@@ -363,12 +347,14 @@ static const char *operator_name(const loom_worker *worker) {
 void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_error err = {0};
     uint64_t start = now_ns();
+    worker->number = number;
     worker->task = loom_segment_task(worker->segment, number);
     LOOM_USDT3(task__start, number, operator_name(worker), worker->index);
     loom_recorder_task_begins(worker->recorder, worker->task->operator_index);
     loom_worker_admission_begin(worker);
     forget_attempt(worker->task);
     loom_status status = execute(worker, &err);
+    loom_worker_end_split(worker);
     if (status != LOOM_OK && worker->refused) {
         loom_worker_hold_back(worker, number);
         return;

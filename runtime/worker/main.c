@@ -12,7 +12,21 @@
 
 #define IDLE_MS 1000
 
-enum { SEGMENT = 1, LIFELINE, INDEX, STORE, RING, DEPTH, TILE, INLINE_LIMIT, NUMA_DOMAIN, CPU, RECORDER, PLUGINS, ARGUMENTS };
+enum {
+    SEGMENT = 1,
+    LIFELINE,
+    INDEX,
+    STORE,
+    RING,
+    DEPTH,
+    TILE,
+    INLINE_LIMIT,
+    NUMA_DOMAIN,
+    CPU,
+    RECORDER,
+    PLUGINS,
+    ARGUMENTS
+};
 
 static loom_status attach(loom_worker *worker, char **arguments, loom_error *err) {
     uint8_t signature[32];
@@ -51,7 +65,10 @@ static void work(loom_worker *worker) {
     bool stopped = false;
     while (!stopped) {
         uint32_t task = loom_task_take(worker->segment, IDLE_MS, &stopped);
-        if (task != LOOM_TASK_NONE) loom_worker_execute(worker, task);
+        if (task != LOOM_TASK_NONE)
+            loom_worker_execute(worker, task);
+        else if (!stopped)
+            loom_worker_help(worker);
     }
 }
 

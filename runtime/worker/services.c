@@ -39,28 +39,54 @@ static loom_status new_stream(loom_call *call, const loom_image_header *header, 
     return LOOM_OK;
 }
 
-static void *scratch(loom_call *call, size_t bytes) {
-    loom_worker *worker = call->context;
-    if (bytes >= SCRATCH_COUNTED && !loom_worker_admit(worker, bytes)) return NULL;
+bool loom_worker_keep_scratch(loom_worker *worker, void *memory) {
     if (worker->scratch_count == worker->scratch_capacity) {
         size_t capacity = worker->scratch_capacity ? worker->scratch_capacity * 2 : 8;
         void **grown = loom_arena_array(worker->arena, capacity, sizeof *grown);
-        if (!grown) return NULL;
+        if (!grown) {
+            free(memory);
+            return false;
+        }
         if (worker->scratch_count) memcpy(grown, worker->scratch, worker->scratch_count * sizeof *grown);
         worker->scratch = grown;
         worker->scratch_capacity = capacity;
     }
+    worker->scratch[worker->scratch_count++] = memory;
+    return true;
+}
+
+static void *uncounted_scratch(loom_call *call, size_t bytes) {
     void *memory = malloc(bytes ? bytes : 1);
-    if (memory) worker->scratch[worker->scratch_count++] = memory;
-    return memory;
+    return memory && loom_worker_keep_scratch(call->context, memory) ? memory : NULL;
+}
+
+bool loom_worker_admit_scratch(loom_worker *worker, size_t bytes) {
+    return bytes < SCRATCH_COUNTED || loom_worker_admit(worker, bytes);
+}
+
+static void *scratch(loom_call *call, size_t bytes) {
+    return loom_worker_admit_scratch(call->context, bytes) ? uncounted_scratch(call, bytes) : NULL;
 }
 
 static loom_status fetch(loom_call *call, const loom_value *reference, loom_value *value) {
     return loom_worker_fetch(call->context, reference, value, call->err);
 }
 
-const loom_call_services loom_worker_services = {
-    .new_image = new_image, .new_stream = new_stream, .scratch = scratch, .fetch = fetch};
+const loom_call_services loom_worker_services = {.new_image = new_image,
+                                                 .new_stream = new_stream,
+                                                 .scratch = scratch,
+                                                 .fetch = fetch,
+                                                 .run_parts = loom_worker_run_parts,
+                                                 .share = loom_worker_share,
+                                                 .lanes = loom_worker_lanes};
+
+static loom_status no_image(loom_call *call, const loom_image_header *header, void **voxels) {
+    (void)header;
+    *voxels = NULL;
+    return loom_fail(call->err, LOOM_INTERNAL, "a part of `%s` asked for a result; please report it", call->op->name);
+}
+
+const loom_call_services loom_helper_services = {.new_image = no_image, .scratch = uncounted_scratch, .fetch = fetch};
 
 void loom_worker_release(loom_worker *worker) {
     for (size_t i = 0; i < worker->view_count; i++)

@@ -6,6 +6,8 @@
  *   services.c  what a kernel may ask for: space, scratch, items
  *   admission.c whether there is memory for it
  *   fault.c     where a memory fault lay
+ *   split.c     parts of a kernel's loops, shared with workers that have nothing to do
+ *   help.c      parts of other workers' tasks
  *   arguments.c values of a task's arguments, images mapped read-only
  *   input_hash.c  content hashes of input files, memoised by stat fields */
 #ifndef LOOM_RUNTIME_WORKER_H
@@ -16,7 +18,20 @@
 #include "runtime/kernels/kernel.h"
 #include "runtime/worker/memo_list.h"
 #include "shm/segment/segment.h"
+#include "shm/segment/split.h"
 #include "shm/store/storage.h"
+
+/* Blocks that parts share: the kernel's (loom_share), then the one for block hashes. */
+#define LOOM_WORKER_BLOCKS (LOOM_SHARED_MAX + 1)
+
+/* How the task at hand is split: split.c. */
+typedef struct loom_worker_split {
+    enum { LOOM_SPLIT_UNDECIDED, LOOM_SPLIT_WHOLE, LOOM_SPLIT_PARTS } choice;
+    bool alone;   /* a helper died: everything is done again by this worker */
+    bool spoiled; /* the kernel's failure means that, and nothing else */
+    loom_split_block blocks[LOOM_WORKER_BLOCKS];
+    void *maps[LOOM_WORKER_BLOCKS]; /* NULL: not in the shared file */
+} loom_worker_split;
 
 typedef struct loom_worker {
     uint32_t index;
@@ -35,6 +50,8 @@ typedef struct loom_worker {
     /* The task at hand. */
     loom_arena *arena; /* reset per task */
     loom_task *task;
+    uint32_t number; /* of the task */
+    loom_worker_split split;
     loom_view *views; /* of mapped arguments, released after the task; in the arena */
     size_t view_count, view_capacity;
     void **scratch; /* malloc'ed for the kernel, freed after the task; list in the arena */
@@ -57,7 +74,14 @@ typedef struct loom_worker {
 
 /* Runs the task that loom_task_take returned, and publishes its end. */
 void loom_worker_execute(loom_worker *worker, uint32_t number);
+/* Helps with another worker's task, if there is one that has parts left. */
+void loom_worker_help(loom_worker *worker);
 
+/* All arguments of the task, as below, into an array of the arena. */
+loom_status loom_worker_arguments(loom_worker *worker, const loom_operator *op, loom_value **arguments,
+                                  loom_error *err);
+/* The task's attributes, a record; *attributes is NULL if it has none. */
+loom_status loom_worker_attributes(loom_worker *worker, const loom_value **attributes, loom_error *err);
 /* Value of argument `position` of the task: decoded from the segment; images mapped read-only unless the operator only
  * passes references on. Valid until the task ends. */
 loom_status loom_worker_argument(loom_worker *worker, const loom_operator *op, uint32_t position, loom_value *value,
@@ -82,6 +106,29 @@ void loom_worker_hold_back(loom_worker *worker, uint32_t number);
 
 /* Services for kernels; context is the worker. */
 extern const loom_call_services loom_worker_services;
+/* The same for a part of another worker's task: only scratch and items. */
+extern const loom_call_services loom_helper_services;
+/* A place for a view that lasts as long as the task; to be counted in view_count once it is filled. */
+loom_status loom_worker_next_view(loom_worker *worker, loom_view **view, loom_error *err);
+/* Has the memory freed after the task; false, and it is freed at once, when out of memory. */
+bool loom_worker_keep_scratch(loom_worker *worker, void *memory);
+
+/* Commits scratch memory that is worth counting; as loom_worker_admit. */
+bool loom_worker_admit_scratch(loom_worker *worker, size_t bytes);
+
+/* split.c: services for kernels, see kernel.h. */
+loom_status loom_worker_run_parts(loom_call *call, const loom_parts *parts);
+void *loom_worker_share(loom_call *call, unsigned number, size_t bytes);
+uint32_t loom_worker_lanes(loom_call *call);
+/* The kernel of the call, once more and alone if a helper died in it. */
+loom_status loom_worker_run_kernel(loom_worker *worker, loom_call *call, loom_kernel_run run);
+/* Fills in the hashes of the result's blocks with the help of others; false: not worth it, or not possible. */
+bool loom_worker_hash_blocks(loom_worker *worker, uint64_t *hashes);
+/* After the kernel, however it ended, before the task is finished or put back: nobody helps any more. */
+void loom_worker_end_split(loom_worker *worker);
+/* help.c: the loop number that stands for hashing the output's blocks; no kernel's. */
+#define LOOM_LOOP_HASH UINT32_MAX
+
 /* Gives back what the task held. */
 void loom_worker_release(loom_worker *worker);
 

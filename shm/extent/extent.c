@@ -29,10 +29,17 @@ static void root_of(const uint64_t *hashes, uint64_t length, uint64_t root[2]) {
     root[1] = hash.high64;
 }
 
-void loom_extent_hash(const void *bytes, uint64_t length, uint64_t *hashes, uint64_t root[2]) {
-    size_t count = loom_extent_block_count(length);
-    for (size_t i = 0; i < count; i++)
+void loom_extent_hash_blocks(const void *bytes, uint64_t length, size_t first, size_t count, uint64_t *hashes) {
+    for (size_t i = first; i < first + count; i++)
         hashes[i] = block_hash(bytes, length, i);
+}
+
+void loom_extent_root(const uint64_t *hashes, uint64_t length, uint64_t root[2]) {
+    root_of(hashes, length, root);
+}
+
+void loom_extent_hash(const void *bytes, uint64_t length, uint64_t *hashes, uint64_t root[2]) {
+    loom_extent_hash_blocks(bytes, length, 0, loom_extent_block_count(length), hashes);
     root_of(hashes, length, root);
 }
 
@@ -61,13 +68,9 @@ static int cached_fd(loom_extents *extents, uint32_t number) {
     return fd;
 }
 
-static loom_status map_object(loom_extents *extents, const loom_placement *placement, loom_view *view,
-                              loom_error *err) {
+static loom_status map_range(const loom_extents *extents, int fd, const loom_placement *placement, int protection,
+                             loom_view *view, loom_error *err) {
     const char *path = extents->options.path;
-    int fd = cached_fd(extents, placement->extent);
-    if (fd < 0 && errno == ENOENT)
-        return loom_fail(err, LOOM_CORRUPT, "extent file %08x of %s is missing", placement->extent, path);
-    if (fd < 0) return loom_fail_errno(err, errno, "cannot open extent file %08x of %s", placement->extent, path);
     struct stat now;
     if (fstat(fd, &now) != 0)
         return loom_fail_errno(err, errno, "cannot stat extent file %08x of %s", placement->extent, path);
@@ -81,7 +84,7 @@ static loom_status map_object(loom_extents *extents, const loom_placement *place
     /* Where pages are larger than ours, the object may begin inside one. */
     uint64_t before = placement->offset % (uint64_t)sysconf(_SC_PAGESIZE);
     size_t map_bytes = (size_t)(placement->bytes + before);
-    uint8_t *map = mmap(NULL, map_bytes, PROT_READ, MAP_SHARED, fd, (off_t)(placement->offset - before));
+    uint8_t *map = mmap(NULL, map_bytes, protection, MAP_SHARED, fd, (off_t)(placement->offset - before));
     if (map == MAP_FAILED)
         return loom_fail_errno(err, errno, "cannot map %zu bytes of extent file %08x of %s", map_bytes,
                                placement->extent, path);
@@ -93,6 +96,31 @@ static loom_status map_object(loom_extents *extents, const loom_placement *place
                         .map = map,
                         .map_bytes = map_bytes};
     return LOOM_OK;
+}
+
+static loom_status map_object(loom_extents *extents, const loom_placement *placement, loom_view *view,
+                              loom_error *err) {
+    const char *path = extents->options.path;
+    int fd = cached_fd(extents, placement->extent);
+    if (fd < 0 && errno == ENOENT)
+        return loom_fail(err, LOOM_CORRUPT, "extent file %08x of %s is missing", placement->extent, path);
+    if (fd < 0) return loom_fail_errno(err, errno, "cannot open extent file %08x of %s", placement->extent, path);
+    return map_range(extents, fd, placement, PROT_READ, view, err);
+}
+
+loom_status loom_extent_share(loom_extents *extents, const loom_placement *placement, loom_view *view, void **window,
+                              loom_error *err) {
+    int fd;
+    *view = (loom_view){0};
+    *window = NULL;
+    if (!extents->options.writable)
+        return loom_fail(err, LOOM_DENIED, "the store %s is open read-only; open it for writing",
+                         extents->options.path);
+    LOOM_TRY(loom_extents_open_existing(extents, placement->extent, &fd, err));
+    loom_status status = map_range(extents, fd, placement, PROT_READ | PROT_WRITE, view, err);
+    close(fd);
+    if (status == LOOM_OK) *window = (uint8_t *)view->map + (view->map_bytes - view->length);
+    return status;
 }
 
 /* A fault maps the cached pages around it, all within an aligned 64 KiB, where MADV_POPULATE_READ maps one after the

@@ -37,6 +37,7 @@ typedef struct loom_reservation {
     loom_placement placement;
     void *window; /* `placement.bytes` writable bytes (MAP_SHARED), or NULL when reserved without a window */
     int fd;       /* the extent file, for io/ring to write at placement.offset; owned by the writer */
+    bool hashed;  /* set by a caller who has filled in the block hashes that it seals with */
 } loom_reservation;
 /* A read-only view of an object. */
 typedef struct loom_view {
@@ -67,10 +68,10 @@ typedef enum loom_reserve_how {
 loom_status loom_extent_reserve(loom_extent_writer *writer, uint64_t bytes, unsigned how, loom_reservation *reservation,
                                 loom_error *err);
 /* Ends the reservation: the bytes are complete. Unmaps the window, computes block hashes into `hashes`
- * (caller's array of loom_extent_block_count(bytes)) and their root. The object becomes readable at its placement.
- * placement.bytes of a reservation without a window may have been lowered, by who wrote nothing behind it: the pages
- * there are given back (an encoder knows only at the end how much it needs). hashes = NULL: nothing is hashed (the
- * hashes of an encoded object are those of the raw bytes). */
+ * (caller's array of loom_extent_block_count(bytes), unless reservation->hashed says that they are in it) and their
+ * root. The object becomes readable at its placement. placement.bytes of a reservation without a window may have been
+ * lowered, by who wrote nothing behind it: the pages there are given back (an encoder knows only at the end how much it
+ * needs). hashes = NULL: nothing is hashed (the hashes of an encoded object are those of the raw bytes). */
 loom_status loom_extent_seal(loom_extent_writer *writer, loom_reservation *reservation, uint64_t *hashes,
                              uint64_t root[2], loom_error *err);
 /* ---- objects whose size is not known when they are begun, and that more than one process writes in turn (streams)
@@ -102,6 +103,15 @@ void loom_extent_recycle(loom_extents *extents, const loom_placement *placement)
 static inline size_t loom_extent_block_count(uint64_t bytes) {
     return (size_t)(bytes / LOOM_BLOCK_BYTES + (bytes % LOOM_BLOCK_BYTES != 0));
 }
+/* Hashes of the blocks [first, first + count) of an object of `length` bytes that begins at `bytes`, to hashes[first]
+ * on: for those who share the work. */
+void loom_extent_hash_blocks(const void *bytes, uint64_t length, size_t first, size_t count, uint64_t *hashes);
+
+/* Maps what another process of the store has reserved, to write into it on its behalf: the one who reserved says where
+ * it lies, and waits for this view's end before it seals or abandons. *window: the view's bytes, writable. Errors as
+ * loom_extent_view; LOOM_DENIED where the store is open read-only. */
+loom_status loom_extent_share(loom_extents *extents, const loom_placement *placement, loom_view *view, void **window,
+                              loom_error *err);
 
 /* Maps an object read-only (MAP_SHARED, its pages mapped at once when `populate`). The placement is checked against the
  * file's size, so bad bytes from disk are LOOM_CORRUPT, not SIGBUS; with `populate` (Linux 5.14 and later) so are bytes

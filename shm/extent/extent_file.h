@@ -92,5 +92,7 @@ loom_status loom_extents_usage(loom_extents *extents, uint64_t *files, uint64_t 
 
 /* Block hashes and root of an object (see extent.h, "Trust"). */
 void loom_extent_hash(const void *bytes, uint64_t length, uint64_t *hashes, uint64_t root[2]);
+/* The root alone, over hashes that are there. */
+void loom_extent_root(const uint64_t *hashes, uint64_t length, uint64_t root[2]);
 
 #endif

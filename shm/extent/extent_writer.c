@@ -529,6 +529,10 @@ static loom_status clear_padding(loom_extent_writer *writer, uint64_t bytes, loo
 static loom_status hash_reserved(loom_extent_writer *writer, const loom_reservation *reservation, uint64_t *hashes,
                                  uint64_t root[2], loom_error *err) {
     void *window = reservation->window;
+    if (reservation->hashed) {
+        loom_extent_root(hashes, reservation->placement.bytes, root);
+        return LOOM_OK;
+    }
     if (window == NULL) LOOM_TRY(map_reserved(writer, reservation->placement.bytes, PROT_READ, &window, err));
     loom_extent_hash(window, reservation->placement.bytes, hashes, root);
     return LOOM_OK;

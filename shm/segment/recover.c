@@ -92,6 +92,7 @@ void loom_segment_recover(loom_segment *segment, uint32_t worker, uint32_t *runn
     /* acquire: what the worker did before it wrote this is visible (and the process is gone, which orders everything)
      */
     uint64_t journal = atomic_load_explicit(&slot->journal.word, memory_order_acquire);
+    loom_split_recover(segment, worker); /* before its task is READY again: see loom_split_settle */
     loom_committed_settle(slot, had_done(segment, worker, (loom_phase)(journal >> 32), (uint32_t)journal));
     *running = settle_task(segment, worker, (loom_phase)(journal >> 32), (uint32_t)journal);
     empty_deque(segment, worker);

@@ -63,6 +63,28 @@ uint64_t loom_segment_layout_signature(void) {
                               sizeof(loom_deque),
                               FIELD(loom_deque, top),
                               FIELD(loom_deque, bottom),
+                              sizeof(loom_split_board),
+                              FIELD(loom_split_board, open),
+                              FIELD(loom_split_board, scratch_at),
+                              sizeof(loom_split_slot),
+                              FIELD(loom_split_slot, state),
+                              FIELD(loom_split_slot, spoiled),
+                              FIELD(loom_split_slot, owner_waits),
+                              FIELD(loom_split_slot, owner_bell),
+                              FIELD(loom_split_slot, helpers_wait),
+                              FIELD(loom_split_slot, helpers_bell),
+                              FIELD(loom_split_slot, done),
+                              FIELD(loom_split_slot, taken),
+                              FIELD(loom_split_slot, words),
+                              FIELD(loom_split_slot, helping),
+                              FIELD(loom_split_slot, part),
+                              FIELD(loom_split_slot, scratch_first),
+                              FIELD(loom_split_slot, scratch_next),
+                              FIELD(loom_split_phase, split),
+                              FIELD(loom_split_phase, output),
+                              FIELD(loom_split_phase, shared),
+                              FIELD(loom_split_phase, state),
+                              (size_t)LOOM_SPLIT_SCRATCH_SPAN,
                               sizeof(loom_edge),
                               FIELD(loom_edge, next),
                               FIELD(loom_edge, successor),
@@ -73,6 +95,7 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_worker_counters, steals),
                               FIELD(loom_worker_counters, bytes_written),
                               FIELD(loom_worker_counters, busy_ns),
+                              FIELD(loom_worker_counters, parts_helped),
                               sizeof(loom_task),
                               FIELD(loom_task, state),
                               FIELD(loom_task, edges),
@@ -123,7 +146,7 @@ uint64_t loom_segment_layout_signature(void) {
 
 /* Byte offsets of the regions, each on a page. */
 typedef struct regions {
-    size_t slots, deques, rings, deque_slots, tasks, heap, total;
+    size_t slots, deques, rings, board, deque_slots, tasks, heap, total;
 } regions;
 
 static size_t place(size_t *at, uint64_t bytes) {
@@ -141,6 +164,7 @@ static regions lay_out(uint32_t workers, uint32_t tasks_max, uint32_t deque_capa
     at.slots = place(&end, workers * sizeof(loom_worker_slot));
     at.deques = place(&end, deques * sizeof(loom_deque));
     at.rings = place(&end, (uint64_t)workers * LOOM_RING_SLOTS * sizeof(uint64_t));
+    at.board = place(&end, sizeof(loom_split_board) + workers * sizeof(loom_split_slot));
     at.deque_slots = place(&end, deques * deque_capacity * sizeof(uint32_t));
     at.tasks = place(&end, (uint64_t)tasks_max * sizeof(loom_task));
     at.heap = place(&end, heap_units * LOOM_HEAP_UNIT);
@@ -162,6 +186,7 @@ static void point_at(loom_segment *segment, void *base, const regions *at) {
     segment->slots = (loom_worker_slot *)(void *)(bytes + at->slots);
     segment->deques = (loom_deque *)(void *)(bytes + at->deques);
     segment->rings = (_Atomic uint64_t *)(void *)(bytes + at->rings);
+    segment->board = (loom_split_board *)(void *)(bytes + at->board);
     segment->deque_slots = (_Atomic uint32_t *)(void *)(bytes + at->deque_slots);
     segment->tasks = (loom_task *)(void *)(bytes + at->tasks);
     segment->heap = bytes + at->heap;
@@ -172,7 +197,7 @@ static loom_segment *new_handle(uint32_t self, uint32_t workers, uint32_t tasks_
                                 uint64_t heap_units) {
     loom_segment *segment = calloc(1, sizeof *segment);
     if (!segment) return NULL;
-    segment->fd = -1;
+    segment->fd = segment->file = -1;
     segment->self = self;
     segment->workers = workers;
     segment->tasks_max = tasks_max;
@@ -257,6 +282,19 @@ static int map_new(int fd, segment_sizes *sizes, regions *at, void **base) {
     }
 }
 
+/* Lengthens the file by the workers' shares of scratch memory for splits; where they begin, or 0 when the system
+ * refuses a hole of that size (kernels that need such memory are then not split). */
+static uint64_t add_scratch(int fd, const regions *at, uint32_t workers) {
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), begin = (at->total + page - 1) / page * page;
+    return loom_file_resize(fd, begin + workers * LOOM_SPLIT_SCRATCH_SPAN) == 0 ? begin : 0;
+}
+
+/* The same as another process finds it, if the file is as long as it says. */
+static uint64_t scratch_of(const loom_segment *segment, uint64_t file_bytes) {
+    uint64_t begin = segment->board->scratch_at, bytes = segment->workers * LOOM_SPLIT_SCRATCH_SPAN;
+    return begin >= segment->map_bytes && begin <= file_bytes && bytes <= file_bytes - begin ? begin : 0;
+}
+
 static void write_identity(loom_segment *segment, const loom_segment_options *options) {
     loom_segment_header *header = segment->header;
     header->version = LOOM_SEGMENT_VERSION;
@@ -271,6 +309,7 @@ static void write_identity(loom_segment *segment, const loom_segment_options *op
     atomic_store_explicit(&header->heap_next, 1, memory_order_relaxed); /* unit 0 means "none" */
     for (uint32_t i = 0; i < segment->workers; i++)
         segment->slots[i].journal.word = (uint64_t)LOOM_PHASE_IDLE << 32 | LOOM_TASK_NONE;
+    segment->board->scratch_at = segment->scratch_at;
     header->magic = LOOM_SEGMENT_MAGIC; /* plain: workers get the descriptor by posix_spawn, after this */
 }
 
@@ -300,9 +339,10 @@ loom_status loom_segment_create(const loom_segment_options *options, loom_segmen
         (void)close(fd);
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory");
     }
-    made->fd = fd;
+    made->fd = made->file = fd;
     made->deaths_max = options->deaths_max;
     point_at(made, base, &at);
+    made->scratch_at = add_scratch(fd, &at, sizes.workers);
     write_identity(made, options);
     *segment = made;
     return LOOM_OK;
@@ -357,8 +397,9 @@ loom_status loom_segment_attach(int fd, uint32_t worker, const uint8_t table_sig
         (void)munmap(base, at.total);
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory");
     }
-    made->fd = fd;
+    made->fd = made->file = fd;
     point_at(made, base, &at);
+    made->scratch_at = scratch_of(made, (uint64_t)file.st_size);
     *segment = made;
     return LOOM_OK;
 }
@@ -375,6 +416,8 @@ loom_segment *loom_segment_alias(const loom_segment *segment, uint32_t worker) {
     memset(made->pieces, 0, sizeof made->pieces);
     memset(made->piece_counts, 0, sizeof made->piece_counts);
     made->victim = made->scan_from = made->ring_at = made->recovered_list = made->free_slots = 0;
+    made->split = 0;
+    made->shunned = 0;
     return made;
 }
 

@@ -210,7 +210,8 @@ bool loom_segment_take_space_wanted(loom_segment *segment);
 /* Own deque first (newest), then the coordinator's for the domain, then steal (oldest) inside the domain, then the
  * coordinator's others, then steal elsewhere. Returns the task, now RUNNING by this worker and journalled;
  * LOOM_TASK_NONE when stopped. Sleeps (futex) when there is nothing, at most timeout_ms at a time (-1: no limit; then
- * returns NONE with *stopped false). */
+ * returns NONE with *stopped false). Also returns NONE, *stopped false, when there is nothing to take but a split to
+ * help with (split.h). */
 uint32_t loom_task_take(loom_segment *segment, int timeout_ms, bool *stopped);
 /* Publishes the result fields written into the task: state DONE (or FAILED with status and error set), successors
  * readied onto the own deque, completion pushed. Every step is idempotent and journalled. Waits while the coordinator
@@ -262,6 +263,7 @@ void loom_segment_set_worker_domain(loom_segment *segment, uint32_t worker, uint
 /* Per-worker counters, written by the worker, read by anyone. */
 typedef struct loom_worker_counters {
     _Atomic uint64_t computed, reused, failed, steals, bytes_written, busy_ns;
+    _Atomic uint64_t parts_helped; /* of other workers' tasks: split.h */
 } loom_worker_counters;
 loom_worker_counters *loom_segment_counters(const loom_segment *segment, uint32_t worker);
 

@@ -10,6 +10,7 @@
 #include "shm/probe.h"
 #include "shm/segment/deque.h"
 #include "shm/segment/segment.h"
+#include "shm/segment/split_layout.h"
 
 #define LOOM_SEGMENT_MAGIC UINT64_C(0x314745534d4f4f4c) /* "LOOMSEG1", little-endian */
 #define LOOM_SEGMENT_VERSION 2u
@@ -100,6 +101,7 @@ struct loom_segment {
     loom_deque *deques; /* of the workers, then of the coordinator */
     _Atomic uint32_t *deque_slots;
     _Atomic uint64_t *rings; /* task | low half of its attempt << 32 */
+    loom_split_board *board;
     loom_task *tasks;
     uint8_t *heap;
     /* copies of what never changes, so that shared bytes damaged later do not move our bounds */
@@ -108,14 +110,18 @@ struct loom_segment {
     uint32_t workers, tasks_max, deque_capacity, deaths_max;
     uint32_t self; /* worker number, or LOOM_COORDINATOR */
     int fd;        /* -1 in an alias */
+    int file;      /* the segment's descriptor, in an alias too */
     bool alias;
     /* heap: the chunk that this process fills, and free pieces of each size that are its own */
     uint64_t chunk_next, chunk_end;
     loom_offset pieces[LOOM_HEAP_CLASSES];
     uint32_t piece_counts[LOOM_HEAP_CLASSES]; /* kept by the coordinator */
     /* worker */
-    uint32_t victim;    /* where the last steal succeeded */
-    uint32_t scan_from; /* where the last search of the task table ended */
+    uint32_t victim;     /* where the last steal succeeded */
+    uint32_t scan_from;  /* where the last search of the task table ended */
+    uint32_t split;      /* the open split of this worker, see loom_split_phase */
+    uint64_t shunned;    /* the split that this worker cannot help with: split << 32 | owner + 1 */
+    uint64_t scratch_at; /* copy of the board's */
     /* coordinator */
     loom_journal nobody; /* takers' journal of the coordinator, who cannot die alone */
     uint32_t doorbell_seen;
@@ -139,6 +145,15 @@ static inline uint32_t loom_state_worker(uint64_t word) {
 }
 static inline uint64_t loom_state_attempt(uint64_t word) {
     return word >> 24;
+}
+
+/* Between two looks at a word that another core is about to write. */
+static inline void loom_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }
 
 static inline void loom_journal_write(loom_journal *journal, loom_phase phase, uint32_t task) {

@@ -75,7 +75,7 @@ void loom_worker_park(loom_segment *segment, int timeout_ms, bool *signalled) {
     /* Dekker with loom_wake_one, loom_wake_all and loom_segment_stop, see there */
     atomic_thread_fence(memory_order_seq_cst);
     LOOM_PROBE("park:announced");
-    if (!loom_segment_has_work(segment)) loom_futex_wait(&slot->park, 1, timeout_ms);
+    if (!loom_segment_has_work(segment) && !loom_split_waits(segment)) loom_futex_wait(&slot->park, 1, timeout_ms);
     LOOM_PROBE("park:awake");
     *signalled = !(atomic_fetch_and_explicit(sleepers, ~bit, memory_order_acq_rel) & bit);
     atomic_store_explicit(&slot->park, 0, memory_order_relaxed);

@@ -10,14 +10,6 @@
  * microseconds. */
 #define LOOKS_BEFORE_SLEEP 64u
 
-static void relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static int64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -134,7 +126,8 @@ static bool claim(loom_segment *segment, uint32_t index) {
  */
 static void pass_on(loom_segment *segment, uint32_t from, bool signalled) {
     if (!loom_segment_has_sleeper(segment)) return;
-    if (loom_deque_length(loom_deque_at(segment, from)) > 0 || (signalled && loom_segment_has_work(segment)))
+    if (loom_deque_length(loom_deque_at(segment, from)) > 0 ||
+        (signalled && (loom_segment_has_work(segment) || loom_split_waits(segment))))
         loom_wake_one(segment, atomic_load_explicit(&own_slot(segment)->domain, memory_order_relaxed));
 }
 
@@ -158,9 +151,10 @@ uint32_t loom_task_take(loom_segment *segment, int timeout_ms, bool *stopped) {
             return task;
         }
         if (contended) continue;
+        if (loom_split_waits(segment)) return LOOM_TASK_NONE;
         loom_enter(loom_segment_held_back(segment) > 0 ? LOOM_DOING_MEMORY : LOOM_DOING_NOTHING);
         if (looks < LOOKS_BEFORE_SLEEP) {
-            relax();
+            loom_relax();
             continue;
         }
         int left = timeout_ms;

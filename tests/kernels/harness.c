@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "runtime/kernels/parts.h"
+
 static void *keep(struct block **list, void *bytes, size_t mapped) {
     struct block *block = malloc(sizeof *block);
     if (block == NULL) abort();
@@ -94,6 +96,49 @@ static loom_status fetch(loom_call *call, const loom_value *reference, loom_valu
 static const loom_call_services services = {
     .new_image = new_image, .new_stream = new_stream, .scratch = scratch, .fetch = fetch};
 
+/* ---- the same with loops in parts, as several workers would do them ---- */
+
+static loom_status run_shuffled(loom_call *call, const loom_parts *parts) {
+    harness *h = call->context;
+    void *local[HARNESS_LANES] = {NULL}, *voxels = NULL;
+    uint32_t *order = loom_arena_array(h->arena, parts->count, sizeof *order);
+    if (order == NULL) return LOOM_NO_MEMORY;
+    for (uint32_t k = 0; k < parts->count; k++) {
+        uint32_t other = (uint32_t)(next_random(&h->shuffle) % (k + 1));
+        order[k] = order[other];
+        order[other] = k;
+    }
+    if (call->result.type == LOOM_IMAGE) voxels = (void *)(uintptr_t)call->result.image.voxels;
+    for (uint32_t k = 0; k < parts->count; k++, h->parts++) {
+        uint32_t lane = (uint32_t)(next_random(&h->shuffle) % HARNESS_LANES);
+        /* Other processes have a copy of the state, not the kernel's own. */
+        loom_parts theirs = *parts;
+        if (parts->state_bytes > 0) theirs.state = loom_arena_copy(h->arena, parts->state, parts->state_bytes);
+        LOOM_TRY(loom_run_part(call, &theirs, order[k], lane, voxels, &local[lane]));
+    }
+    return LOOM_OK;
+}
+
+static void *share(loom_call *call, unsigned number, size_t bytes) {
+    harness *h = call->context;
+    (void)number;
+    void *memory = calloc(1, bytes);
+    return memory == NULL ? NULL : keep(&h->scratch, memory, 0);
+}
+
+static uint32_t lanes(loom_call *call) {
+    (void)call;
+    return HARNESS_LANES;
+}
+
+static const loom_call_services services_in_parts = {.new_image = new_image,
+                                                     .new_stream = new_stream,
+                                                     .scratch = scratch,
+                                                     .fetch = fetch,
+                                                     .run_parts = run_shuffled,
+                                                     .share = share,
+                                                     .lanes = lanes};
+
 harness *harness_new(void) {
     harness *h = calloc(1, sizeof *h);
     if (h == NULL) abort();
@@ -135,7 +180,7 @@ loom_status harness_run(harness *h, const char *name, const loom_value *argument
                       .arguments = arguments,
                       .argument_count = count,
                       .attributes = attributes,
-                      .services = &services,
+                      .services = h->shuffle == 0 ? &services : &services_in_parts,
                       .context = h,
                       .arena = h->arena,
                       .ring = h->ring,

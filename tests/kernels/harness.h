@@ -26,9 +26,13 @@ typedef struct harness {
         loom_value value;
     } kept[16];
     size_t kept_count;
+    uint64_t shuffle; /* not 0: loops are run in parts in an order drawn from it, by HARNESS_LANES workers in turn */
+    uint64_t parts;   /* run so */
     const loom_value *pool; /* what references name: item k has a vid whose first bytes are k */
     size_t pool_count;
 } harness;
+
+enum { HARNESS_LANES = 3 };
 
 harness *harness_new(void);
 void harness_free(harness *h);
