@@ -53,7 +53,8 @@ typedef struct loom_log_entry {
     uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
     uint64_t value;
     uint64_t bytes_in, bytes_out; /* of images and large values */
-    uint32_t task, cookie;        /* as in the segment */
+    uint32_t task, cookie;        /* as in the segment, where numbers are used again ... */
+    uint32_t attempt;             /* ... with another attempt, of which this is the low half */
     uint32_t operator_index;
     uint32_t stolen_from; /* worker, or LOOM_NOT_STOLEN */
     uint8_t state;        /* loom_task_state: DONE or FAILED */

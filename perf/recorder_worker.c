@@ -235,6 +235,7 @@ void loom_recorder_task_ends(loom_recorder *recorder, const loom_segment *segmen
                             .bytes_out = state == LOOM_TASK_DONE ? task->bulk.bytes : 0,
                             .task = number,
                             .cookie = task->cookie,
+                            .attempt = loom_task_attempt(task),
                             .operator_index = notes->operator_index,
                             .stolen_from = notes->stolen_from,
                             .state = (uint8_t)state,

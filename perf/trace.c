@@ -146,6 +146,7 @@ static void write_task(loom_trace *trace, const loom_log_entry *entry, const loo
     PUT(trace, ",\"args\":{\"outcome\":");
     put_text(trace, outcome);
     put_field(trace, "task", entry->task);
+    put_field(trace, "attempt", entry->attempt);
     if (place && place->node) put_text_field(trace, "node", place->node);
     if (place && place->file) {
         put_text_field(trace, "file", place->file);

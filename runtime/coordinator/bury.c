@@ -70,7 +70,7 @@ static void give_up(loom_session *session, uint32_t number, const circumstances 
 }
 
 static void tell(const loom_session *session, uint32_t running, const circumstances *of) {
-    char line[512], how[200], where[300] = "";
+    char line[640], how[200], where[300] = "";
     if (!session->options->notice) return;
     describe_death(session, of, how, sizeof how);
     if (running != LOOM_TASK_NONE) {

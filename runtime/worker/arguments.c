@@ -169,8 +169,11 @@ bool loom_worker_has_items(loom_worker *worker, const loom_result *sequence) {
         const loom_value *item = &value.sequence.items[i];
         loom_result found;
         loom_hold hold; /* to the end of this process: the sequence's users fetch the items */
-        all = item->type != LOOM_REFERENCE ||
-              loom_store_hold_value(worker->store, &item->reference.vid, worker->arena, &found, &hold, NULL) == LOOM_OK;
+        if (item->type != LOOM_REFERENCE) continue;
+        all = loom_store_hold_value(worker->store, &item->reference.vid, worker->arena, &found, &hold, NULL) == LOOM_OK;
+        /* What this run has just computed in place of a damaged item is found through the arguments, not in the store,
+         * which has the damaged one until the next commit. */
+        worker->task->refers = 1;
     }
     loom_extent_release(&view);
     return all;

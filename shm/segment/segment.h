@@ -90,8 +90,8 @@ typedef enum loom_task_flag {
     LOOM_TASK_REPLACES = 1 << 3,  /* the store holds a damaged or outdated result of this key: remove that first */
     LOOM_TASK_CLAIMED = 1 << 4,   /* this run holds the store's claim on the key, until it is committed */
     LOOM_TASK_FRESH = 1 << 5,     /* a stored result, in a new raw copy that the store should keep instead */
-    LOOM_TASK_LOST = 1 << 6,      /* FAILED because the bytes of the argument whose id is in `vid` are damaged or gone */
-    LOOM_TASK_SUBMITTED = 1 << 7  /* set by loom_task_submit */
+    LOOM_TASK_LOST = 1 << 6,     /* FAILED because the bytes of the argument whose id is in `vid` are damaged or gone */
+    LOOM_TASK_SUBMITTED = 1 << 7 /* set by loom_task_submit */
 } loom_task_flag;
 
 _Static_assert(sizeof(loom_task) == 192, "the task is a shared format: see shm/SCHEMA.md");
@@ -146,6 +146,12 @@ const void *loom_segment_get(const loom_segment *segment, loom_offset offset, si
 loom_task *loom_segment_task(const loom_segment *segment, uint32_t index);
 /* Slots that were ever in use: task numbers are below it. */
 uint32_t loom_segment_task_count(const loom_segment *segment);
+/* The low half of how often the slot's tasks were taken, or freed, so far: with the number, a name for one run of one
+ * task. */
+static inline uint32_t loom_task_attempt(const loom_task *task) {
+    /* relaxed: asked by who runs the task, for people */
+    return (uint32_t)(atomic_load_explicit(&task->state, memory_order_relaxed) >> 24);
+}
 /* Coordinator: slots in use now, and how many there are. */
 uint32_t loom_segment_live(const loom_segment *segment);
 uint32_t loom_segment_tasks_max(const loom_segment *segment);

@@ -42,6 +42,7 @@ static loom_log_entry task_at(uint32_t lane, uint64_t from_us, uint64_t us, uint
                             .start_ns = start + from_us * 1000,
                             .end_ns = start + (from_us + us) * 1000,
                             .task = number,
+                            .attempt = 7,
                             .stolen_from = LOOM_NOT_STOLEN,
                             .state = LOOM_TASK_DONE,
                             .origin = LOOM_ORIGIN_COMPUTED};
@@ -96,10 +97,19 @@ static void test_task(void **state) {
     assert_string_equal(task->cat, "computed");
     static const struct {
         const char *name, *value;
-    } expected[] = {{"task", "42"},        {"node", "\"3fa9b2c1\""},  {"file", "\"a \\\"b\\\".imgql\""},
-                    {"line", "12"},        {"column", "3"},           {"bytes_in", "1048576"},
-                    {"bytes_out", "4096"}, {"io_wait_us", "70"},      {"stolen_from", "0"},
-                    {"page_faults", "17"}, {"instructions", "10000"}, {"outcome", "\"computed\""}};
+    } expected[] = {{"task", "42"},
+                    {"attempt", "7"},
+                    {"node", "\"3fa9b2c1\""},
+                    {"file", "\"a \\\"b\\\".imgql\""},
+                    {"line", "12"},
+                    {"column", "3"},
+                    {"bytes_in", "1048576"},
+                    {"bytes_out", "4096"},
+                    {"io_wait_us", "70"},
+                    {"stolen_from", "0"},
+                    {"page_faults", "17"},
+                    {"instructions", "10000"},
+                    {"outcome", "\"computed\""}};
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         const char *value = trace_argument(task, expected[i].name);
         if (!value) fail_msg("no argument %s", expected[i].name);

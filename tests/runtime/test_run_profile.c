@@ -21,22 +21,28 @@ static double number_in(scene *at, const char *file, const char *path) {
 /* ---- the trace ---- */
 
 static int by_number(const void *a, const void *b) {
-    long first = *(const long *)a, second = *(const long *)b;
+    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
     return (first > second) - (first < second);
 }
 
-/* Task events, each of another task. Tasks that are sampled out are missing, none is there twice. */
+/* Task events, each of another task: numbers are used again, with another attempt. Tasks that are sampled out are
+ * missing, none is there twice. */
 static size_t check_tasks(const trace_file *file) {
     size_t count = 0, room = trace_task_count(file);
-    long *numbers = malloc((room + 1) * sizeof *numbers);
+    uint64_t *numbers = malloc((room + 1) * sizeof *numbers);
     assert_non_null(numbers);
     for (size_t i = 0; i < file->count; i++) {
-        const char *number = file->events[i].phase == 'X' ? trace_argument(&file->events[i], "task") : NULL;
-        if (number) numbers[count++] = strtol(number, NULL, 10);
+        const trace_event *event = &file->events[i];
+        const char *number = event->phase == 'X' ? trace_argument(event, "task") : NULL;
+        if (!number) continue;
+        numbers[count] = strtoull(number, NULL, 10); /* before the next text takes its place */
+        const char *attempt = trace_argument(event, "attempt");
+        assert_non_null(attempt);
+        numbers[count++] |= strtoull(attempt, NULL, 10) << 32;
     }
     qsort(numbers, count, sizeof *numbers, by_number);
     for (size_t i = 1; i < count; i++)
-        if (numbers[i] == numbers[i - 1]) fail_msg("task %ld is there twice", numbers[i]);
+        if (numbers[i] == numbers[i - 1]) fail_msg("task %u is there twice", (unsigned)numbers[i]);
     free(numbers);
     return count;
 }
