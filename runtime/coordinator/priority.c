@@ -88,8 +88,8 @@ uint16_t loom_level_class(uint64_t level_ns) {
     unsigned exponent = 0;
     for (; level_ns >> exponent >= 2048; exponent++) {
     }
-    return exponent == 0 && level_ns < 1024 ? (uint16_t)level_ns
-                                            : (uint16_t)((exponent + 1) << 10 | (level_ns >> exponent & 1023));
+    uint64_t mantissa = level_ns >> exponent & 1023, class = (exponent + 1u) << 10 | mantissa;
+    return (uint16_t)(exponent == 0 && level_ns < 1024 ? level_ns : class);
 }
 
 void loom_levels_free(loom_levels *levels) {
