@@ -69,11 +69,13 @@ build() {
     quietly "the build" "$folder/build.log" cmake --build "$folder" --parallel "$(cores)"
 }
 
-# run_tests FOLDER: ctest counts a program as passed when it skipped some of its cases, or all; so these are told after it.
+# run_tests FOLDER [CTEST_ARGUMENT...]: ctest counts a program as passed when it skipped some of its cases, or all; so these are told after it.
 run_tests() {
     status=0
-    (cd "$1" && ctest --output-on-failure --no-tests=error --parallel 2) || status=$?
-    log=$1/Testing/Temporary/LastTest.log
+    folder=$1
+    shift
+    (cd "$folder" && ctest --output-on-failure --no-tests=error --parallel 2 "$@") || status=$?
+    log=$folder/Testing/Temporary/LastTest.log
     skipped=$(awk '/^\[  SKIPPED \] [0-9]+ test\(s\)/ { sum += $4 } END { print sum + 0 }' "$log")
     if [ "$skipped" -ne 0 ]; then
         printf '\n%s test cases were skipped, whole tests apart. All reasons:\n' "$skipped"
