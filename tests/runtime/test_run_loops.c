@@ -198,9 +198,9 @@ static void windows_store_what_single_items_do(void **state) {
 
 static void one_more_element_is_one_more_item(void **state) {
     scene *at = *state;
-    outcome before = run_text(at, sum_of(at, ITEMS), WINDOWS + 1);
+    outcome before = run_text(at, sum_of(at, ITEMS), &WINDOWS[1]);
     assert_int_equal(computed_by(&before), 1 + ITEMS + 3 + 3);
-    outcome after = run_text(at, sum_of(at, ITEMS + 1), WINDOWS + 1);
+    outcome after = run_text(at, sum_of(at, ITEMS + 1), &WINDOWS[1]);
     assert_prints(&after, "sum=100010000.0\n");
     assert_int_equal(computed_by(&after), 1 + 1 + 1 + 1); /* range, item, last part, fold over it */
 }

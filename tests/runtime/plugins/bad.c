@@ -14,6 +14,9 @@ enum {
     NO_CODE = 9
 };
 
+#if BAD == 1
+LOOM_API const int some_other_symbol = 1;
+#else
 static loom_status nothing(loom_plugin_call *call) {
     (void)call;
     return LOOM_OK;
@@ -37,9 +40,6 @@ static const loom_plugin_kernel kernels[] = {{
     BAD == NO_CODE ? 0 : nothing,
 }};
 
-#if BAD == 1
-LOOM_API const int some_other_symbol = sizeof kernels;
-#else
 const loom_plugin voxloom_plugin = {BAD == OTHER_ABI ? LOOM_PLUGIN_ABI + 1 : LOOM_PLUGIN_ABI,
                                     sizeof(loom_plugin_kernel), kernels, 1};
 #endif
