@@ -287,7 +287,7 @@ static void stop_when_running(const loom_job_progress *progress, void *context) 
 static void test_cancelled_from_a_callback(void **state) {
     (void)state;
     loom_runtime *runtime = opened(":memory:");
-    observed seen = {0};
+    observed seen = {.job = NULL};
     const loom_job_options options = {.size = sizeof options, .progress = stop_when_running, .context = &seen};
     loom_job *job = submitted_text(runtime, "print \"x\" toy.forever(1)\n", &options);
     loom_item *item = (loom_item *)1;
