@@ -84,8 +84,8 @@ static loom_status map_range(const loom_extents *extents, int fd, const loom_pla
     /* Where pages are larger than ours, the object may begin inside one. */
     uint64_t before = placement->offset % (uint64_t)sysconf(_SC_PAGESIZE);
     size_t map_bytes = (size_t)(placement->bytes + before);
-    uint8_t *map = mmap(NULL, map_bytes, protection, MAP_SHARED, fd, (off_t)(placement->offset - before));
-    if (map == MAP_FAILED)
+    uint8_t *map = loom_extent_map(extents, fd, placement->offset - before, map_bytes, protection);
+    if (map == NULL)
         return loom_fail_errno(err, errno, "cannot map %zu bytes of extent file %08x of %s", map_bytes,
                                placement->extent, path);
     if (extents->options.memory_hidden) loom_memory_hide(map, map_bytes);

@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "shm/fork.h"
 #include "shm/platform_file.h"
+#include "shm/platform_huge.h"
 
 loom_status loom_extents_new(const loom_extents_options *options, loom_extents **extents, loom_error *err) {
     *extents = NULL;
@@ -185,6 +187,12 @@ loom_status loom_extents_tail(loom_extents *extents, uint32_t number, int fd, ui
 loom_status loom_extents_set_reserved(loom_extents *extents, uint32_t number, int fd, uint64_t tail, loom_error *err) {
     if (write_all(fd, &tail, sizeof tail, offsetof(loom_extent_header, reserved_tail))) return LOOM_OK;
     return loom_fail_errno(err, errno, "cannot write extent file %08x of %s", number, extents->options.path);
+}
+
+void *loom_extent_map(const loom_extents *extents, int fd, uint64_t offset, size_t length, int protection) {
+    if (in_memory(extents)) return loom_memory_map(fd, offset, length, protection);
+    void *map = mmap(NULL, length, protection, MAP_SHARED, fd, (off_t)offset);
+    return map == MAP_FAILED ? NULL : map;
 }
 
 /* ---- upkeep ---- */

@@ -78,6 +78,9 @@ loom_status loom_extents_open_file(loom_extents *extents, uint32_t number, int *
 loom_status loom_extents_tail(loom_extents *extents, uint32_t number, int fd, uint64_t *tail, loom_error *err);
 loom_status loom_extents_set_reserved(loom_extents *extents, uint32_t number, int fd, uint64_t tail, loom_error *err);
 
+/* Maps a range of a file, shared. NULL with errno set. */
+void *loom_extent_map(const loom_extents *extents, int fd, uint64_t offset, size_t length, int protection);
+
 /* Makes the bytes of a file durable (and its name). */
 loom_status loom_extents_sync(loom_extents *extents, uint32_t number, loom_error *err);
 /* Only while no other process is attached and no writer open: cuts every file to its committed tail. */

@@ -16,10 +16,10 @@
 #include "shm/fork.h"
 #include "shm/index/row.h"
 #include "shm/platform_file.h"
+#include "shm/platform_huge.h"
 #include "shm/probe.h"
 #include "shm/seal/secret.h"
 
-#define HUGE_BYTES (UINT64_C(2) << 20)
 /* Smaller objects would leave gaps of more than a sixteenth, on average, between them. */
 #define ALIGNED_BYTES_MIN (UINT64_C(16) << 20)
 
@@ -104,7 +104,8 @@ static loom_status open_locked(loom_extent_writer *writer, uint32_t number, loom
         return status;
     }
     uint64_t size = (uint64_t)now.st_size / LOOM_PAGE_BYTES * LOOM_PAGE_BYTES;
-    writer->allocated = size > writer->tail ? size : writer->tail;
+    /* A file in memory may have holes behind its tail, where a writer died. */
+    writer->allocated = size > writer->tail && !in_memory(writer->extents) ? size : writer->tail;
     writer->number = number;
     if (!in_memory(writer->extents)) cut_left_over(writer, (uint64_t)now.st_size);
     return LOOM_OK;
@@ -221,7 +222,8 @@ static int allocate_counted(loom_extent_writer *writer, uint64_t end) {
     writer->over_budget = !charge(writer, bytes);
     if (writer->over_budget) return ENOSPC;
     LOOM_PROBE("reserve:charged");
-    int refused = loom_file_allocate(writer->fd, writer->allocated, bytes);
+    int refused = in_memory(writer->extents) ? loom_memory_allocate(writer->fd, writer->allocated, bytes)
+                                             : loom_file_allocate(writer->fd, writer->allocated, bytes);
     LOOM_PROBE("reserve:allocated");
     if (refused == 0)
         writer->allocated = end;
@@ -244,8 +246,8 @@ static loom_status map_reserved(loom_extent_writer *writer, uint64_t bytes, int 
                                 loom_error *err) {
     uint64_t offset = range_offset(writer), before = offset % (uint64_t)sysconf(_SC_PAGESIZE);
     writer->map_bytes = (size_t)(bytes + before);
-    uint8_t *map = mmap(NULL, writer->map_bytes, protection, MAP_SHARED, range_fd(writer), (off_t)(offset - before));
-    if (map == MAP_FAILED) {
+    uint8_t *map = loom_extent_map(writer->extents, range_fd(writer), offset - before, writer->map_bytes, protection);
+    if (map == NULL) {
         writer->map = NULL;
         return loom_fail_errno(err, errno, "cannot map %llu bytes of extent file %08x of %s", (unsigned long long)bytes,
                                range_number(writer), writer->extents->options.path);
@@ -317,12 +319,21 @@ static void begin_reservation(loom_extent_writer *writer, uint64_t bytes, loom_r
     reservation->fd = range_fd(writer);
 }
 
+/* In memory the pages that are left out are never there, or go. */
+static void align_in_memory(loom_extent_writer *writer, uint64_t aligned) {
+    uint64_t behind = writer->allocated < aligned ? writer->allocated : aligned;
+    if (behind > writer->tail && loom_file_punch(writer->fd, writer->tail, behind - writer->tail) != 0) return;
+    writer->tail = aligned;
+    if (writer->allocated < aligned) writer->allocated = aligned;
+}
+
 /* A large object begins at a multiple of a huge page: what is then written there in pieces of that size stands in the
  * page cache as huge pages and is mapped as such, which makes a first look at it fifty times cheaper
  * (perf/ANALYSIS.md). What is left out is listed for smaller objects. Where space is short there is no such luxury. */
 static void align_tail(loom_extent_writer *writer, uint64_t bytes) {
     loom_space *space = writer->extents->space;
-    uint64_t aligned = (writer->tail + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
+    uint64_t aligned = (writer->tail + LOOM_HUGE_BYTES - 1) / LOOM_HUGE_BYTES * LOOM_HUGE_BYTES;
+    if (in_memory(writer->extents) && bytes >= LOOM_HUGE_BYTES) align_in_memory(writer, aligned);
     if (bytes < ALIGNED_BYTES_MIN || space == NULL || aligned == writer->tail) return;
     if (take_up_to_once(writer, aligned, NULL) != LOOM_OK) return;
     loom_lent gap = {.extent = writer->number,
