@@ -8,9 +8,8 @@
  * STREAM's triad (J. McCalpin, "Memory bandwidth and machine balance in current high performance computers", 1995;
  * three arrays of 64 MiB) do the same work in one process and split over two. All of it in turns, RUNS (5) of them; a
  * ratio is the median of the turns' ratios. Prints a Markdown table: seconds with one, with two, their ratio, and the
- * ratio over that of the spin loop and of the triad. */
+ * ratio over that of the spin loop and of the triad. Then two runs at once against the same two one after another. */
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "perf/command.h"
 
@@ -136,14 +135,37 @@ static contender contenders[] = {{.name = "spin loop", .seconds = spin_loop},
                                  {.name = "folder, in memory", .seconds = folder_memory}};
 #define CONTENDERS (sizeof contenders / sizeof *contenders)
 
-static void make_cases(int cases) {
-    if (mkdir("cases", 0700) != 0) die("cases");
-    for (int i = 0; i < cases; i++) {
-        char path[64], seed[16];
-        snprintf(path, sizeof path, "cases/case_%02d.nii.gz", i);
-        snprintf(seed, sizeof seed, "%d", i);
-        run((const char *const[]){voxloom, "phantom", path, "--size", "192x192x128", "--seed", seed, NULL});
+/* Two runs over the folder at once, each in a store of its own, over the same two one after another: 1 when they share
+ * the cores well, since what a run leaves idle the other can use. Median of `runs`. */
+static void two_runs(int runs) {
+    static const char *const stores[] = {"store_a", "store_b"};
+    const char *command[] = {voxloom, "run", folder_path, "--store", NULL, "--workers", "2", "-q", NULL};
+    double apart[RUNS_MAX], together[RUNS_MAX], ratio[RUNS_MAX];
+    for (int i = 0; i < runs; i++) {
+        pid_t child[2];
+        apart[i] = 0;
+        for (int s = 0; s < 2; s++) {
+            run((const char *const[]){"rm", "-rf", stores[s], NULL});
+            command[4] = stores[s];
+            apart[i] += run(command);
+        }
+        for (int s = 0; s < 2; s++)
+            run((const char *const[]){"rm", "-rf", stores[s], NULL});
+        double start = now();
+        for (int s = 0; s < 2; s++) {
+            command[4] = stores[s];
+            child[s] = start_command(command);
+        }
+        for (int s = 0; s < 2; s++)
+            await_command(child[s], voxloom);
+        together[i] = now() - start;
+        ratio[i] = together[i] / apart[i];
     }
+    qsort(apart, (size_t)runs, sizeof *apart, by_size);
+    qsort(together, (size_t)runs, sizeof *together, by_size);
+    qsort(ratio, (size_t)runs, sizeof *ratio, by_size);
+    printf("\nTwo runs over the folder, two workers each: one after another %.3f s, at once %.3f s, ratio %.2f.\n",
+           apart[runs / 2], together[runs / 2], ratio[runs / 2]);
 }
 
 int main(int count, char **arguments) {
@@ -161,7 +183,7 @@ int main(int count, char **arguments) {
     snprintf(folder_path, sizeof folder_path, "%s/folder.imgql", programs);
     if (!mkdtemp(folder) || chdir(folder) != 0) die(folder);
     if (symlink(volume, "flair.nii.gz") != 0) die("flair.nii.gz");
-    make_cases(cases);
+    make_cases(voxloom, cases, "192x192x128");
     for (int i = 0; i < runs; i++)
         for (size_t c = 0; c < CONTENDERS; c++) {
             contenders[c].one[i] = contenders[c].seconds(1);
@@ -180,6 +202,7 @@ int main(int count, char **arguments) {
         printf("| %s | %.3f | %.3f | %.2f | %.2f | %.2f |\n", contenders[c].name, contenders[c].one[runs / 2],
                contenders[c].two[runs / 2], contenders[c].ratio[runs / 2], contenders[c].ratio[runs / 2] / machine[0],
                contenders[c].ratio[runs / 2] / machine[1]);
+    two_runs(runs);
     run((const char *const[]){"rm", "-rf", folder, NULL});
     free(program);
     free(programs);

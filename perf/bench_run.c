@@ -1,11 +1,12 @@
-/* bench_run.c - whole commands, as a user starts them: scalar stencils of 10,000 and 100,000 nodes, and the tumour
- * program.
+/* bench_run.c - whole commands, as a user starts them: scalar stencils of 10,000 and 100,000 nodes, the tumour program,
+ * and the folder program.
  *
- *   bench_run VOXLOOM PROGRAMS VOLUME.nii.gz [RUNS]
+ *   bench_run VOXLOOM PROGRAMS VOLUME.nii.gz [RUNS [CASES]]
  *
- * VOXLOOM is the program, PROGRAMS the folder tests/programs, VOLUME the head that tumour.imgql reads. Prints a
- * Markdown table of the best and the median of RUNS runs (5): cold in a fresh store, warm in the same store, and in
- * memory. Files go to a temporary folder. */
+ * VOXLOOM is the program, PROGRAMS the folder tests/programs, VOLUME the head that tumour.imgql reads; CASES (20)
+ * phantoms of 192x192x128 make the folder that folder.imgql goes over. Prints a Markdown table of the best and the
+ * median of RUNS runs (5): cold in a fresh store, warm in the same store, and in memory. Files go to a temporary folder
+ * (its stores take 110 MB a case). */
 #include "perf/command.h"
 
 #define RUNS_MAX 50
@@ -52,7 +53,7 @@ static void write_stencil(const char *path, int width, int layers) {
 
 int main(int count, char **arguments) {
     if (count < 4) {
-        fputs("usage: bench_run VOXLOOM PROGRAMS VOLUME.nii.gz [RUNS]\n", stderr);
+        fputs("usage: bench_run VOXLOOM PROGRAMS VOLUME.nii.gz [RUNS [CASES]]\n", stderr);
         return 2;
     }
     char *program = realpath(arguments[1], NULL), *programs = realpath(arguments[2], NULL),
@@ -61,10 +62,13 @@ int main(int count, char **arguments) {
     voxloom = program;
     if (count > 4) runs = atoi(arguments[4]);
     if (runs < 1 || runs > RUNS_MAX) runs = 5;
+    int cases = count > 5 ? atoi(arguments[5]) : 20;
+    if (cases < 1) die("CASES");
     if (!mkdtemp(folder) || chdir(folder) != 0) die(folder);
 
-    char tumour[4096];
+    char tumour[4096], cases_program[4096];
     snprintf(tumour, sizeof tumour, "%s/tumour.imgql", programs);
+    snprintf(cases_program, sizeof cases_program, "%s/folder.imgql", programs);
     write_stencil("stencil_10k.imgql", 100, 50); /* two operators a node: 10,000 */
     write_stencil("stencil_100k.imgql", 100, 500);
     if (symlink(volume, "flair.nii.gz") != 0) die("flair.nii.gz");
@@ -86,6 +90,10 @@ int main(int count, char **arguments) {
     row("tumour, cold, stored", tumour, "store", "2", remove_store);
     row("tumour, warm", tumour, "store", "2", NULL);
     row("tumour, in memory", tumour, ":memory:", "2", NULL);
+    make_cases(voxloom, cases, "192x192x128");
+    row("folder, cold, stored", cases_program, "store", "2", remove_store);
+    row("folder, warm", cases_program, "store", "2", NULL);
+    row("folder, in memory", cases_program, ":memory:", "2", NULL);
     run((const char *const[]){"rm", "-rf", folder, NULL});
     free(program);
     free(programs);
