@@ -74,6 +74,7 @@ typedef enum loom_expr_kind {
 
 struct loom_expr {
     loom_expr_kind kind;
+    uint32_t entered;      /* call: its latest number in the plan's call chain, or 0 */
     loom_place place;      /* of the construct's first token */
     loom_template *made;   /* for, filter, map: the closure's template, filled on first use */
     const loom_name *name; /* call: callee; for, filter, let: variable; fold: operator */

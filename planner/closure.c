@@ -229,7 +229,7 @@ loom_status loom_plan_apply(loom_plan *plan, loom_node_index closure, loom_node_
     loom_environment environment = node->closure->environment;
     if (!loom_environment_bind(&environment, plan->arena, body->parameters[0], (loom_binding){.node = item}))
         return loom_plan_no_memory(err);
-    return loom_reduce(plan, body->body, environment, result, err);
+    return loom_reduce(plan, body->body, environment, node->position.calls, result, err);
 }
 
 /* ---- captured nodes of function records ---- */

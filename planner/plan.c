@@ -35,6 +35,7 @@ loom_status loom_plan_new(const loom_plan_options *options, loom_plan **plan, lo
 void loom_plan_free(loom_plan *plan) {
     if (!plan) return;
     loom_reducer_free(plan->reducer);
+    loom_call_chain_free(&plan->chain);
     loom_text_free(&plan->canonical);
     loom_text_free(&plan->attributes);
     free(plan->ids);

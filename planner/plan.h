@@ -42,11 +42,19 @@ typedef enum loom_output_kind {
 /* A function of one parameter with captured nodes: opaque here, owned by the plan. */
 typedef struct loom_closure loom_closure;
 
-/* One pending call of the chain that made a node: for reports. */
+/* Where in the text, for reports. */
 typedef struct loom_position {
     const char *file; /* NULL when unknown (plan files) */
     uint32_t line, column;
+    uint32_t calls; /* the calls of functions that led there: loom_plan_call_site. 0: none */
 } loom_position;
+
+/* A function that was called, and where: never without a file. `position.calls` is the call in whose body that stands.
+ */
+typedef struct loom_call_site {
+    const char *function;
+    loom_position position;
+} loom_call_site;
 
 typedef struct loom_node {
     loom_id id;
@@ -98,6 +106,10 @@ void loom_plan_free(loom_plan *plan);
 const loom_operator_table *loom_plan_operators(const loom_plan *plan);
 size_t loom_plan_node_count(const loom_plan *plan);
 const loom_node *loom_plan_node(const loom_plan *plan, loom_node_index index); /* valid until the plan grows */
+/* A node's calls, innermost first, begin with its position's `calls` and go on with that of each site's position, until
+ * this is false: there is none. A node that several calls would make has those of the first. Library functions are
+ * functions like others. */
+bool loom_plan_call_site(const loom_plan *plan, uint32_t calls, loom_call_site *site);
 /* The node of that id, or LOOM_NODE_NONE. Looks at every node: for people's questions. */
 loom_node_index loom_plan_find(const loom_plan *plan, const loom_id *id);
 size_t loom_plan_goal_count(const loom_plan *plan);

@@ -2,6 +2,7 @@
 #ifndef LOOM_PLANNER_PLAN_STATE_H
 #define LOOM_PLANNER_PLAN_STATE_H
 
+#include "planner/call_chain.h"
 #include "planner/environment.h"
 #include "planner/json_text.h"
 #include "planner/names.h"
@@ -63,6 +64,7 @@ struct loom_plan {
     loom_node_index program_variables[5];
     uint32_t program_variable_count;
     loom_reducer *reducer;
+    loom_call_chain chain;
     uint64_t visit; /* number of the current walk over functions */
     /* Scratch of node_id.c. */
     loom_text canonical, attributes;
@@ -109,9 +111,9 @@ const char *loom_near_miss(loom_plan *plan, loom_environment environment, const 
 
 /* ---- reducer.c ---- */
 void loom_reducer_free(loom_reducer *reducer);
-/* Reduces an expression to a node. */
-loom_status loom_reduce(loom_plan *plan, const loom_expr *expr, loom_environment environment, loom_node_index *node,
-                        loom_error *err);
+/* Reduces an expression to a node. `calls`: those that it stands in. */
+loom_status loom_reduce(loom_plan *plan, const loom_expr *expr, loom_environment environment, uint32_t calls,
+                        loom_node_index *node, loom_error *err);
 loom_status loom_check_reserved(const loom_name *name, loom_place place, loom_error *err);
 
 /* ---- closure.c ---- */

@@ -182,7 +182,7 @@ static loom_status run_declaration(builder *b, const loom_command *command) {
     LOOM_TRY(loom_check_reserved(command->name, command->place, b->err));
     if (command->parameter_count) return declare_function(b, command);
     loom_binding binding = {0};
-    LOOM_TRY(loom_reduce(b->plan, command->expr, environment(b), &binding.node, b->err));
+    LOOM_TRY(loom_reduce(b->plan, command->expr, environment(b), 0, &binding.node, b->err));
     return bind(b, command->name, binding);
 }
 
@@ -215,7 +215,7 @@ static loom_status run_goal(builder *b, const loom_command *command) {
     loom_goal goal = {.kind = command->kind == LOOM_COMMAND_PRINT ? LOOM_GOAL_PRINT : LOOM_GOAL_SAVE,
                       .name = command->label,
                       .position = position_of(command->place)};
-    LOOM_TRY(loom_reduce(b->plan, command->expr, environment(b), &goal.node, b->err));
+    LOOM_TRY(loom_reduce(b->plan, command->expr, environment(b), 0, &goal.node, b->err));
     return loom_plan_add_goal(b->plan, goal, b->err);
 }
 

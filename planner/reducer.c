@@ -19,9 +19,10 @@
 typedef struct reduction {
     const loom_expr *expr;
     loom_environment environment;
-    uint32_t step; /* how many parts have been started */
-    uint32_t call; /* IN_BODY: its entry in the table of inlined calls */
-    size_t values; /* height of the value stack at its start */
+    uint32_t step;  /* how many parts have been started */
+    uint32_t call;  /* IN_BODY: its entry in the table of inlined calls */
+    uint32_t calls; /* whose body it stands in: number in the plan's call chain */
+    size_t values;  /* height of the value stack at its start */
 } reduction;
 
 struct loom_reducer {
@@ -50,7 +51,7 @@ static reduction *top(const machine *m) {
     return &m->reducer->frames[m->reducer->frame_count - 1];
 }
 
-static loom_status push(machine *m, const loom_expr *expr, loom_environment environment) {
+static loom_status push(machine *m, const loom_expr *expr, loom_environment environment, uint32_t calls) {
     loom_reducer *reducer = m->reducer;
     if (reducer->frame_count == reducer->frame_capacity) {
         size_t capacity = reducer->frame_capacity ? reducer->frame_capacity * 2 : 64;
@@ -60,12 +61,12 @@ static loom_status push(machine *m, const loom_expr *expr, loom_environment envi
         reducer->frame_capacity = capacity;
     }
     reducer->frames[reducer->frame_count++] =
-        (reduction){.expr = expr, .environment = environment, .values = reducer->value_count};
+        (reduction){.expr = expr, .environment = environment, .calls = calls, .values = reducer->value_count};
     return LOOM_OK;
 }
 
 static loom_status push_part(machine *m, const loom_expr *part) {
-    return push(m, part, top(m)->environment);
+    return push(m, part, top(m)->environment, top(m)->calls);
 }
 
 /* So that there is always room for one more, and `parts` always points into an array. */
@@ -109,12 +110,13 @@ static loom_place shown_place(const machine *m) {
     size_t at = m->reducer->frame_count;
     while (at-- > 0)
         if (!m->reducer->frames[at].expr->place.source->library) return m->reducer->frames[at].expr->place;
-    return top(m)->expr->place;
+    return loom_call_chain_shown(m->plan, top(m)->expr->place, top(m)->calls); /* a body that was made in a library */
 }
 
 static loom_position position(const machine *m) {
     loom_place place = shown_place(m);
-    return (loom_position){.file = place.source->name, .line = place.line, .column = place.column};
+    return (loom_position){
+        .file = place.source->name, .line = place.line, .column = place.column, .calls = top(m)->calls};
 }
 
 static bool is_listed_call(const loom_expr *expr) {
@@ -248,10 +250,12 @@ static loom_status enter_function(machine *m, loom_function *function) {
         if (!loom_environment_bind(&environment, m->plan->arena, body->parameters[i],
                                    (loom_binding){.node = parts(m)[i]}))
             return loom_plan_no_memory(m->err);
+    uint32_t entered;
+    LOOM_TRY(loom_call_chain_enter(m->plan, top(m)->expr, top(m)->calls, &entered, m->err));
     m->reducer->value_count = top(m)->values;
     top(m)->step = IN_BODY;
     top(m)->call = call;
-    return push(m, body->body, environment);
+    return push(m, body->body, environment, entered);
 }
 
 static loom_status finish_function_call(machine *m, loom_function *function) {
@@ -312,6 +316,7 @@ static loom_status finish_map(machine *m) {
     const loom_binding *binding = loom_environment_find(top(m)->environment, function->name);
     loom_template *body;
     loom_environment environment = top(m)->environment;
+    loom_position made_at = position(m);
     if (binding && !binding->function)
         FAIL(m, "map first argument '%.100s' must reference a function; it is a value", function->name->text);
     if (binding) {
@@ -320,13 +325,14 @@ static loom_status finish_map(machine *m) {
         if (body->parameter_count != 1)
             FAIL(m, "map function '%.100s' must accept exactly one argument; it takes %u", function->name->text,
                  body->parameter_count);
+        LOOM_TRY(loom_call_chain_enter(m->plan, function, made_at.calls, &made_at.calls, m->err));
     } else {
         if (!loom_resolve(m->plan, function->name)) return fail_unbound(m, function->name, function->place);
         body = primitive_template(m, map, function->name);
         if (!body) return loom_plan_no_memory(m->err);
     }
     loom_node_index closure;
-    LOOM_TRY(loom_make_closure(m->plan, body, environment, position(m), &closure, m->err));
+    LOOM_TRY(loom_make_closure(m->plan, body, environment, made_at, &closure, m->err));
     LOOM_TRY(push_value(m, closure));
     const loom_operator *op = loom_resolve(m->plan, map->name);
     if (!op) return fail_unbound(m, map->name, map->place);
@@ -453,15 +459,15 @@ static loom_status step(machine *m) {
     return loom_fail(m->err, LOOM_INTERNAL, "an expression of no kind");
 }
 
-loom_status loom_reduce(loom_plan *plan, const loom_expr *expr, loom_environment environment, loom_node_index *node,
-                        loom_error *err) {
+loom_status loom_reduce(loom_plan *plan, const loom_expr *expr, loom_environment environment, uint32_t calls,
+                        loom_node_index *node, loom_error *err) {
     if (!plan->reducer) plan->reducer = calloc(1, sizeof *plan->reducer);
     if (!plan->reducer) return loom_plan_no_memory(err);
     machine m = {.plan = plan, .reducer = plan->reducer, .err = err};
     m.reducer->frame_count = m.reducer->value_count = 0;
     loom_inlined_clear(&m.reducer->inlined);
     LOOM_TRY(reserve_value(&m));
-    LOOM_TRY(push(&m, expr, environment));
+    LOOM_TRY(push(&m, expr, environment, calls));
     while (m.reducer->frame_count)
         LOOM_TRY(step(&m));
     *node = m.reducer->values[0];

@@ -20,6 +20,21 @@ static loom_value goal_of(loom_arena *arena, const loom_goal_report *goal, bool 
     return loom_fields_record(arena, &fields, full);
 }
 
+static loom_value calls_of(loom_arena *arena, const loom_failure *failure, bool *full) {
+    loom_value *items = loom_arena_array(arena, failure->call_count, sizeof *items);
+    if (items == NULL) *full = true;
+    for (size_t i = 0; i < failure->call_count && items != NULL; i++) {
+        const loom_call_site *site = &failure->calls[i];
+        loom_fields fields = {.count = 0};
+        loom_fields_add(&fields, "function", loom_string_of(site->function));
+        loom_fields_add(&fields, "file", loom_string_of(site->position.file));
+        loom_fields_add(&fields, "line", loom_report_count(site->position.line));
+        loom_fields_add(&fields, "column", loom_report_count(site->position.column));
+        items[i] = loom_fields_record(arena, &fields, full);
+    }
+    return loom_sequence(items, items != NULL ? failure->call_count : 0);
+}
+
 static loom_value failure_of(loom_arena *arena, const loom_failure *failure, bool *full) {
     loom_fields fields = {.count = 0};
     loom_fields_add(&fields, "id", loom_report_text(failure->node));
@@ -29,6 +44,7 @@ static loom_value failure_of(loom_arena *arena, const loom_failure *failure, boo
     loom_fields_add(&fields, "file", loom_report_text(failure->error.file));
     loom_fields_add(&fields, "line", loom_report_count(failure->error.line));
     loom_fields_add(&fields, "column", loom_report_count(failure->error.column));
+    loom_fields_add(&fields, "calls", calls_of(arena, failure, full));
     return loom_fields_record(arena, &fields, full);
 }
 

@@ -15,10 +15,18 @@
 static const size_t failures_shown_max = 10;
 static const size_t failures_looked_at_max = 1000;
 
-/* A full disk fails many nodes for one reason, which is told once. */
+static bool same_cause(const loom_failure *a, const loom_failure *b) {
+    return a->cause_bytes == b->cause_bytes && memcmp(a->error.message, b->error.message, a->cause_bytes) == 0;
+}
+
+/* A full disk fails many nodes for one reason, which is told once, whatever items and calls they belong to. */
 static bool told_before(const loom_summary *summary, size_t index) {
-    for (size_t i = 0; i < index; i++)
-        if (strcmp(summary->failures[i].error.message, summary->failures[index].error.message) == 0) return true;
+    const loom_failure *failure = &summary->failures[index];
+    for (size_t i = 0; i < index; i++) {
+        const loom_failure *told = &summary->failures[i];
+        if (failure->error.status == LOOM_NO_SPACE && same_cause(told, failure)) return true;
+        if (strcmp(told->error.message, failure->error.message) == 0) return true;
+    }
     return false;
 }
 

@@ -6,6 +6,7 @@
 #include "runtime/text.h"
 
 #define NAMED_MAX 100 /* failures beyond are counted, not read */
+#define ABOVE_MAX 64  /* steps looked at above one that has failed already */
 
 static bool is_loop(const loom_node *node) {
     return node->op && (strcmp(node->op->name, "default.for_loop") == 0 || strcmp(node->op->name, "default.map") == 0);
@@ -51,6 +52,18 @@ void loom_blame_item(loom_session *session, uint32_t failure, uint32_t index, ui
         if (strstr(error->message, note)) return;
         size_t used = strlen(error->message);
         snprintf(error->message + used, sizeof error->message - used, "%s", note);
+        session->failures[failure].names_item = true;
         return;
+    }
+}
+
+/* One way up, not all: there may be many, and each tells something that is true. */
+void loom_blame_items_above(loom_session *session, uint32_t failure, uint32_t step) {
+    const loom_graph_run *graph = &session->graph;
+    if (failure >= NAMED_MAX || session->failures[failure].names_item) return;
+    for (int above = 0; above < ABOVE_MAX && graph->steps[step].users; above++) {
+        uint32_t user = graph->links[graph->steps[step].users].user;
+        loom_blame_item(session, failure, step, user);
+        step = user;
     }
 }

@@ -49,7 +49,8 @@ loom_status loom_add_failure(loom_session *session, const loom_error *cause, uin
     }
     *failure = session->failure_count++;
     session->out_of_space |= cause->status == LOOM_NO_SPACE;
-    session->failures[*failure] = (loom_failure){.error = *cause};
+    session->failures[*failure] =
+        (loom_failure){.error = *cause, .cause_bytes = strnlen(cause->message, sizeof cause->message)};
     return LOOM_OK;
 }
 
@@ -57,6 +58,7 @@ static loom_status record_failure(loom_session *session, uint32_t index, const l
     LOOM_TRY(loom_add_failure(session, cause, failure));
     loom_failure *record = &session->failures[*failure];
     loom_describe_step(session, index, &record->error);
+    loom_blame_calls(session, *failure, index);
     const loom_step *step = &session->graph.steps[index];
     if (step->node != LOOM_NODE_NONE && !step->unnamed)
         loom_id_hex(&loom_plan_node(session->plan, step->node)->id, record->node);
@@ -92,7 +94,10 @@ loom_status loom_fail_users(loom_session *session, uint32_t index, uint32_t fail
         for (uint32_t link = graph->steps[step].users; link; link = graph->links[link].next) {
             uint32_t user = graph->links[link].user;
             loom_blame_item(session, failure, step, user);
-            if (!mark_failed(session, user, failure)) continue;
+            if (!mark_failed(session, user, failure)) {
+                loom_blame_items_above(session, failure, user);
+                continue;
+            }
             if (count == capacity) {
                 uint32_t *grown = realloc(todo, (capacity *= 2) * sizeof *grown);
                 if (!grown) {

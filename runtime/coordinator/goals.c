@@ -258,6 +258,8 @@ loom_status loom_goals_report(loom_session *session, loom_summary *summary) {
         loom_arena_copy(summary->arena, session->failures, session->failure_count * sizeof *session->failures);
     if (!summary->goals || !summary->failures) return LOOM_NO_MEMORY;
     summary->failure_count = session->failure_count;
+    for (size_t i = 0; i < summary->failure_count; i++)
+        LOOM_TRY(loom_report_calls(session->plan, &summary->failures[i], summary->arena));
     summary->goal_count = count;
     for (size_t i = 0; i < count; i++) {
         const loom_goal *asked = loom_plan_goal(session->plan, i);

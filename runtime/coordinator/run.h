@@ -34,6 +34,11 @@ typedef struct loom_goal_report {
 typedef struct loom_failure {
     char node[LOOM_ID_HEX_BYTES];
     loom_error error;
+    bool names_item;             /* the message does */
+    size_t cause_bytes;          /* of the message, before what tells items and calls */
+    uint32_t chain;              /* of the plan, as in loom_position.calls; the calls below are made of it at the end */
+    const loom_call_site *calls; /* innermost first; of long chains the first 64 */
+    size_t call_count;
 } loom_failure;
 
 typedef struct loom_summary {

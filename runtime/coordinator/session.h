@@ -14,6 +14,7 @@
  *   brake.c    tasks that wait for memory
  *   lost.c     arguments whose bytes turned out to be damaged
  *   blame.c    which item of a loop failed
+ *   blame_calls.c  in which functions
  *   value.c    the value of a step, wherever it lies
  *   goals.c    print and save, in program order
  *   keep.c     values of goals that outlive the run, for the C library
@@ -286,6 +287,16 @@ loom_status loom_argument_lost(loom_session *session, uint32_t user, const loom_
 /* ---- blame.c ---- */
 /* If `user` gathers the items of a loop and `step` is one of them, the failure's message names the item. */
 void loom_blame_item(loom_session *session, uint32_t failure, uint32_t step, uint32_t user);
+/* The same for what is above a step that has failed already, for another reason, so that nobody goes there again. */
+void loom_blame_items_above(loom_session *session, uint32_t failure, uint32_t step);
+
+/* ---- blame_calls.c ---- */
+/* "in f called at p.imgql:12:5, in g called at p.imgql:20:1", innermost first, long chains shortened; "" for 0. */
+void loom_describe_calls(const loom_plan *plan, uint32_t calls, char *text, size_t capacity);
+/* The message of the failure of `step` names the functions in which its node was made. */
+void loom_blame_calls(loom_session *session, uint32_t failure, uint32_t step);
+/* Lists them in the failure. LOOM_NO_MEMORY. */
+loom_status loom_report_calls(const loom_plan *plan, loom_failure *failure, loom_arena *arena);
 
 #define LOOM_NESTING_MAX 4 /* of sequences within a sequence; as deep as a worker looks for an item */
 

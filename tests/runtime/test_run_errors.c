@@ -581,6 +581,38 @@ static void test_failing_item(void **state) {
     ASSERT_ERROR(file, 1, "program.imgql:2:", "cases/b.nii", "simpleitk.ReadImage", "(item 1, ");
 }
 
+/* Item, operator, line, and which function called which, with lines: in the message and as a list. */
+static void test_failing_call(void **state) {
+    scene *at = with_store(state);
+    const char *text = "inverse(x) = 10 / x\nboth(x) = inverse(x) + inverse(x - 2)\n"
+                       "print \"all\" for k in range(2) do for l in [\"p\", \"q\"] do both(k + 1)\n";
+    outcome result = run_text(at, text, "");
+    ASSERT_ERROR(result, 1, "program.imgql:1:14", "vox1./",
+                 "(in inverse called at program.imgql:2:24, in both called at program.imgql:3:57)",
+                 "(item 0, 'p', of the loop at program.imgql:3:34) (item 1, 1, of the loop at program.imgql:3:13)");
+    assert_string_equal(string_of(at, &result, "failures.0.calls.0.function"), "inverse");
+    assert_int_equal(number_of(&result, "failures.0.calls.0.line"), 2);
+    assert_int_equal(number_of(&result, "failures.0.calls.0.column"), 24);
+    assert_string_equal(string_of(at, &result, "failures.0.calls.1.function"), "both");
+    assert_string_equal(string_of(at, &result, "failures.0.calls.1.file"), "program.imgql");
+    assert_int_equal(number_of(&result, "failures.0.calls.1.line"), 3);
+}
+
+/* Beyond some calls the message tells the innermost and the outermost. */
+static void test_failing_in_many_calls(void **state) {
+    scene *at = with_store(state);
+    char text[4000];
+    size_t used = (size_t)snprintf(text, sizeof text, "f0(x) = 10 / x\n");
+    for (int i = 1; i <= 40; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "f%d(x) = f%d(x)\n", i, i - 1);
+    snprintf(text + used, sizeof text - used, "print \"p\" f40(0)\n");
+    outcome result = run_text(at, text, "");
+    ASSERT_ERROR(result, 1, "program.imgql:1:9",
+                 "(in f0 called at program.imgql:2:9, in f1 called at program.imgql:3:9",
+                 "in f5 called at program.imgql:7:9, ... 33 more, in f39 called at program.imgql:41:10, "
+                 "in f40 called at program.imgql:42:11)");
+}
+
 static void test_arguments_found_wrong_late(void **state) {
     scene *at = with_store(state);
     const struct {
@@ -669,6 +701,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_domains_that_differ, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_division_by_zero, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_failing_item, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_failing_call, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_failing_in_many_calls, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_arguments_found_wrong_late, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_configuration, scene_setup, scene_teardown),
     };
