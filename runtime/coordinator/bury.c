@@ -110,3 +110,13 @@ loom_status loom_bury(loom_session *session, const loom_death *death, loom_error
     }
     return loom_crew_replace(session->crew, death->worker, err);
 }
+
+void loom_recover_last(loom_session *session) {
+    loom_death death;
+    uint32_t running;
+    while (session->crew && loom_crew_next_death(session->crew, &death)) {
+        if (!death.signal && death.status == 0) continue; /* it was told to end */
+        session->deaths++;
+        loom_segment_recover(session->segment, death.worker, &running);
+    }
+}

@@ -217,6 +217,7 @@ static loom_status wind_down(loom_session *session, loom_error *err) {
         if (stop_asked(session) > 1) loom_crew_kill(session->crew);
         loom_completion_wait(session->segment, TICK_MS);
         loom_watch_look(session->watch);
+        loom_recover_last(session);
         ended = loom_crew_ended(session->crew); /* asked before the last look at the rings */
     }
     if (!ended) loom_crew_kill(session->crew);

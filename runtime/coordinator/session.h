@@ -226,6 +226,9 @@ uint16_t loom_session_domain(const loom_session *session, uint32_t step);
 /* ---- bury.c ---- */
 /* After a worker's death: its task runs again or, when it killed too many, fails; a new process takes its place. */
 loom_status loom_bury(loom_session *session, const loom_death *death, loom_error *err);
+/* While the run ends: what dead workers held is recovered, since others may wait for a part of their task that one of
+ * them had taken. Nobody takes their places. */
+void loom_recover_last(loom_session *session);
 
 /* ---- stall.c ---- */
 /* Tells of workers that have waited for another run, or run one node, for long; call it some times a second. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "runtime/kernels/arguments.h"
+#include "runtime/kernels/parts.h"
 #include "runtime/kernels/table.h"
 
 static void pause_ms(int64_t milliseconds) {
@@ -125,6 +126,34 @@ static loom_status run_total(loom_call *call) {
     return LOOM_OK;
 }
 
+/* A part of `stuck`: a helper tells its process number in the file and hangs; the owner waits for one to come. */
+static loom_status stuck_part(loom_part *part) {
+    const char *path;
+    char text[32];
+    LOOM_TRY(loom_arg_path(part->call, 1, &path));
+    if (part->call->services->run_parts != NULL) {
+        while (access(path, F_OK) != 0)
+            pause_ms(1);
+        return LOOM_OK;
+    }
+    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid()),
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, text, (size_t)length) != length)
+        return loom_fail(part->call->err, LOOM_IO, "cannot write %s", path);
+    for (;;)
+        pause();
+}
+
+static const loom_part_run stuck_runs[] = {stuck_part};
+static const loom_loops stuck_loops = {.run = stuck_runs, .count = 1};
+
+/* stuck(image, file) = 1, in two parts, of which the one that is helped with takes for ever */
+static loom_status run_stuck(loom_call *call) {
+    LOOM_TRY(loom_run_parts(call, 0, 2, 1, NULL, 0));
+    call->result = loom_int(1);
+    return LOOM_OK;
+}
+
 static const loom_kernel rows[] = {
     LOOM_ROW("test.note", "ns:n", 2, 2, 0, 1, LOOM_COST_SCALAR, run_note, NULL, "n, told in a file"),
     LOOM_ROW("test.slow", "nns:n", 3, 3, 0, 1, LOOM_COST_GLOBAL, run_slow, NULL, "n, after a while"),
@@ -134,6 +163,8 @@ static const loom_kernel rows[] = {
     LOOM_ROW("test.cube", "nns:i", 3, 3, LOOM_OP_NEW_DOMAIN, 1, LOOM_COST_VOXEL, run_cube, NULL, "an image"),
     LOOM_ROW("test.total", "iss:n", 3, 3, LOOM_OP_REDUCTION, 1, LOOM_COST_VOXEL, run_total, NULL,
              "the sum of its bytes"),
+    LOOM_ROW_PARTS("test.stuck", "is:n", 2, 2, LOOM_OP_REDUCTION, 1, LOOM_COST_GLOBAL, run_stuck, stuck_loops,
+                   "1, once the helper is gone"),
 };
 
 LOOM_TABLE(loom_table_other, rows);

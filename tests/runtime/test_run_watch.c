@@ -32,6 +32,26 @@ static void a_stopped_worker_does_not_delay_the_end(void **state) {
     assert_true(result.seconds < (SANITIZED ? 30 : 10));
 }
 
+/* A run that is stopped still recovers the dead: a worker waits for the part that another one died in. */
+static void a_helper_that_dies_at_the_end_delays_nobody(void **state) {
+    scene *at = *state;
+    pid_t left[8];
+    size_t length;
+    scene_write(at, "p.imgql", "import \"test\"\nprint \"a\" stuck(cube(1, 64, \"log\"), \"helper\")\n");
+    process running = start_run(at, "p.imgql", "--workers 3");
+    wait_for_file(at, &running, "helper");
+    kill(running.pid, SIGINT);
+    while (children_of(running.pid, left, 8) > 2) /* the one that runs nothing has ended: the run is being stopped */
+        pause_ms(2);
+    pid_t helper = (pid_t)strtol(scene_read(at, "helper", &length), NULL, 10);
+    assert_true(helper > 0);
+    assert_int_equal(kill(helper, SIGKILL), 0);
+    outcome result = finish(at, &running, NULL, NULL);
+    assert_false(result.timed_out);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.err, "stopped on request");
+}
+
 static void a_long_kernel_is_no_dead_worker(void **state) {
     scene *at = *state;
     outcome result =
@@ -74,6 +94,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_stopped_worker_is_replaced, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_stopped_worker_does_not_delay_the_end, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(a_helper_that_dies_at_the_end_delays_nobody, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_long_kernel_is_no_dead_worker, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_hanging_node_fails, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(quick_nodes_have_time, scene_setup, scene_teardown),
