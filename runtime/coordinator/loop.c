@@ -219,6 +219,20 @@ static bool is_hopeless(const loom_session *session, const loom_loop *loop) {
     return session->failure_count > LOOM_LOOP_FAILURES_MAX;
 }
 
+/* A loop that is passed over before its last window fails, and its folds: an outer value may have failed before there
+ * was a loop to be told, and too many failures are told to nobody. */
+static loom_status pass_over(loom_session *session, const loom_loop *loop, loom_error *err) {
+    uint32_t failure = 0;
+    if (loop->opened == loop->window_count) return LOOM_OK;
+    for (uint32_t i = 0; i < loop->body.outer_count; i++) {
+        const loom_step *outer = &session->graph.steps[loom_graph_resolve(&session->graph, loop->body.outer[i])];
+        if (outer->state == LOOM_STEP_FAILED) failure = outer->failure;
+    }
+    loom_status status = loom_step_skipped(session, loop->step, failure);
+    if (status == LOOM_OK) status = loom_folds_fail(session, loop, failure);
+    return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while going through a loop");
+}
+
 loom_status loom_loops_advance(loom_session *session, bool *opened, loom_error *err) {
     loom_loops *loops = session->loops;
     *opened = false;
@@ -232,6 +246,7 @@ loom_status loom_loops_advance(loom_session *session, bool *opened, loom_error *
            (loops->open_steps < LOOM_WINDOW_STEPS_MAX || loops->open_windows == 0 || session->preview)) {
         loom_loop *loop = &loops->loops[loops->next];
         if (loop->opened == loop->window_count || is_hopeless(session, loop)) {
+            LOOM_TRY(pass_over(session, loop, err));
             loops->next++;
             continue;
         }

@@ -14,6 +14,8 @@ loom_status loom_fold_attach(loom_expansion *at, loom_loop *loop) {
         if (session->graph.steps[loop->folds[i].step].node == step->node)
             return loop->folds[i].step == at->step ? LOOM_OK
                                                    : loom_become(session, at->step, loop->folds[i].step, at->err);
+    if (session->graph.steps[loop->step].state == LOOM_STEP_FAILED) /* it opens no more windows, perhaps */
+        return loom_step_skipped(session, at->step, session->graph.steps[loop->step].failure);
     if (node->argument_count > 1) {
         LOOM_TRY(loom_lower(session, node->arguments[0], at->context, &fold.init, at->err));
         fold.init = loom_graph_resolve(&session->graph, fold.init);

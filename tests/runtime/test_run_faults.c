@@ -127,6 +127,23 @@ static void one_item_of_a_thousand_fails(void **state) {
     assert_int_equal(results_in(at, "store"), 2 * (ITEMS - 1) + 2); /* and the range, and 1 + 1 */
 }
 
+/* What all items of a long loop use has failed before the loop's length is known: the loop fails, its folds too, and
+ * the goals behind them are met. */
+static void what_all_items_use_fails_first(void **state) {
+    scene *at = *state;
+    outcome result =
+        run_text(at,
+                 "import \"test\"\nbad = refuse(5, 5)\nlist = for i in range(slow(9000, 300, \"log\")) do i + bad\n"
+                 "print \"first\" bad\nprint \"sum\" fold + list\nprint \"all\" list\nprint \"other\" 1 + 1\n",
+                 "--workers 2 --set memory.loop_items=0");
+    assert_int_equal(result.status, 1);
+    assert_string_equal(result.out, "other=2.0\n");
+    assert_contains(result.err, "5 is refused");
+    for (int goal = 0; goal < 3; goal++)
+        assert_string_equal(string_of(at, &result, scene_text(at, "goals.%d.status", goal)), "failed");
+    assert_int_equal(number_of(&result, "worker_deaths"), 0);
+}
+
 int main(void) {
     use_faulty_programs();
     const struct CMUnitTest tests[] = {
@@ -135,6 +152,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_image_of_this_run_is_cut_off, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_stored_image_is_cut_off, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(one_item_of_a_thousand_fails, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(what_all_items_use_fails_first, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
