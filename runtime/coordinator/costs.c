@@ -112,6 +112,11 @@ uint64_t loom_costs_estimate_ns(const loom_costs *costs, const loom_operator *op
     return call_ns + voxels * voxel_ps / 1000;
 }
 
+uint64_t loom_costs_voxel_ps(const loom_costs *costs, const loom_operator *op) {
+    const operator_cost *cost = cost_of(costs, op);
+    return cost ? cost->voxel_ps.average : 0;
+}
+
 uint64_t loom_costs_typical_voxels(const loom_costs *costs) {
     return costs->voxels.average ? costs->voxels.average : TYPICAL_VOXELS;
 }

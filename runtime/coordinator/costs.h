@@ -25,6 +25,8 @@ void loom_costs_load(loom_costs *costs, loom_store *store);
 /* Nanoseconds that a call takes, at least 1: `voxels` is the largest of its images, arguments and result (0: none is an
  * image). Measured, by this run if not before, else by the operator's class. */
 uint64_t loom_costs_estimate_ns(const loom_costs *costs, const loom_operator *op, uint64_t voxels);
+/* Picoseconds a voxel, as measured; 0: never. */
+uint64_t loom_costs_voxel_ps(const loom_costs *costs, const loom_operator *op);
 /* Voxels of an image of which nothing is known yet: as many as images of earlier runs had. */
 uint64_t loom_costs_typical_voxels(const loom_costs *costs);
 

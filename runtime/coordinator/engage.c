@@ -71,10 +71,12 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
                                     .tasks_max = (uint32_t)config->memory.tasks_max,
                                     .heap_bytes = config->memory.segment_bytes,
                                     .budget_bytes = memory_budget(config),
+                                    .operators = (uint32_t)session->operators->count,
                                     .deaths_max = (uint32_t)config->workers.deaths_max};
     LOOM_TRY(choose_ring(session, err));
     loom_operator_table_signature(session->operators, segment.table_signature);
     if (!session->segment) LOOM_TRY(loom_segment_create(&segment, &session->segment, err));
+    loom_tell_costs(session);
     if (!session->committer)
         LOOM_TRY(loom_committer_start(session->store, session->segment, session->operators, config, &session->committer,
                                       err));

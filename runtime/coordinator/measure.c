@@ -27,13 +27,25 @@ static uint64_t largest_image(const loom_session *session, const loom_step *step
     return largest;
 }
 
+/* They decide by it what is worth sharing. */
+static void tell_workers(loom_session *session, const loom_operator *op, uint32_t operator_index) {
+    loom_segment_set_cost(session->segment, operator_index, loom_costs_voxel_ps(session->costs, op));
+}
+
 void loom_measure(loom_session *session, uint32_t index) {
     const loom_step *step = &session->graph.steps[index];
     const loom_task *task = loom_segment_task(session->segment, step->task);
     if (step->op->cost == LOOM_COST_SCALAR && task->type != LOOM_IMAGE && session->computed % SCALARS_LOOKED_AT != 0)
         return;
     /* cut to microseconds by the worker: half of one is lost on average */
-    loom_costs_add(session->costs, step->op, largest_image(session, step), (uint64_t)task->cost_us * 1000 + 500);
+    uint64_t voxels = largest_image(session, step);
+    loom_costs_add(session->costs, step->op, voxels, (uint64_t)task->cost_us * 1000 + 500);
+    if (voxels > 0) tell_workers(session, step->op, task->operator_index);
+}
+
+void loom_tell_costs(loom_session *session) {
+    for (size_t i = 0; i < session->operators->count; i++)
+        tell_workers(session, session->operators->operators[i], (uint32_t)i);
 }
 
 uint64_t loom_step_cost_ns(loom_session *session, uint32_t index) {

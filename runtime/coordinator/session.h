@@ -250,6 +250,8 @@ loom_status loom_fail_users(loom_session *session, uint32_t step, uint32_t failu
 /* ---- measure.c ---- */
 /* A task was computed: what its kernel took, into the session's costs. */
 void loom_measure(loom_session *session, uint32_t step);
+/* Workers get to know what is known of costs. After the segment was made. */
+void loom_tell_costs(loom_session *session);
 /* What a step will take, by its operator; 0 for a constant. */
 uint64_t loom_step_cost_ns(loom_session *session, uint32_t step);
 /* Whether its value is an image, as far as that is known before it is computed. */

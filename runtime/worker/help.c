@@ -19,6 +19,12 @@ typedef struct shared_memory {
     void *window;
 } shared_memory;
 
+static uint64_t thread_ns(void) {
+    struct timespec used;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) != 0) return 0;
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
 static uint64_t now_ns(void) {
     struct timespec now;
     return clock_gettime(CLOCK_MONOTONIC, &now) == 0 ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec : 0;
@@ -78,6 +84,7 @@ static loom_status run_phase(loom_worker *worker, loom_call *call, const loom_sp
                               .state = seat->phase.state,
                               .state_bytes = (size_t)seat->phase.state_bytes};
     void *local = NULL;
+    uint64_t start = thread_ns();
     loom_enter(LOOM_DOING_KERNEL);
     memcpy(call->shared, shared->maps, sizeof call->shared);
     for (uint32_t part; (part = loom_split_take(worker->segment, seat)) != LOOM_PART_NONE;) {
@@ -91,6 +98,8 @@ static loom_status run_phase(loom_worker *worker, loom_call *call, const loom_sp
         loom_split_report(worker->segment, seat);
     }
     loom_enter(LOOM_DOING_NOTHING);
+    /* As the owner, who counts its kernel and not the hashing behind it. */
+    if (parts.loop != LOOM_LOOP_HASH) loom_split_add_work(worker->segment, seat, thread_ns() - start);
     return LOOM_OK;
 }
 

@@ -19,19 +19,42 @@
 
 /* ---- whether ---- */
 
-/* About what the call takes, by the operator's class of cost: one pass reads some 4 bytes a nanosecond. */
-static uint64_t estimate_ns(const loom_call *call) {
-    uint64_t bytes = 0, voxels = 0; /* an image has less than 2^47 bytes, a call few images: no overflow */
-    for (uint32_t i = 0; i < call->argument_count; i++) {
-        const loom_value *argument = &call->arguments[i];
-        if (argument->type != LOOM_IMAGE) continue;
-        uint64_t here = loom_image_voxels(argument->image.header);
-        bytes += loom_image_bytes(argument->image.header);
-        if (here > voxels) voxels = here;
-    }
+/* Below, never: what was measured of larger images says little, and a busy machine may have had a part in it. */
+#define VOXELS_MIN (UINT64_C(1) << 17)
+
+typedef struct extent_of_call {
+    uint64_t bytes, voxels; /* of all its images; of the largest one */
+} extent_of_call;
+
+static void add_image(extent_of_call *extent, const loom_value *value) {
+    if (value->type != LOOM_IMAGE) return;
+    uint64_t voxels = loom_image_voxels(value->image.header);
+    extent->bytes += loom_image_bytes(value->image.header); /* below 2^47 each, and few: no overflow */
+    if (voxels > extent->voxels) extent->voxels = voxels;
+}
+
+static extent_of_call extent_of(const loom_call *call) {
+    extent_of_call extent = {0};
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        add_image(&extent, &call->arguments[i]);
+    add_image(&extent, &call->result);
+    return extent;
+}
+
+bool loom_worker_is_large(const loom_call *call) {
+    return call->op->cost != LOOM_COST_FILE && extent_of(call).voxels >= VOXELS_MIN;
+}
+
+/* About what the call takes: as measured, else by the operator's class of cost; one pass reads some 4 bytes a
+ * nanosecond. */
+static uint64_t estimate_ns(const loom_call *call, const extent_of_call *extent) {
+    const loom_worker *worker = call->context;
+    uint64_t measured_ps = loom_segment_cost(worker->segment, worker->task->operator_index);
+    uint64_t voxels = extent->voxels;
+    if (measured_ps > 0) return voxels > UINT64_MAX / measured_ps ? UINT64_MAX : voxels * measured_ps / 1000;
     switch ((loom_cost_class)call->op->cost) {
     case LOOM_COST_VOXEL:
-        return bytes / 4;
+        return extent->bytes / 4;
     case LOOM_COST_FILTER:
         return voxels * 2;
     case LOOM_COST_GLOBAL:
@@ -45,7 +68,9 @@ static bool is_split(loom_call *call) {
     loom_worker *worker = call->context;
     loom_worker_split *split = &worker->split;
     if (split->choice == LOOM_SPLIT_UNDECIDED) {
-        bool parts = !split->alone && loom_segment_workers(worker->segment) > 1 && estimate_ns(call) >= WORTH_NS;
+        const extent_of_call extent = extent_of(call);
+        bool parts = !split->alone && loom_segment_workers(worker->segment) > 1 && extent.voxels >= VOXELS_MIN &&
+                     estimate_ns(call, &extent) >= WORTH_NS;
         split->choice = parts ? LOOM_SPLIT_PARTS : LOOM_SPLIT_WHOLE;
     }
     return split->choice == LOOM_SPLIT_PARTS;
@@ -129,7 +154,7 @@ loom_status loom_worker_run_parts(loom_call *call, const loom_parts *parts) {
 
 /* Nothing is left of the attempt but the arguments. */
 static void begin_anew(loom_worker *worker, loom_call *call) {
-    loom_worker_end_split(worker);
+    (void)loom_worker_end_split(worker);
     worker->split.alone = true;
     if (worker->reserved) loom_extent_abandon(worker->writer, &worker->reservation);
     worker->reserved = false;
@@ -168,10 +193,12 @@ bool loom_worker_hash_blocks(loom_worker *worker, uint64_t *hashes) {
     return true;
 }
 
-void loom_worker_end_split(loom_worker *worker) {
+uint64_t loom_worker_end_split(loom_worker *worker) {
     loom_split_close(worker->segment);
+    uint64_t helped_ns = loom_split_take_work(worker->segment);
     release_blocks(worker);
     worker->split = (loom_worker_split){0};
     /* Workers that helped an attempt which died still read the arguments. */
     if (worker->task->deaths > 0) loom_split_settle(worker->segment, worker->number);
+    return helped_ns;
 }

@@ -124,8 +124,11 @@ uint32_t loom_worker_lanes(loom_call *call);
 loom_status loom_worker_run_kernel(loom_worker *worker, loom_call *call, loom_kernel_run run);
 /* Fills in the hashes of the result's blocks with the help of others; false: not worth it, or not possible. */
 bool loom_worker_hash_blocks(loom_worker *worker, uint64_t *hashes);
-/* After the kernel, however it ended, before the task is finished or put back: nobody helps any more. */
-void loom_worker_end_split(loom_worker *worker);
+/* After the kernel, however it ended, before the task is finished or put back: nobody helps any more. Returns the
+ * nanoseconds that helpers worked on it. */
+uint64_t loom_worker_end_split(loom_worker *worker);
+/* Whether the call's images are so large that it may be split; then its cost is processor time, of all who helped. */
+bool loom_worker_is_large(const loom_call *call);
 /* help.c: the loop number that stands for hashing the output's blocks; no kernel's. */
 #define LOOM_LOOP_HASH UINT32_MAX
 

@@ -31,6 +31,7 @@ uint64_t loom_segment_layout_signature(void) {
     const size_t figures[] = {sizeof(loom_segment_header),
                               FIELD(loom_segment_header, table_signature),
                               FIELD(loom_segment_header, budget_bytes),
+                              FIELD(loom_segment_header, costs),
                               FIELD(loom_segment_header, stop),
                               FIELD(loom_segment_header, unqueued),
                               FIELD(loom_segment_header, searched),
@@ -74,6 +75,7 @@ uint64_t loom_segment_layout_signature(void) {
                               FIELD(loom_split_slot, helpers_wait),
                               FIELD(loom_split_slot, helpers_bell),
                               FIELD(loom_split_slot, done),
+                              FIELD(loom_split_slot, helped_ns),
                               FIELD(loom_split_slot, taken),
                               FIELD(loom_split_slot, words),
                               FIELD(loom_split_slot, helping),
@@ -344,6 +346,7 @@ loom_status loom_segment_create(const loom_segment_options *options, loom_segmen
     point_at(made, base, &at);
     made->scratch_at = add_scratch(fd, &at, sizes.workers);
     write_identity(made, options);
+    loom_segment_add_costs(made, options->operators);
     *segment = made;
     return LOOM_OK;
 }

@@ -104,6 +104,7 @@ typedef struct loom_segment_options {
     uint64_t heap_bytes;         /* 0 = 4 GiB of address space, used pages only; at most 32 GiB */
     uint64_t budget_bytes;       /* of memory, see loom_segment_commit_bytes; 0 = no limit */
     uint8_t table_signature[32]; /* of the operator table; checked on attach */
+    uint32_t operators;          /* in that table, of which the coordinator may tell what they cost; 0 = none */
     uint32_t deaths_max;  /* a task that this many workers died running is held back, see recover; 0 = no limit */
     uint32_t deque_slots; /* of each deque; 0 = as many as tasks (pages appear as used) */
 } loom_segment_options;
@@ -228,6 +229,12 @@ void loom_task_finish(loom_segment *segment, uint32_t index, loom_task_state sta
 /* Gives up a task that this worker was running, because there is no room for its result: READY again, without a
  * completion or a death, to be taken (by anyone) when there is nothing else to do. Rings the coordinator. */
 void loom_task_put_back(loom_segment *segment, uint32_t index);
+
+/* ---- what kernels cost: picoseconds a voxel, of all who worked on it; 0 = never measured ---- */
+
+/* Coordinator. */
+void loom_segment_set_cost(loom_segment *segment, uint32_t operator_index, uint64_t voxel_ps);
+uint32_t loom_segment_cost(const loom_segment *segment, uint32_t operator_index);
 
 /* ---- memory: what the run has taken on. Committed = bytes that workers committed for the results and the scratch of
  * tasks, less what was released, plus the segment itself. ---- */

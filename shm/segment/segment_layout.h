@@ -36,6 +36,8 @@ typedef struct loom_segment_header {
     uint32_t deque_slots;
     uint8_t table_signature[32];
     uint64_t budget_bytes; /* 0 = none */
+    loom_offset costs;     /* see kernel_costs.c; 0 = there are none */
+    uint32_t cost_count;
     /* rarely written, read by everyone in every take */
     alignas(64) _Atomic uint32_t stop;
     /* Tasks that found their deque full, and up to which of these the table was searched in vain. Different: READY
@@ -178,6 +180,9 @@ loom_offset loom_segment_alloc_units(loom_segment *segment, uint64_t units);
 /* segment_heap.c, coordinator: the piece, allocated by whichever process with so many units, is used again. Nobody
  * refers to it any more. */
 void loom_segment_free_units(loom_segment *segment, loom_offset offset, uint64_t units);
+
+/* kernel_costs.c: makes room for the figures of so many operators; by whoever creates the segment. */
+void loom_segment_add_costs(loom_segment *segment, uint32_t operators);
 
 /* ready.c: takes `mask` out of word `word` of the task's readiness bits; makes the task READY when that was the last.
  * True: the caller queues it. With `redo` that is also said of a task that is READY already (a dead worker may not have

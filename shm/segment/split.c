@@ -146,6 +146,11 @@ void loom_split_close(loom_segment *segment) {
     wait_for(segment, nobody_helps, segment->self);
 }
 
+uint64_t loom_split_take_work(loom_segment *segment) {
+    /* relaxed: helpers that have left told before, and we have seen them gone (acquire) */
+    return atomic_exchange_explicit(&slot_of(segment, segment->self)->helped_ns, 0, memory_order_relaxed);
+}
+
 static bool nobody_reads(const loom_segment *segment, uint32_t task) {
     for (uint32_t worker = 0; worker < segment->workers; worker++) {
         /* seq_cst: a helper that we do not see here took its seat after recovery had closed the dead owner's split

@@ -73,6 +73,9 @@ void loom_split_scratch_free(loom_segment *segment);
  */
 void *loom_split_map(const loom_segment *segment, const loom_split_block *block);
 
+/* Nanoseconds of work that helpers have told of since the last call; exact after loom_split_close. */
+uint64_t loom_split_take_work(loom_segment *segment);
+
 /* ---- owner and helpers ---- */
 
 /* A part that nobody has taken; LOOM_PART_NONE: none is left. Workers begin at different places, and go upwards. */
@@ -88,6 +91,8 @@ bool loom_split_waits(const loom_segment *segment);
 bool loom_split_join(loom_segment *segment, loom_split_seat *seat);
 /* Waits a moment for the owner's next phase. False: it is over, or takes long, or there is a task to run. */
 bool loom_split_next(loom_segment *segment, loom_split_seat *seat);
+/* Tells the owner how long this helper worked for it. An estimate: where an owner died it may come to the next one. */
+void loom_split_add_work(loom_segment *segment, const loom_split_seat *seat, uint64_t ns);
 /* The part that was taken last cannot be done here: spoils the split. */
 void loom_split_give_up(loom_segment *segment, const loom_split_seat *seat);
 /* What the helper mapped must be unmapped before. With `shun` this worker does not join this split again. */

@@ -129,6 +129,11 @@ bool loom_split_next(loom_segment *segment, loom_split_seat *seat) {
     return look_for_next(segment, seat) > 0;
 }
 
+void loom_split_add_work(loom_segment *segment, const loom_split_seat *seat, uint64_t ns) {
+    /* relaxed: before loom_split_leave, which is a release */
+    atomic_fetch_add_explicit(&slot_of(segment, seat->owner)->helped_ns, ns, memory_order_relaxed);
+}
+
 void loom_split_give_up(loom_segment *segment, const loom_split_seat *seat) {
     loom_split_slot *slot = slot_of(segment, seat->owner);
     /* If the owner is not ours any more but the next process in its slot, that one works alone once: no harm. */

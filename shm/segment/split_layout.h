@@ -24,6 +24,7 @@ typedef struct loom_split_slot {
     _Atomic uint32_t helpers_wait; /* 1: some helper sleeps on `helpers_bell`, or is about to */
     _Atomic uint32_t helpers_bell;
     alignas(64) _Atomic uint64_t done;                                /* generation << 32 | parts reported */
+    _Atomic uint64_t helped_ns;                                       /* what helpers have told since it was taken */
     alignas(64) _Atomic uint64_t taken[LOOM_SPLIT_WORDS];             /* generation << 32 | a bit per part */
     alignas(64) _Atomic uint64_t words[sizeof(loom_split_phase) / 8]; /* the phase, read under `state` as a seqlock */
     /* as a helper */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "harness.h"
+#include "runtime/coordinator/costs.h"
+#include "runtime/kernels/kernel.h"
 #include "volumes.h"
 
 enum { SIDE = SANITIZED ? 90 : 130, ROUNDS = 2, LATE_MAX = 12 };
@@ -107,6 +109,30 @@ static void test_small_images(void **state) {
     assert_int_equal(number_of(&result, "parts_helped"), 0);
 }
 
+/* What this machine is said to take decides, where it is known. */
+static void test_cheap_kernels(void **state) {
+    scene *at = *state;
+    expectation expected = alone(at);
+    loom_error err = {0};
+    loom_store *store;
+    loom_batch *batch;
+    const loom_operator_table *operators = loom_operators();
+    loom_costs *costs = loom_costs_new(operators);
+    assert_non_null(costs);
+    for (size_t i = 0; i < operators->count; i++)
+        loom_costs_add(costs, operators->operators[i], UINT64_C(1) << 20, 1000); /* 1 ps a voxel */
+    const loom_store_options options = {.path = scene_path(at, "store"), .create = true};
+    assert_int_equal(loom_store_open(&options, &store, &err), LOOM_OK);
+    assert_int_equal(loom_store_begin(store, &batch, &err), LOOM_OK);
+    assert_int_equal(loom_costs_put(costs, store, batch, &err), LOOM_OK);
+    assert_int_equal(loom_batch_commit(batch, &err), LOOM_OK);
+    loom_store_close(store);
+    loom_costs_free(costs);
+    outcome result = run(at, "chain.imgql", "--workers 4");
+    assert_equal(at, &expected, &result);
+    assert_int_equal(number_of(&result, "parts_helped"), 0);
+}
+
 /* ---- kills ---- */
 
 typedef struct killer {
@@ -149,6 +175,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_any_number_of_workers, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_store_in_memory, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_small_images, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_cheap_kernels, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_killed_workers, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests_name("run_split", tests, NULL, NULL);

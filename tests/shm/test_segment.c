@@ -14,6 +14,7 @@
 
 #include "shm/platform_futex.h"
 #include "shm/segment/segment_layout.h"
+#include "shm/segment/split.h"
 
 static const uint8_t signature[32] = {9, 8, 7};
 
@@ -626,6 +627,36 @@ static void test_held_back_after_deaths(void **state) {
     loom_segment_close(segment);
 }
 
+/* What the coordinator has measured reaches the workers; what helpers worked reaches the owner, once. */
+static void test_costs(void **state) {
+    (void)state;
+    loom_segment *segment = create((loom_segment_options){.operators = 3}), *owner = loom_segment_alias(segment, 0);
+    loom_segment *helper = loom_segment_alias(segment, 1);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(loom_segment_cost(owner, i), 0);
+    loom_segment_set_cost(segment, 2, 700);
+    loom_segment_set_cost(segment, 0, UINT64_C(1) << 40);
+    loom_segment_set_cost(segment, 3, 1); /* there is no such operator */
+    assert_int_equal(loom_segment_cost(owner, 2), 700);
+    assert_int_equal(loom_segment_cost(owner, 0), UINT32_MAX);
+    assert_int_equal(loom_segment_cost(owner, 1), 0);
+    assert_int_equal(loom_segment_cost(owner, 3), 0);
+    loom_split_seat own, seat;
+    uint32_t task = add_submitted(segment, NULL, 0);
+    assert_int_equal(take(owner), task);
+    loom_split_open(owner, &(loom_split_phase){.task = task, .parts = 2, .units = 2, .grain = 1}, &own);
+    assert_true(loom_split_join(helper, &seat));
+    loom_split_add_work(helper, &seat, 5000);
+    loom_split_add_work(helper, &seat, 70);
+    loom_split_leave(helper, &seat, false);
+    loom_split_close(owner);
+    assert_int_equal(loom_split_take_work(owner), 5070);
+    assert_int_equal(loom_split_take_work(owner), 0);
+    loom_segment_close(helper);
+    loom_segment_close(owner);
+    loom_segment_close(segment);
+}
+
 /* Died after it made the task DONE and before it told anyone: recovery tells successors and coordinator. */
 static void test_recover_finishing(void **state) {
     (void)state;
@@ -711,6 +742,7 @@ int main(void) {
         cmocka_unit_test(test_recovery_after_freeing),
         cmocka_unit_test(test_recover_running),
         cmocka_unit_test(test_held_back_after_deaths),
+        cmocka_unit_test(test_costs),
         cmocka_unit_test(test_recover_finishing),
         cmocka_unit_test(test_recover_a_cut_off_pop),
         cmocka_unit_test(test_futex_returns_on_change),
