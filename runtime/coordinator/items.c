@@ -34,6 +34,7 @@ loom_status loom_expansion_value(loom_expansion *at, loom_node_index node, loom_
     if (source->state == LOOM_STEP_FAILED)
         return loom_fail(at->err, LOOM_SKIPPED, "a value that decides how a loop expands could not be computed");
     if (source->state == LOOM_STEP_DONE) {
+        source->kept = true; /* text of the value points into the task, and items may be picked as long as the run */
         loom_status status = loom_step_value(session, step, arena, value, at->err);
         if (status == LOOM_OK && source->stored && value->type == LOOM_SEQUENCE) {
             loom_arena_reset(session->scratch);

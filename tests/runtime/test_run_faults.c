@@ -127,6 +127,31 @@ static void one_item_of_a_thousand_fails(void **state) {
     assert_int_equal(results_in(at, "store"), 2 * (ITEMS - 1) + 2); /* and the range, and 1 + 1 */
 }
 
+/* Items are picked early and late from a loop over lines, and the memory of the lines would serve another file's
+ * between: the batch that stores them is written after the first picks, the stored lines of the other file are handed
+ * to a task then. If the machine is too slow for that order, this shows nothing. */
+static void lines_stay_while_items_are_picked(void **state) {
+    scene *at = *state;
+    static char lines[2][70 * 16 + 1];
+    for (int file = 0; file < 2; file++)
+        for (int i = 0; i < 70; i++)
+            snprintf(lines[file] + 16 * i, 17, "%c%03d-----------\n", "ab"[file], i);
+    scene_write(at, "a.txt", lines[0]);
+    scene_write(at, "b.txt", lines[1]);
+    scene_settle(); /* else its content is not known without a worker */
+    outcome stored = run_text(at, "print \"b\" index(load(\"b.txt\"), 1)\n", "");
+    assert_prints(&stored, "b=b001-----------\n");
+    outcome result = run_text(at,
+                              "import \"test\"\nlines = load(\"a.txt\")\nlong = for n in lines do n\n"
+                              "other(k) = index([\"b.txt\", \"b.txt\"], k)\nprint \"first\" index(lines, 0)\n"
+                              "print \"early\" for i in range(0, slow(2, 300, \"log\")) do index(long, i)\n"
+                              "print \"other\" index(load(other(slow(1, 900, \"log\"))), 5)\n"
+                              "print \"late\" for i in range(3, slow(5, 1300, \"log\")) do index(long, i)\n",
+                              "--workers 6 --set memory.loop_items=0 --set store.batch_ms=600");
+    assert_prints(&result, "first=a000-----------\nearly=['a000-----------', 'a001-----------']\n"
+                           "other=b005-----------\nlate=['a003-----------', 'a004-----------']\n");
+}
+
 /* What all items of a long loop use has failed before the loop's length is known: the loop fails, its folds too, and
  * the goals behind them are met. */
 static void what_all_items_use_fails_first(void **state) {
@@ -152,6 +177,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_image_of_this_run_is_cut_off, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_stored_image_is_cut_off, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(one_item_of_a_thousand_fails, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(lines_stay_while_items_are_picked, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(what_all_items_use_fails_first, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
