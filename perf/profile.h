@@ -34,15 +34,16 @@ typedef struct loom_profile_worker {
     loom_counts counts; /* of its kernels */
 } loom_profile_worker;
 
-/* One task among the most expensive. */
+/* One node of the plan, or an internal step for it, over the calls that are in the log. */
 typedef struct loom_profile_node {
-    const char *name; /* of the operator */
-    char id[LOOM_ID_HEX_BYTES];
-    const char *file; /* NULL: no position */
+    const char *name;           /* of the operator */
+    char id[LOOM_ID_HEX_BYTES]; /* "": items of a loop that have none of their own */
+    const char *file;           /* NULL: no position */
     uint32_t line, column;
-    uint32_t worker;
-    uint64_t task_ns, io_ns, bytes_in, bytes_out;
-    loom_counts counts;
+    uint32_t worker; /* that ran the longest of its calls */
+    uint64_t calls, task_ns, longest_ns, kernel_ns, io_ns, bytes_in, bytes_out;
+    uint64_t counted;   /* calls of which counters were read ... */
+    loom_counts counts; /* ... and what they say, not scaled */
 } loom_profile_node;
 
 typedef struct loom_profile {
@@ -54,8 +55,9 @@ typedef struct loom_profile {
     loom_profile_worker *worker_rows;
     loom_profile_node *nodes; /* most expensive first; filled by the coordinator */
     size_t node_count;
-    uint64_t tasks, traced, sampled, lost; /* in the log; with counters; entries that found it full */
-    uint64_t fault_cost_ns;                /* mean of the workers */
+    uint64_t nodes_left_out, left_out_calls, left_out_ns; /* cheaper nodes than those, and what they took */
+    uint64_t tasks, traced, sampled, lost;                /* in the log; with counters; entries that found it full */
+    uint64_t fault_cost_ns;                               /* mean of the workers */
     uint64_t reading_cost_ns;
     uint64_t commits;
     const char *reasons[LOOM_COUNTER_COUNT]; /* why a counter is missing; "" if it is there */

@@ -70,10 +70,14 @@ static loom_value node_of(loom_arena *arena, const loom_profile_node *node, bool
     loom_fields_add(&fields, "line", loom_report_count(node->line));
     loom_fields_add(&fields, "column", loom_report_count(node->column));
     loom_fields_add(&fields, "worker", loom_report_count(node->worker));
+    loom_fields_add(&fields, "calls", loom_report_count(node->calls));
     loom_fields_add(&fields, "seconds", seconds_of(node->task_ns));
+    loom_fields_add(&fields, "longest_seconds", seconds_of(node->longest_ns));
+    loom_fields_add(&fields, "kernel_seconds", seconds_of(node->kernel_ns));
     loom_fields_add(&fields, "io_seconds", seconds_of(node->io_ns));
     loom_fields_add(&fields, "bytes_in", loom_report_count(node->bytes_in));
     loom_fields_add(&fields, "bytes_out", loom_report_count(node->bytes_out));
+    loom_fields_add(&fields, "counted", loom_report_count(node->counted));
     loom_fields_add(&fields, "counters", counters_of(arena, &node->counts, full));
     return loom_fields_record(arena, &fields, full);
 }
@@ -111,6 +115,9 @@ loom_value loom_profile_value(loom_arena *arena, const loom_profile *profile, bo
     loom_fields_add(&fields, "operators", loom_sequence(rows, profile->row_count));
     loom_fields_add(&fields, "worker_rows", loom_sequence(workers, profile->workers));
     loom_fields_add(&fields, "nodes", loom_sequence(nodes, profile->node_count));
+    loom_fields_add(&fields, "nodes_left_out", loom_report_count(profile->nodes_left_out));
+    loom_fields_add(&fields, "calls_left_out", loom_report_count(profile->left_out_calls));
+    loom_fields_add(&fields, "seconds_left_out", seconds_of(profile->left_out_ns));
     return loom_fields_record(arena, &fields, full);
 }
 

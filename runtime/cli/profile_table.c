@@ -7,7 +7,7 @@
 
 #include "runtime/cli/human.h"
 
-enum { ROWS_SHOWN = 20, NODES_SHOWN = 5, BAR_COLUMNS = 40, NAME_COLUMNS = 26 };
+enum { ROWS_SHOWN = 20, NODES_SHOWN = 8, BAR_COLUMNS = 40, NAME_COLUMNS = 26 };
 
 static const char *seconds_text(uint64_t ns, char text[LOOM_HUMAN_BYTES]) {
     return loom_human_seconds((double)ns * 1e-9, text);
@@ -109,9 +109,13 @@ static void print_nodes(const loom_profile *profile, FILE *out) {
         const loom_profile_node *node = &profile->nodes[i];
         char wall[LOOM_HUMAN_BYTES];
         fprintf(out, "  %9s  %s %.8s", seconds_text(node->task_ns, wall), node->name, node->id);
+        if (node->calls > 1) fprintf(out, "%s(%" PRIu64 " calls)", node->id[0] ? "  " : "", node->calls);
         if (node->file != NULL) fprintf(out, "  %s:%" PRIu32 ":%" PRIu32, node->file, node->line, node->column);
         fputc('\n', out);
     }
+    if (profile->node_count > NODES_SHOWN)
+        fprintf(out, "  ... and %zu more; --profile=FILE.json has %s\n", profile->node_count - NODES_SHOWN,
+                profile->nodes_left_out > 0 ? "the first 16,384" : "all");
 }
 
 /* ---- what the figures rest on ---- */

@@ -97,6 +97,7 @@ loom_status loom_bury(loom_session *session, const loom_death *death, loom_error
                               .offence = loom_watch_bury(session->watch, death->worker),
                               .fault = loom_segment_take_fault(session->segment, death->worker),
                               .no_memory = was_out_of_memory(session, death)};
+    loom_profiling_drain(session); /* it may have ended its task and not reported it, which then runs again */
     session->deaths++;
     loom_segment_recover(session->segment, death->worker, &running);
     tell(session, running, &of);

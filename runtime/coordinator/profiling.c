@@ -1,5 +1,5 @@
 /* Profile and trace of a run. Workers write into the recorder; here its entries are given their place in the program,
- * go to the trace's file, and the most expensive are remembered. */
+ * go to the trace's file, and are summed up by node. */
 #include "runtime/coordinator/profiling.h"
 
 #include <errno.h>
@@ -9,15 +9,10 @@
 
 #include "io/output.h"
 #include "perf/trace.h"
+#include "runtime/coordinator/profile_nodes.h"
 #include "runtime/coordinator/session.h"
 
-enum { NODES_KEPT = 32, FILE_BUFFER_BYTES = 1 << 18 };
-
-/* A task among the most expensive so far. */
-typedef struct costly {
-    loom_log_entry entry;
-    loom_node_index node; /* LOOM_NODE_NONE: an internal step */
-} costly;
+enum { FILE_BUFFER_BYTES = 1 << 18 };
 
 struct loom_profiling {
     uint64_t start_ns;
@@ -26,8 +21,7 @@ struct loom_profiling {
     loom_output output;      /* of the trace */
     FILE *file;              /* NULL: no trace */
     loom_trace *trace;
-    costly kept[NODES_KEPT];
-    size_t kept_count, cheapest; /* `cheapest` of the kept, once they are full */
+    loom_profile_nodes nodes;
     uint64_t commits;
 };
 
@@ -72,34 +66,24 @@ loom_recorder *loom_profiling_recorder(const loom_session *session) {
 
 /* ---- entries ---- */
 
-static loom_node_index node_of(const loom_session *session, const loom_log_entry *entry) {
-    if (entry->kind != LOOM_ENTRY_TASK || entry->cookie >= session->graph.step_count) return LOOM_NODE_NONE;
+/* The step that a task was of; NULL if that cannot be told any more: numbers of tasks and steps are used again. Workers
+ * write the entry before they report the task, and it is read before anything is done about a report or a death, so
+ * what it names is still there. That is checked, since a wrong name would be worse than none. */
+static const loom_step *step_of(const loom_session *session, const loom_log_entry *entry) {
+    if (entry->kind != LOOM_ENTRY_TASK || entry->cookie >= session->graph.step_count) return NULL;
     const loom_step *step = &session->graph.steps[entry->cookie];
-    return step->node != LOOM_NODE_NONE ? step->node : step->blame;
+    const loom_task *task = loom_segment_task(session->segment, entry->task);
+    bool same =
+        task && step->task == entry->task && task->cookie == entry->cookie && loom_task_attempt(task) == entry->attempt;
+    return same ? step : NULL;
 }
 
-static void find_cheapest(loom_profiling *profiling) {
-    profiling->cheapest = 0;
-    for (size_t i = 1; i < profiling->kept_count; i++) {
-        const loom_log_entry *entry = &profiling->kept[i].entry, *least = &profiling->kept[profiling->cheapest].entry;
-        if (entry->end_ns - entry->start_ns < least->end_ns - least->start_ns) profiling->cheapest = i;
-    }
-}
-
-static void keep_if_costly(loom_profiling *profiling, const loom_log_entry *entry, loom_node_index node) {
-    if (profiling->kept_count < NODES_KEPT) {
-        profiling->kept[profiling->kept_count++] = (costly){.entry = *entry, .node = node};
-        if (profiling->kept_count == NODES_KEPT) find_cheapest(profiling);
-        return;
-    }
-    const loom_log_entry *least = &profiling->kept[profiling->cheapest].entry;
-    if (entry->end_ns - entry->start_ns <= least->end_ns - least->start_ns) return;
-    profiling->kept[profiling->cheapest] = (costly){.entry = *entry, .node = node};
-    find_cheapest(profiling);
+static loom_node_index node_of(const loom_step *step) {
+    return !step ? LOOM_NODE_NONE : step->node != LOOM_NODE_NONE ? step->node : step->blame;
 }
 
 static void trace_entry(const loom_session *session, loom_trace *trace, const loom_log_entry *entry,
-                        loom_node_index index) {
+                        loom_node_index index, bool unnamed) {
     char hex[LOOM_ID_HEX_BYTES];
     if (index == LOOM_NODE_NONE) {
         loom_trace_add(trace, entry, NULL);
@@ -108,8 +92,10 @@ static void trace_entry(const loom_session *session, loom_trace *trace, const lo
     const loom_node *node = loom_plan_node(session->plan, index);
     loom_id_hex(&node->id, hex);
     hex[8] = '\0'; /* as in messages */
-    const loom_trace_place place = {
-        .node = hex, .file = node->position.file, .line = node->position.line, .column = node->position.column};
+    const loom_trace_place place = {.node = unnamed ? NULL : hex,
+                                    .file = node->position.file,
+                                    .line = node->position.line,
+                                    .column = node->position.column};
     loom_trace_add(trace, entry, &place);
 }
 
@@ -118,38 +104,53 @@ void loom_profiling_drain(loom_session *session) {
     loom_log_entry entry;
     if (!profiling || !profiling->recorder) return;
     while (loom_recorder_next(profiling->recorder, &entry)) {
-        loom_node_index node = node_of(session, &entry);
-        if (profiling->trace) trace_entry(session, profiling->trace, &entry, node);
-        if (entry.kind == LOOM_ENTRY_TASK) keep_if_costly(profiling, &entry, node);
+        const loom_step *step = step_of(session, &entry);
+        loom_node_index node = node_of(step);
+        bool unnamed = step && step->unnamed;
+        if (profiling->trace) trace_entry(session, profiling->trace, &entry, node, unnamed);
+        if (entry.kind == LOOM_ENTRY_TASK && session->options->profile)
+            (void)loom_profile_nodes_add(&profiling->nodes, &entry, node, unnamed); /* out of memory: not listed */
         profiling->commits += entry.kind == LOOM_ENTRY_COMMIT;
     }
 }
 
 /* ---- the end ---- */
 
-static int by_time(const void *a, const void *b) {
-    const loom_log_entry *first = &((const costly *)a)->entry, *second = &((const costly *)b)->entry;
-    uint64_t one = first->end_ns - first->start_ns, other = second->end_ns - second->start_ns;
-    return one == other ? 0 : one < other ? 1 : -1;
+static bool describe(const loom_session *session, const loom_node_sum *sum, loom_arena *arena,
+                     loom_profile_node *made) {
+    *made = (loom_profile_node){.name = session->operators->operators[sum->operator_index]->name,
+                                .worker = sum->worker,
+                                .calls = sum->calls,
+                                .task_ns = sum->task_ns,
+                                .longest_ns = sum->longest_ns,
+                                .kernel_ns = sum->kernel_ns,
+                                .io_ns = sum->io_ns,
+                                .bytes_in = sum->bytes_in,
+                                .bytes_out = sum->bytes_out,
+                                .counted = sum->counted,
+                                .counts = sum->counts};
+    if (sum->node == LOOM_NODE_NONE) return true;
+    const loom_node *node = loom_plan_node(session->plan, sum->node);
+    if (!sum->unnamed) loom_id_hex(&node->id, made->id);
+    if (!node->position.file) return true;
+    made->file = loom_arena_text(arena, node->position.file, strlen(node->position.file));
+    made->line = node->position.line;
+    made->column = node->position.column;
+    return made->file != NULL;
 }
 
-static loom_profile_node describe(const loom_session *session, const costly *kept, loom_arena *arena) {
-    const loom_log_entry *entry = &kept->entry;
-    loom_profile_node made = {.name = session->operators->operators[entry->operator_index]->name,
-                              .worker = entry->lane,
-                              .task_ns = entry->end_ns - entry->start_ns,
-                              .io_ns = entry->io_ns,
-                              .bytes_in = entry->bytes_in,
-                              .bytes_out = entry->bytes_out,
-                              .counts = {.valid = entry->counted}};
-    memcpy(made.counts.value, entry->counts, sizeof made.counts.value);
-    if (kept->node == LOOM_NODE_NONE) return made;
-    const loom_node *node = loom_plan_node(session->plan, kept->node);
-    loom_id_hex(&node->id, made.id);
-    if (node->position.file) made.file = loom_arena_text(arena, node->position.file, strlen(node->position.file));
-    made.line = node->position.line;
-    made.column = node->position.column;
-    return made;
+static loom_status fill_nodes(loom_session *session, loom_profile *profile, loom_arena *arena) {
+    loom_profile_nodes *nodes = &session->profiling->nodes;
+    loom_profile_nodes_finish(nodes);
+    profile->nodes = loom_arena_array(arena, nodes->count, sizeof *profile->nodes);
+    if (!profile->nodes) return LOOM_NO_MEMORY;
+    for (; profile->node_count < nodes->count; profile->node_count++)
+        if (!describe(session, &nodes->rows[profile->node_count], arena, &profile->nodes[profile->node_count]))
+            return LOOM_NO_MEMORY;
+    profile->nodes_left_out = nodes->left_out;
+    profile->left_out_calls = nodes->left_out_calls;
+    profile->left_out_ns = nodes->left_out_ns;
+    return LOOM_OK;
 }
 
 static loom_status fill_profile(loom_session *session, loom_profile *profile, loom_arena *arena) {
@@ -164,12 +165,7 @@ static loom_status fill_profile(loom_session *session, loom_profile *profile, lo
     LOOM_TRY(loom_profile_sum(profiling->recorder, session->operators, loom_recorder_now_ns(), arena, profile));
     for (uint32_t i = 0; i < profile->workers; i++)
         profile->worker_rows[i].steals = loom_tally_read(&loom_segment_counters(session->segment, i)->steals);
-    qsort(profiling->kept, profiling->kept_count, sizeof *profiling->kept, by_time);
-    profile->nodes = loom_arena_array(arena, profiling->kept_count, sizeof *profile->nodes);
-    if (!profile->nodes) return LOOM_NO_MEMORY;
-    for (size_t i = 0; i < profiling->kept_count; i++)
-        profile->nodes[profile->node_count++] = describe(session, &profiling->kept[i], arena);
-    return LOOM_OK;
+    return fill_nodes(session, profile, arena);
 }
 
 static loom_status finish_trace(loom_profiling *profiling, const char *path, const loom_profile *profile,
@@ -204,5 +200,6 @@ void loom_profiling_close(loom_profiling *profiling) {
     if (profiling->output.path) loom_output_abandon(&profiling->output);
     loom_recorder_close(profiling->recorder);
     loom_counters_close(profiling->probe);
+    loom_profile_nodes_release(&profiling->nodes);
     free(profiling);
 }

@@ -15,8 +15,8 @@ loom_status loom_profiling_open(loom_session *session, uint64_t start_ns, loom_e
 loom_status loom_profiling_engage(loom_session *session, loom_error *err);
 /* The recorder of a session; NULL if it has none. */
 loom_recorder *loom_profiling_recorder(const loom_session *session);
-/* Takes what the log holds. Call it before anything that log entries refer to is forgotten: before a completion is
- * worked on, as a worker writes its entry before it completes the task. */
+/* Takes what the log holds. Call it before anything that log entries refer to is forgotten: before a completion or a
+ * death is worked on, as a worker writes its entry before it completes the task. */
 void loom_profiling_drain(loom_session *session);
 /* After the workers have ended: the last entries, summary->profile, and the trace's file, whole or not at all. */
 loom_status loom_profiling_finish(loom_session *session, loom_summary *summary, loom_error *err);

@@ -82,6 +82,38 @@ static double sum_of_calls(scene *at, const char *file) {
     }
 }
 
+/* ---- nodes ---- */
+
+/* Every node that ran is listed once; together they have the calls that are in the trace. */
+static void check_nodes(scene *at, const char *file, size_t expected) {
+    double calls = 0, seconds = 0;
+    size_t length, count = 0;
+    const char *text = scene_read(at, file, NULL);
+    const char **names = calloc(expected + 1, sizeof *names);
+    assert_non_null(names);
+    for (;; count++) {
+        const char *op = json_find(text, scene_text(at, "nodes.%zu.operator", count), &length);
+        if (!op) break;
+        assert_true(count < expected);
+        op = scene_text(at, "%.*s", (int)length, op);
+        const char *id = json_find(text, scene_text(at, "nodes.%zu.id", count), &length);
+        assert_int_equal(length, 66);                                     /* in quotes */
+        names[count] = scene_text(at, "%s of %.*s", op, (int)length, id); /* our own work for a node has its id */
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(names[i], names[count]) == 0) fail_msg("%s is there twice", names[i]);
+        double took = number_in(at, file, scene_text(at, "nodes.%zu.seconds", count));
+        if (count > 0) assert_true(took <= number_in(at, file, scene_text(at, "nodes.%zu.seconds", count - 1)));
+        assert_true(number_in(at, file, scene_text(at, "nodes.%zu.kernel_seconds", count)) <= took);
+        calls += number_in(at, file, scene_text(at, "nodes.%zu.calls", count));
+        seconds += took;
+    }
+    free(names);
+    assert_int_equal(count, expected);
+    assert_true(calls == number_in(at, file, "tasks_in_trace"));
+    assert_true(seconds <= number_in(at, file, "worker_seconds"));
+    assert_int_equal(number_in(at, file, "nodes_left_out"), 0);
+}
+
 /* ---- the tumour program ---- */
 
 static void prepare_tumour(scene *at) {
@@ -133,6 +165,7 @@ static void test_tumour(void **state) {
                     number_in(at, "profile.json", "worker_rows.1.tasks") ==
                 (double)computed_by(&cold));
     assert_true(number_in(at, "profile.json", "nodes.0.line") >= 9);
+    check_nodes(at, "profile.json", computed_by(&cold));
 
     outcome warm = run(at, "tumour.imgql", "--workers 2 --trace again.json");
     assert_well(&warm);
@@ -182,6 +215,41 @@ static void test_stencil(void **state) {
     trace_free(&trace);
 }
 
+/* ---- names ---- */
+
+/* Items of a long loop take the places of those before them, tasks and steps; see also test_profiling_names.c. Each
+ * line of the program has an operator that no other has. */
+static void test_names_in_windows(void **state) {
+    scene *at = *state;
+    outcome result = run_text(at,
+                              "import \"vox1\"\nprint \"sum\" fold + for i in range(12000) do\n"
+                              "num_add(\nnum_mul(\nnum_sub(i, 3),\n2), i)\n",
+                              "--workers 2 --set memory.loop_items=1000 --profile=profile.json --trace trace.json");
+    assert_well(&result);
+    static const char *const lines[][2] = {{"vox1.num_add", "3"}, {"vox1.num_mul", "4"}, {"vox1.num_sub", "5"}};
+    size_t seen[3] = {0};
+    trace_file trace = trace_read(scene_read(at, "trace.json", NULL));
+    for (size_t i = 0; i < trace.count; i++)
+        for (size_t k = 0; k < 3; k++) {
+            const trace_event *event = &trace.events[i];
+            if (event->phase != 'X' || strcmp(event->name, lines[k][0]) != 0) continue;
+            const char *line = trace_argument(event, "line");
+            if (!line) fail_msg("a task of %s has no line", event->name);
+            assert_string_equal(line, lines[k][1]);
+            assert_null(trace_argument(event, "node")); /* items have no id of their own */
+            seen[k]++;
+        }
+    for (size_t k = 0; k < 3; k++)
+        assert_true(seen[k] > 0);
+    print_message("%zu of 36000 tasks are in the trace\n", seen[0] + seen[1] + seen[2]);
+    trace_free(&trace);
+    size_t length, rows = 0;
+    const char *text = scene_read(at, "profile.json", NULL);
+    for (size_t i = 0; json_find(text, scene_text(at, "nodes.%zu.operator", i), &length); i++)
+        rows += number_in(at, "profile.json", scene_text(at, "nodes.%zu.line", i)) >= 3;
+    assert_int_equal(rows, 3); /* one for each operator of the body, however many items */
+}
+
 /* ---- what goes wrong ---- */
 
 static void test_failing_node(void **state) {
@@ -218,7 +286,8 @@ static void test_nothing_to_compute(void **state) {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {SCENE(test_tumour), SCENE(test_stencil), SCENE(test_failing_node),
+    const struct CMUnitTest tests[] = {SCENE(test_tumour),           SCENE(test_stencil),
+                                       SCENE(test_names_in_windows), SCENE(test_failing_node),
                                        SCENE(test_unwritable_trace), SCENE(test_nothing_to_compute)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
