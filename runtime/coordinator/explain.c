@@ -99,7 +99,7 @@ static difference compare_argument(explaining *at, uint32_t user, uint32_t i, co
     loom_past past;
     *below = (descent){.step = index};
     if (constant && before->type != LOOM_REFERENCE) {
-        const loom_value *now = &loom_plan_node(at->session->plan, step->node)->value;
+        const loom_value *now = loom_step_constant(at->session, step);
         if (same_encoding(now, before)) return NOTHING;
         loom_cause *cause = add_cause(at, LOOM_REASON_ARGUMENT, user);
         cause->argument = i + 1;
@@ -123,7 +123,7 @@ static difference compare_argument(explaining *at, uint32_t user, uint32_t i, co
     loom_cause *cause = add_cause(at, LOOM_REASON_ARGUMENT, user);
     cause->argument = i + 1;
     if (constant)
-        put_value(cause->now, &loom_plan_node(at->session->plan, step->node)->value);
+        put_value(cause->now, loom_step_constant(at->session, step));
     else if (step->op)
         put_maker(cause->now, step->op->name, strlen(step->op->name));
     else

@@ -282,6 +282,20 @@ static void test_loops_over_what_is_not_known(void **state) {
     assert_reason(at, "all", "later", "later");
 }
 
+/* The items of a long loop have no plan nodes, nor have their elements. */
+static void test_elements_of_a_long_loop(void **state) {
+    scene *at = *state;
+    outcome before = run_text(at,
+                              "print \"sum\" fold + (for i in range(0, 100) do i * 3)\n"
+                              "print \"other\" range(1000, 1100)\n",
+                              "--workers 1 --set memory.loop_items=0");
+    assert_well(&before);
+    scene_write(at, "p.imgql", "print \"sum\" fold + (for i in range(1000, 1100) do i * 3)\n");
+    outcome result = voxloom(at, "explain p.imgql sum --store store --set memory.loop_items=0");
+    assert_well(&result);
+    assert_contains(result.out, "argument 1 is 1000; it was 0");
+}
+
 static void test_wrong_words(void **state) {
     scene *at = *state;
     prepare(at);
@@ -306,6 +320,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_file_of_a_save, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_touches_nothing, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_loops_over_what_is_not_known, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_elements_of_a_long_loop, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_words, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
