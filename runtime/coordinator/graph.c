@@ -80,12 +80,25 @@ loom_status loom_graph_add_borrowing(loom_graph_run *graph, const loom_operator 
     return LOOM_OK;
 }
 
+static void free_link(loom_graph_run *graph, uint32_t link) {
+    graph->links[link].next = graph->free_links & LINKS_MAX;
+    graph->free_links = link;
+}
+
+void loom_graph_unlink(loom_graph_run *graph, uint32_t step, uint32_t before, uint32_t link) {
+    uint32_t next = graph->links[link].next;
+    if (before)
+        graph->links[before].next = next & LINKS_MAX;
+    else
+        graph->steps[step].users = next;
+    free_link(graph, link);
+}
+
 void loom_graph_give_back(loom_graph_run *graph, uint32_t index) {
     loom_step *step = &graph->steps[index];
     for (uint32_t link = step->users, next; link; link = next) {
         next = graph->links[link].next;
-        graph->links[link].next = graph->free_links & LINKS_MAX;
-        graph->free_links = link;
+        free_link(graph, link);
     }
     fill(graph, index, NULL, NULL, 0);
     step->state = LOOM_STEP_DONE; /* whoever looks at all steps has nothing to do with it */

@@ -43,6 +43,7 @@ typedef struct loom_step {
     uint32_t failure;           /* when FAILED: which of the session's failures is the cause */
     uint32_t hold;              /* of its bulk bytes in the store; 0 while nothing is held; see hold.c */
     uint32_t window;            /* of a loop, whose items it gathers: see loop.h; 0 = none */
+    uint32_t owner;             /* window of whose items it is one, or a step of one; 0 = none */
     uint32_t open;              /* positions in which steps use it that have not ended; see release.c */
     uint32_t replay_us;         /* what computing it again takes, with what is not stored of that which it needs */
     uint8_t state;              /* loom_step_state */
@@ -100,6 +101,8 @@ loom_status loom_graph_add_borrowing(loom_graph_run *graph, const loom_operator 
 /* Gives a step and its list of users back, for another step to have its number. Nothing may refer to it any more:
  * neither as an argument nor as an alias, and no list of users but those of steps that are given back as well. */
 void loom_graph_give_back(loom_graph_run *graph, uint32_t step);
+/* Takes `link` out of the users of `step`; `before` is the one before it, 0 if it is the first. */
+void loom_graph_unlink(loom_graph_run *graph, uint32_t step, uint32_t before, uint32_t link);
 /* `user` hears of an event of `step`, and waits for it unless it is its failure. */
 loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user, loom_event event);
 /* Follows aliases to the step that stands for it now. */

@@ -7,6 +7,8 @@
 #include "runtime/coordinator/window.h"
 
 #define ANY_CONTEXT (LOOM_STEP_NONE - 1) /* no step has this number */
+#define BODY_NODES_MAX 1024u             /* of loops that might be long */
+#define SIDE_BY_SIDE_MAX 64u             /* loops behind the first that are looked at */
 
 static loom_loops *loops_of(loom_session *session) {
     if (!session->loops) session->loops = calloc(1, sizeof *session->loops);
@@ -42,7 +44,7 @@ static loom_status add_loop(loom_expansion *at, loom_loop *made, loom_node_index
 
 /* ---- starting one ---- */
 
-/* Small values throughout: no reference, however deep. */
+/* Small values throughout: no reference within. */
 static bool is_small(const loom_value *value, int depth) {
     if (value->type == LOOM_REFERENCE || value->type == LOOM_IMAGE || value->type >= LOOM_DATASET || depth == 0)
         return false;
@@ -53,11 +55,16 @@ static bool is_small(const loom_value *value, int depth) {
     return true;
 }
 
-/* Whether a window can be made of these: small, and alike in what the planner knows of them. */
+static bool is_image(const loom_value *value) {
+    return value->type == LOOM_REFERENCE && value->reference.type == LOOM_IMAGE;
+}
+
+/* Whether a window can be made of these: small or images, and alike in what the planner knows of them. */
 static bool are_alike(const loom_value *sequence) {
     const loom_value *items = sequence->sequence.items;
     for (size_t i = 0; i < sequence->sequence.count; i++)
-        if (!is_small(&items[i], LOOM_NESTING_MAX) ||
+        if ((!is_image(&items[i]) && !is_small(&items[i], LOOM_NESTING_MAX)) ||
+            is_image(&items[i]) != is_image(&items[0]) ||
             (items[i].type == LOOM_SEQUENCE) != (items[0].type == LOOM_SEQUENCE))
             return false;
     return true;
@@ -96,14 +103,16 @@ static loom_status wait_for_outer(loom_expansion *at, const loom_body *body) {
 /* If one of them fails, so does the loop; until the loop has ended they stay. */
 static loom_status link_outer(loom_expansion *at, const loom_loop *loop) {
     loom_graph_run *graph = &at->session->graph;
-    uint32_t *copies =
-        loom_arena_copy(at->session->arena, loop->body.outer, loop->body.outer_count * sizeof *loop->body.outer);
-    if (!copies && loop->body.outer_count) return loom_expansion_no_memory(at);
-    graph->steps[loop->step].arguments = copies; /* of its own: a filter makes the loop anew */
-    graph->steps[loop->step].argument_count = loop->body.outer_count;
+    uint32_t first = loop->body.outer_count, count = first + loop->keeps.outer_count;
+    uint32_t *all = loom_arena_array(at->session->arena, count, sizeof *all);
+    if (!all) return loom_expansion_no_memory(at);
+    for (uint32_t i = 0; i < count; i++)
+        all[i] = i < first ? loop->body.outer[i] : loop->keeps.outer[i - first];
+    graph->steps[loop->step].arguments = all;
+    graph->steps[loop->step].argument_count = count;
     if (loom_step_uses(at->session, loop->step) != LOOM_OK) return loom_expansion_no_memory(at);
-    for (uint32_t i = 0; i < loop->body.outer_count; i++) {
-        uint32_t outer = loom_graph_resolve(graph, loop->body.outer[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t outer = loom_graph_resolve(graph, all[i]);
         if (graph->steps[outer].state >= LOOM_STEP_DONE) continue;
         if (loom_graph_link(graph, outer, loop->step, LOOM_EVENT_FAILURE) != LOOM_OK)
             return loom_expansion_no_memory(at);
@@ -111,19 +120,34 @@ static loom_status link_outer(loom_expansion *at, const loom_loop *loop) {
     return LOOM_OK;
 }
 
+/* The bodies of a loop: of its items or, when it filters, of its conditions and of what it keeps. */
+static loom_status make_bodies(loom_expansion *at, loom_node_index source, const loom_value *alike, loom_loop *loop,
+                               bool *fits) {
+    loom_shape shape;
+    if (loom_shape_of(at->session, loop->node, &shape) != LOOM_OK) return loom_expansion_no_memory(at);
+    loop->filters = shape == LOOM_SHAPE_FILTERED;
+    LOOM_TRY(loom_body_make(at, loop->node, source, alike, &loop->body, fits));
+    if (!*fits || !loop->filters) return LOOM_OK;
+    loom_node_index from = loom_plan_node(at->session->plan, loop->node)->arguments[0];
+    LOOM_TRY(loom_body_make(at, from, source, alike, &loop->keeps, fits));
+    /* One that finds steps of the other, and holds what both use. */
+    loop->body.heavy = loop->keeps.heavy = loop->body.heavy || loop->keeps.heavy;
+    return LOOM_OK;
+}
+
 /* `value` is what `source` gives. */
 static loom_status start_over(loom_expansion *at, loom_node_index node, uint32_t step, loom_node_index source,
                               const loom_value *value, bool *started) {
-    if (!loom_is_long(at->session, value) || !are_alike(value)) return LOOM_OK;
-    loom_type type = value->sequence.items[0].type == LOOM_SEQUENCE ? LOOM_SEQUENCE : LOOM_NULL;
-    loom_loop loop = {.node = node, .step = step};
+    if (!loom_is_long(at->session, value, BODY_NODES_MAX) || !are_alike(value)) return LOOM_OK;
+    loom_loop loop = {.node = node, .source = source, .step = step};
     bool fits;
-    loom_shape shape;
-    if (loom_shape_of(at->session, node, &shape) != LOOM_OK) return loom_expansion_no_memory(at);
-    loop.filters = shape == LOOM_SHAPE_FILTERED;
-    LOOM_TRY(loom_body_make(at, node, source, type, &loop.body, &fits));
-    if (at->waiting || !fits) return LOOM_OK;
-    loom_status status = wait_for_outer(at, &loop.body);
+    loom_status status = make_bodies(at, source, &value->sequence.items[0], &loop, &fits);
+    if (status != LOOM_OK || at->waiting || !fits || !loom_is_long(at->session, value, loop.body.step_count)) {
+        loom_loop_release(&loop);
+        return status;
+    }
+    status = wait_for_outer(at, &loop.body);
+    if (status == LOOM_OK) status = wait_for_outer(at, &loop.keeps);
     if (status == LOOM_OK && !at->waiting) status = keep_elements(at, value, &loop);
     if (status == LOOM_OK && !at->waiting) status = link_outer(at, &loop);
     if (status == LOOM_OK && !at->waiting) status = add_loop(at, &loop, node);
@@ -233,6 +257,18 @@ static loom_status pass_over(loom_session *session, const loom_loop *loop, loom_
     return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while going through a loop");
 }
 
+/* Loops over the same elements go side by side, window by window: so they find each other's steps (window_share.c). */
+static loom_status open_beside(loom_session *session, uint32_t number, loom_error *err) {
+    uint32_t source = session->loops->loops[number].source, opened = session->loops->loops[number].opened;
+    if (!session->loops->loops[number].body.heavy) return LOOM_OK;
+    for (uint32_t i = number + 1; i < session->loops->count && i - number < SIDE_BY_SIDE_MAX; i++) {
+        const loom_loop *other = &session->loops->loops[i];
+        if (other->source != source || !other->body.heavy || is_hopeless(session, other)) continue;
+        if (other->opened < opened && other->opened < other->window_count) LOOM_TRY(open_next(session, i, err));
+    }
+    return LOOM_OK;
+}
+
 loom_status loom_loops_advance(loom_session *session, bool *opened, loom_error *err) {
     loom_loops *loops = session->loops;
     *opened = false;
@@ -251,13 +287,16 @@ loom_status loom_loops_advance(loom_session *session, bool *opened, loom_error *
             continue;
         }
         *opened = true;
-        LOOM_TRY(open_next(session, loops->next, err));
+        uint32_t number = loops->next;
+        LOOM_TRY(open_next(session, number, err));
+        LOOM_TRY(open_beside(session, number, err));
     }
     return LOOM_OK;
 }
 
 void loom_loop_release(loom_loop *loop) {
     loom_body_release(&loop->body);
+    loom_body_release(&loop->keeps);
     loom_buffer_free(&loop->elements);
     free(loop->offsets);
     free(loop->parts);
@@ -270,9 +309,12 @@ void loom_loops_release(loom_session *session) {
     if (!loops) return;
     for (uint32_t i = 0; i < loops->count; i++)
         loom_loop_release(&loops->loops[i]);
-    for (uint32_t i = 0; i < loops->window_count; i++)
+    for (uint32_t i = 0; i < loops->window_count; i++) {
         loom_arena_free(loops->windows[i].arena);
+        free(loops->windows[i].borrowed);
+    }
     loom_memo_release(&loops->started);
+    loom_memo_release(&loops->shared);
     free(loops->loops);
     free(loops->windows);
     free(loops->open);

@@ -1,5 +1,5 @@
 /* Long filters: first a loop over the conditions, whose parts are read as they come; then the same loop over the
- * elements that were kept, each of which is its own item. */
+ * elements that were kept. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,14 +106,16 @@ loom_status loom_filter_finish(loom_session *session, uint32_t number, loom_erro
     loom_loops *loops = session->loops;
     loom_loop *loop = &loops->loops[number];
     loom_loop kept = {.node = loop->node,
+                      .source = loop->node,
                       .step = loop->step,
-                      .body = {.result = 0, .uses_element = true},
+                      .body = loop->keeps,
                       .folds = loop->folds,
                       .fold_count = loop->fold_count,
                       .fold_capacity = loop->fold_capacity};
     gatherer to = {.kept = &kept};
     loom_status status = gather_kept(loop, &to);
     loop->folds = NULL;
+    loop->keeps = (loom_body){0};
     loom_loop_release(loop);
     *loop = kept;
     if (number < loops->next) loops->next = number;

@@ -105,9 +105,8 @@ static loom_status add_known(loom_session *session, const loom_node *node, uint3
 
 /* ---- domains ---- */
 
-/* The step that gives the domain of an image step. */
-static loom_status domain_of(loom_session *session, uint32_t image, loom_node_index user, uint32_t *domain,
-                             loom_error *err) {
+loom_status loom_lower_domain(loom_session *session, uint32_t image, loom_node_index user, uint32_t *domain,
+                              loom_error *err) {
     image = loom_graph_resolve(&session->graph, image);
     uint32_t source = session->graph.steps[image].domain_source;
     *domain = loom_memo_get(&session->domains, source);
@@ -122,8 +121,7 @@ static bool reads_image(const loom_node *node) {
            node->op->flags & LOOM_OP_NEW_DOMAIN;
 }
 
-/* The domain of an open node that meets no image: that of the program's inputs, which must all agree. */
-static loom_status program_domain(loom_session *session, loom_node_index index, uint32_t *domain, loom_error *err) {
+loom_status loom_lower_program_domain(loom_session *session, loom_node_index index, uint32_t *domain, loom_error *err) {
     const loom_node user = *loom_plan_node(session->plan, index);
     if (session->program_domain == LOOM_STEP_NONE) {
         uint32_t images[LOOM_ARGUMENTS_MAX], count = 0;
@@ -186,7 +184,7 @@ static loom_status choose_context(loom_session *session, const loom_node *node, 
     if (child->node != LOOM_NODE_NONE) return LOOM_OK;
     at->inner = at->context;
     at->inner_known = true;
-    return giver == LOOM_STEP_NONE ? LOOM_OK : domain_of(session, giver, at->node, &at->inner, err);
+    return giver == LOOM_STEP_NONE ? LOOM_OK : loom_lower_domain(session, giver, at->node, &at->inner, err);
 }
 
 /* ---- one node ---- */
@@ -236,7 +234,7 @@ static loom_status build_operator(loom_session *session, const loom_node *node, 
         if (!named && at->context != LOOM_STEP_NONE)
             arguments[count++] = at->context;
         else if (!named)
-            LOOM_TRY(program_domain(session, at->node, &arguments[count++], err));
+            LOOM_TRY(loom_lower_program_domain(session, at->node, &arguments[count++], err));
     }
     LOOM_TRY(add_operator(session, node->op, arguments, count, step));
     return note_domain_source(session, node, *step);

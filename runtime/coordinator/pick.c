@@ -86,7 +86,7 @@ static loom_status long_source(loom_expansion *at, loom_node_index loop, loom_no
     if (loom_facts_of(session->facts, *source, &facts) != LOOM_OK) return loom_expansion_no_memory(at);
     if (facts.openness != LOOM_CLOSED) return LOOM_OK;
     LOOM_TRY(read_source(at, *source, value));
-    if (*value && !loom_is_long(session, *value)) *value = NULL;
+    if (*value && !loom_is_long(session, *value, 1)) *value = NULL;
     return LOOM_OK;
 }
 

@@ -2,7 +2,8 @@
  *
  *   lower.c    plan nodes -> steps, each in the domain where it is used
  *   expand.c   loops -> their items, as soon as these are known (with shape.c, items.c, pick.c)
- *   loop.c     long loops, a window of items at a time (with body.c, window.c, loop_filter.c, loop_fold.c)
+ *   loop.c     long loops, a window of items at a time (with body.c, body_steps.c, window.c, window_share.c,
+ *              loop_filter.c, loop_fold.c)
  *   settle.c   keys, look-ups in the store, and what must therefore be computed
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
@@ -166,6 +167,11 @@ loom_status loom_lower_operator(loom_session *session, loom_node_index node, uin
  * `blame`. */
 loom_status loom_lower_internal(loom_session *session, const char *name, const uint32_t *arguments, uint32_t count,
                                 loom_node_index blame, uint32_t *step, loom_error *err);
+/* The step that gives the domain of an image step, for the node `user`. */
+loom_status loom_lower_domain(loom_session *session, uint32_t image, loom_node_index user, uint32_t *domain,
+                              loom_error *err);
+/* The domain of an open node that meets no image: that of the program's inputs, which must all agree. */
+loom_status loom_lower_program_domain(loom_session *session, loom_node_index user, uint32_t *domain, loom_error *err);
 
 /* ---- shape.c ---- */
 /* True for operators whose result is given by separate items: for, map, filter, sequence, and index or slices of those.

@@ -19,17 +19,32 @@ static loom_status decode_elements(const loom_loop *loop, loom_window *window, l
     return LOOM_OK;
 }
 
-/* An element is a constant that only its window knows. */
-static loom_status add_element(loom_session *session, loom_window *window, const loom_value *element, uint32_t *step) {
+/* An element is a constant that only its window knows, or refers to an image in the store. */
+static loom_status add_element(loom_session *session, const loom_body *body, uint32_t number, const loom_value *element,
+                               uint32_t *step) {
     loom_graph_run *graph = &session->graph;
+    loom_window *window = &session->loops->windows[number];
+    bool reference = element->type == LOOM_REFERENCE;
+    loom_id vid = {0};
+    if (reference)
+        vid = element->reference.vid;
+    else
+        LOOM_TRY(loom_value_id(element, &vid));
+    if (body->heavy) {
+        LOOM_TRY(loom_window_find_element(session, number, &vid, step));
+        if (*step != LOOM_STEP_NONE) return LOOM_OK;
+    }
     LOOM_TRY(loom_graph_add_borrowing(graph, NULL, NULL, 0, step));
     loom_step *added = &graph->steps[*step];
-    added->constant = element;
+    added->constant = reference ? NULL : element;
     added->state = LOOM_STEP_DONE;
-    added->type = (uint8_t)element->type;
+    added->type = (uint8_t)(reference ? element->reference.type : element->type);
     added->unnamed = added->has_vid = true;
+    added->vid = vid;
+    if (reference) added->rkey = vid;
+    added->has_rkey = added->stored = reference;
     window->steps[window->step_count++] = *step;
-    return loom_value_id(element, &added->vid);
+    return body->heavy ? loom_window_offer(session, number, *step) : LOOM_OK;
 }
 
 /* A step hears of its arguments' failures. Outer ones, which would hear of every item, tell the loop instead. */
@@ -55,36 +70,51 @@ static void bind(const loom_session *session, const loom_body *body, const loom_
     }
 }
 
-static loom_status make_item(loom_session *session, const loom_body *body, loom_window *window, uint32_t *slots,
+/* Results of heavy bodies are held until all that use them have ended; others cost little to look up or make again. */
+static loom_status make_step(loom_session *session, const loom_body *body, const loom_body_step *made, uint32_t number,
+                             uint32_t *arguments, uint32_t *step) {
+    loom_graph_run *graph = &session->graph;
+    loom_window *window = &session->loops->windows[number];
+    LOOM_TRY(loom_graph_add_borrowing(graph, made->op, arguments, made->count, step));
+    graph->steps[*step].node = made->node;
+    graph->steps[*step].blame = made->blame;
+    graph->steps[*step].unnamed = true;
+    window->steps[window->step_count++] = *step;
+    LOOM_TRY(hear_of_failures(session, *step, body->operands + made->first));
+    if (!body->heavy) return LOOM_OK;
+    LOOM_TRY(loom_window_offer(session, number, *step));
+    return loom_step_uses(session, *step);
+}
+
+static loom_status make_item(loom_session *session, const loom_body *body, uint32_t number, uint32_t *slots,
                              uint32_t *arguments, loom_error *err) {
     for (uint32_t i = 0; i < body->step_count; i++) {
         const loom_body_step *made = &body->steps[i];
         uint32_t *step = &slots[i + 1];
         bind(session, body, made, slots, arguments);
-        if (loom_graph_add_borrowing(&session->graph, made->op, arguments, made->count, step) != LOOM_OK ||
-            hear_of_failures(session, *step, body->operands + made->first) != LOOM_OK)
-            return no_memory(err);
-        window->steps[window->step_count++] = *step;
-        session->graph.steps[*step].node = made->node;
-        session->graph.steps[*step].unnamed = true;
+        *step = LOOM_STEP_NONE;
+        if (body->heavy && loom_window_find(session, number, made, arguments, step) != LOOM_OK) return no_memory(err);
+        if (*step != LOOM_STEP_NONE) continue;
+        if (make_step(session, body, made, number, arguments, step) != LOOM_OK) return no_memory(err);
         LOOM_TRY(loom_settle(session, *step, err));
         arguments += made->count;
     }
     return LOOM_OK;
 }
 
-static loom_status make_items(loom_session *session, const loom_loop *loop, loom_window *window, uint32_t *results,
+static loom_status make_items(loom_session *session, const loom_loop *loop, uint32_t number, uint32_t *results,
                               loom_error *err) {
     const loom_body *body = &loop->body;
+    loom_window *window = &session->loops->windows[number];
     uint32_t count = loom_loop_window_items(loop, window->number), per_item = body->step_count + body->uses_element;
     uint32_t *slots = loom_arena_array(window->arena, (size_t)body->step_count + 1, sizeof *slots);
     uint32_t *arguments = loom_arena_array(window->arena, (size_t)count * body->operand_count, sizeof *arguments);
     window->steps = loom_arena_array(window->arena, (size_t)count * per_item, sizeof *window->steps);
     if (!slots || !arguments || !window->steps) return no_memory(err);
     for (uint32_t i = 0; i < count; i++) {
-        if (body->uses_element && add_element(session, window, &window->elements[i], &slots[0]) != LOOM_OK)
+        if (body->uses_element && add_element(session, body, number, &window->elements[i], &slots[0]) != LOOM_OK)
             return no_memory(err);
-        LOOM_TRY(make_item(session, body, window, slots, arguments + (size_t)i * body->operand_count, err));
+        LOOM_TRY(make_item(session, body, number, slots, arguments + (size_t)i * body->operand_count, err));
         results[i] = body->result & LOOM_BODY_OUTER
                          ? loom_graph_resolve(&session->graph, body->outer[body->result & ~LOOM_BODY_OUTER])
                          : slots[body->result];
@@ -132,7 +162,7 @@ static loom_status fill_window(loom_session *session, uint32_t number, loom_erro
     uint32_t *results = window->arena ? loom_arena_array(window->arena, count, sizeof *results) : NULL;
     if (!results || note_open(loops, number) != LOOM_OK) return no_memory(err);
     LOOM_TRY(decode_elements(loop, window, err));
-    LOOM_TRY(make_items(session, loop, window, results, err));
+    LOOM_TRY(make_items(session, loop, number, results, err));
     loops->open_windows++;
     loops->open_steps += window->step_count;
     if (window->part == LOOM_STEP_NONE) {
@@ -176,24 +206,34 @@ loom_status loom_window_open(loom_session *session, uint32_t loop, uint32_t numb
 
 loom_status loom_part_reopen(loom_session *session, uint32_t part, loom_error *err) {
     uint32_t number = session->graph.steps[part].window;
-    if (!number || session->loops->windows[number].arena) return LOOM_OK;
-    return fill_window(session, number, err);
+    if (!number) return LOOM_OK;
+    session->loops->windows[number].ended = 0;
+    return session->loops->windows[number].arena ? LOOM_OK : fill_window(session, number, err);
 }
 
 /* ---- closing ---- */
 
 /* None of its steps is a task that somebody still runs, stores or reads. Items that the part refers to keep theirs. */
 static bool has_ended(const loom_session *session, loom_window *window) {
+    bool heavy = session->loops->loops[window->loop].body.heavy;
     const loom_step *part = &session->graph.steps[window->part];
     if (part->state == LOOM_STEP_DONE && part->uses && part->queued_commits) return false;
+    if (window->lent) return false;
     for (; window->ended < window->step_count; window->ended++) {
         const loom_step *step = &session->graph.steps[window->steps[window->ended]];
         if (step->state == LOOM_STEP_TASK || step->queued_commits || step->late) return false;
         if (step->state == LOOM_STEP_SETTLED && step->demanded) return false; /* it is about to be submitted */
-        if (step->task == LOOM_TASK_NONE || part->uses || step->kept) continue;
+        if (step->task == LOOM_TASK_NONE || part->uses || step->kept || heavy) continue;
         if (loom_segment_task(session->segment, step->task)->bulk.bytes == 0) return false;
     }
     return true;
+}
+
+/* What was never asked for has not ended: now it does, and lets its arguments go. */
+static loom_status end_all(loom_session *session, const loom_window *window) {
+    for (uint32_t i = 0; i < window->step_count; i++)
+        if (session->graph.steps[window->steps[i]].uses) LOOM_TRY(loom_step_ends(session, window->steps[i]));
+    return LOOM_OK;
 }
 
 /* Bytes that the part refers to are held to the end of the run, like those of any sequence's items. */
@@ -209,7 +249,8 @@ loom_status loom_window_close(loom_session *session, uint32_t number) {
     loom_loops *loops = session->loops;
     loom_window *window = &loops->windows[number];
     loom_step *part = &session->graph.steps[window->part];
-    loom_status status = LOOM_OK;
+    loom_status status = end_all(session, window);
+    loom_window_return(session, number);
     part->arguments = NULL;
     part->argument_count = 0;
     part->uses = false;

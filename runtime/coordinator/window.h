@@ -1,5 +1,5 @@
-/* window.h - the state of long loops, shared by loop.c, window.c, loop_filter.c and loop_fold.c. Not for anyone else.
- */
+/* window.h - the state of long loops, shared by loop.c, window.c, window_share.c, loop_filter.c and loop_fold.c. Not
+ * for anyone else. */
 #ifndef LOOM_RUNTIME_WINDOW_H
 #define LOOM_RUNTIME_WINDOW_H
 
@@ -18,7 +18,7 @@ typedef struct loom_fold {
 } loom_fold;
 
 typedef struct loom_loop {
-    loom_node_index node;
+    loom_node_index node, source;
     uint32_t step; /* pending, until it becomes an alias */
     loom_body body;
     uint32_t count;        /* items */
@@ -27,9 +27,10 @@ typedef struct loom_loop {
     loom_buffer elements;  /* encoded sequences, a window each */
     size_t *offsets;       /* where that of each window begins, and the end */
     uint32_t *parts;       /* the step that gathers each window */
-    bool filters;  /* its items are conditions; once all are read, the loop begins anew over the elements kept */
-    uint8_t *kept; /* when it filters: an item's condition */
-    uint32_t read; /* when it filters: windows whose conditions have been read */
+    bool filters;    /* its items are conditions; once all are read, the loop begins anew over the elements kept, */
+    loom_body keeps; /* with this body, which makes of an element what the filter keeps */
+    uint8_t *kept;   /* when it filters: an item's condition */
+    uint32_t read;   /* when it filters: windows whose conditions have been read */
     loom_fold *folds;
     uint32_t fold_count, fold_capacity;
 } loom_loop;
@@ -44,11 +45,15 @@ typedef struct loom_window {
     uint32_t step_count;
     uint32_t ended; /* steps before it are no tasks any more */
     bool failed;
-    bool read; /* of a filter: its conditions */
+    bool read;          /* of a filter: its conditions */
+    uint32_t lent;      /* uses of its steps by other windows */
+    uint32_t *borrowed; /* steps of other windows, once a use */
+    uint32_t borrowed_count, borrowed_capacity;
 } loom_window;
 
 struct loom_loops {
     loom_memo started; /* (plan node, context or any) -> loop */
+    loom_memo shared;  /* what a step of a heavy body is made of -> step; see window_share.c */
     loom_loop *loops;
     uint32_t count, capacity;
     uint32_t next;        /* loops before it have opened all their windows */
@@ -76,6 +81,17 @@ loom_status loom_window_open(loom_session *session, uint32_t loop, uint32_t numb
 loom_status loom_window_close(loom_session *session, uint32_t window);
 /* Closes the windows whose parts are known, and passes failures of others on. */
 loom_status loom_windows_review(loom_session *session, loom_error *err);
+
+/* ---- window_share.c; all LOOM_NO_MEMORY ---- */
+/* A step of an open window like the one that `made` gives of these arguments, or a like element, for window `number` to
+ * use; LOOM_STEP_NONE if there is none. */
+loom_status loom_window_find(loom_session *session, uint32_t number, const loom_body_step *made,
+                             const uint32_t *arguments, uint32_t *step);
+loom_status loom_window_find_element(loom_session *session, uint32_t number, const loom_id *vid, uint32_t *step);
+/* A step that has just been made for a window may be found. */
+loom_status loom_window_offer(loom_session *session, uint32_t number, uint32_t step);
+/* The window is about to be closed: what it borrowed is given back. */
+void loom_window_return(loom_session *session, uint32_t number);
 
 /* ---- loop_filter.c ---- */
 /* Reads the conditions of a window whose part is DONE. If it has gone missing it is demanded again. */
