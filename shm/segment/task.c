@@ -187,6 +187,7 @@ bool loom_task_fail(loom_segment *segment, uint32_t index, loom_status status, c
     uint64_t held;
     if (!task || !hold(task, &held)) return false;
     task->status = (uint16_t)status;
+    task->bulk = (loom_placement){0}; /* of one held back: what it wanted, at no place */
     task->error = err ? loom_segment_put(segment, err, sizeof *err) : 0;
     /* release: who sees FAILED sees status and error */
     atomic_store_explicit(&task->state, loom_state_word(LOOM_TASK_FAILED, LOOM_COORDINATOR, loom_state_attempt(held)),

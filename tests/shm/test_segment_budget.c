@@ -84,6 +84,18 @@ static void what_exceeds_the_limit_is_not_committed(void **state) {
     end(&it);
 }
 
+/* What it wanted is no place: whoever lets the task go must not give back bytes of extent 0. */
+static void a_task_that_fails_while_held_back_has_no_bytes(void **state) {
+    (void)state;
+    fixture it = begin(1, 0);
+    uint32_t told, index = take(&it, 0);
+    loom_task_hold_back(it.workers[0], index, 9 * MIB);
+    assert_true(loom_completion_pop(it.coordinator, &told));
+    assert_true(loom_task_fail(it.coordinator, index, LOOM_SKIPPED, NULL));
+    assert_int_equal(loom_segment_task(it.coordinator, index)->bulk.bytes, 0);
+    end(&it);
+}
+
 /* It comes to the coordinator, and to nobody else until that lets it go on. */
 static void a_task_is_held_back_and_goes_on(void **state) {
     (void)state;
@@ -173,6 +185,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_result_counts_until_it_is_released),
         cmocka_unit_test(what_exceeds_the_limit_is_not_committed),
+        cmocka_unit_test(a_task_that_fails_while_held_back_has_no_bytes),
         cmocka_unit_test(a_task_is_held_back_and_goes_on),
         cmocka_unit_test(a_death_takes_back_what_the_task_had_committed),
         cmocka_unit_test(two_that_do_not_fit_together_are_never_both_let_in),
