@@ -84,7 +84,7 @@ void loom_runtime_close(loom_runtime *runtime) {
 }
 
 void loom_runtime_stop(loom_runtime *runtime) {
-    if (runtime->running && runtime->stop < 2) runtime->stop = runtime->stop + 1;
+    if (atomic_load(&runtime->running) && atomic_load(&runtime->stop) < 2) atomic_fetch_add(&runtime->stop, 1);
 }
 
 /* ---- running ---- */
@@ -123,10 +123,10 @@ loom_status loom_api_run(const loom_runtime *runtime, loom_run_options *options,
 static loom_status run_plan(loom_runtime *runtime, loom_plan *plan, FILE *prints, loom_report **report,
                             loom_error *err) {
     loom_run_options options = {.plan = plan, .prints = prints, .stop = &runtime->stop};
-    runtime->stop = 0;
-    runtime->running = 1;
+    atomic_store(&runtime->stop, 0);
+    atomic_store(&runtime->running, 1);
     loom_status status = loom_api_run(runtime, &options, report, err);
-    runtime->running = 0;
+    atomic_store(&runtime->running, 0);
     return status;
 }
 

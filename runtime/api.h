@@ -12,8 +12,8 @@ struct loom_runtime {
     const loom_operator_table *operators; /* of this build and of the configured plug-ins */
     char *worker_program;
     /* Counted up by loom_runtime_stop, polled by the coordinator; what else a signal handler may touch. */
-    volatile int stop;
-    volatile int running;
+    atomic_int stop;
+    atomic_int running;
 };
 
 /* Runs a plan with the runtime's configuration; `options` has the rest. *report (may be NULL) is set whenever something

@@ -24,7 +24,7 @@ struct loom_job {
     loom_plan *plan;
     char *text; /* of a program; positions in messages name its file */
     leftovers *left;
-    volatile int stop;
+    atomic_int stop;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -227,7 +227,9 @@ loom_status loom_job_poll(loom_job *job, loom_job_progress *progress) {
 }
 
 void loom_job_cancel(loom_job *job) {
-    if (job->stop < 2) job->stop = job->stop + 1;
+    /* relaxed, as below: it says no more than itself. Two at once count as two. */
+    if (atomic_load_explicit(&job->stop, memory_order_relaxed) < 2)
+        atomic_fetch_add_explicit(&job->stop, 1, memory_order_relaxed);
 }
 
 const char *loom_job_report_json(loom_job *job) {
@@ -239,7 +241,7 @@ const char *loom_job_report_json(loom_job *job) {
 
 void loom_job_free(loom_job *job) {
     if (job == NULL) return;
-    job->stop = 2;
+    atomic_store_explicit(&job->stop, 2, memory_order_relaxed);
     pthread_join(job->thread, NULL);
     pthread_mutex_destroy(&job->lock);
     pthread_cond_destroy(&job->changed);

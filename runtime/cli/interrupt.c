@@ -4,15 +4,16 @@
 #include <signal.h>
 #include <stddef.h>
 
-/* Written by the handler, read by the coordinator's loop: an int is written whole on every machine we build for. */
-static volatile int stop_requests;
+/* Written by the handler, on whichever thread, read by the coordinator's loop. */
+static atomic_int stop_requests;
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a handler takes no lock");
 
 static void on_signal(int number) {
     (void)number;
-    if (stop_requests < 2) stop_requests = stop_requests + 1;
+    if (atomic_load(&stop_requests) < 2) atomic_fetch_add(&stop_requests, 1);
 }
 
-volatile int *loom_interrupt_install(void) {
+const atomic_int *loom_interrupt_install(void) {
     struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL); /* cannot fail with these arguments */

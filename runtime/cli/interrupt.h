@@ -2,8 +2,10 @@
 #ifndef LOOM_CLI_INTERRUPT_H
 #define LOOM_CLI_INTERRUPT_H
 
+#include <stdatomic.h>
+
 /* From now on SIGINT and SIGTERM count up the returned variable (1: stop cleanly, 2: stop now), and writing to a closed
  * pipe is an error instead of death by SIGPIPE. */
-volatile int *loom_interrupt_install(void);
+const atomic_int *loom_interrupt_install(void);
 
 #endif

@@ -4,6 +4,8 @@
 #ifndef LOOM_CLI_STORE_H
 #define LOOM_CLI_STORE_H
 
+#include <stdatomic.h>
+
 #include "runtime/cli/command.h"
 #include "runtime/cli/json_line.h"
 #include "runtime/cli/settings.h"
@@ -36,7 +38,7 @@ typedef struct loom_store_job {
     loom_arena *arena;
     int exit_status; /* of a job that went well, otherwise 0 */
     /* progress */
-    const volatile int *stop;
+    const atomic_int *stop;
     bool live, shown;
     double shown_at;
 } loom_store_job;

@@ -126,7 +126,7 @@ static size_t terminal_columns(void) {
 bool loom_store_progress_show(const char *phase, uint64_t done, uint64_t total, void *context) {
     static const double interval_seconds = 0.1;
     loom_store_job *job = context;
-    if (job->stop != NULL && *job->stop != 0) return false;
+    if (job->stop != NULL && atomic_load(job->stop) != 0) return false;
     double now = now_seconds();
     if (!job->live || now - job->shown_at < interval_seconds) return true;
     char line[256];

@@ -20,7 +20,8 @@ static double now_seconds(void) {
 }
 
 static int stop_asked(const loom_session *session) {
-    return session->options->stop ? *session->options->stop : 0;
+    /* relaxed: nothing else is concluded from it */
+    return session->options->stop ? atomic_load_explicit(session->options->stop, memory_order_relaxed) : 0;
 }
 
 /* ---- opening and closing ---- */

@@ -2,6 +2,7 @@
 #ifndef LOOM_RUNTIME_RUN_H
 #define LOOM_RUNTIME_RUN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -82,7 +83,8 @@ typedef struct loom_run_options {
     bool profile;           /* measure, for summary->profile */
     const char *trace;      /* write a trace to this file; NULL = none */
     struct loom_kept *kept; /* filled with the values of the goals that are met; see keep.h. May be NULL */
-    volatile int *stop;     /* set to 1 by a signal handler: stop cleanly; 2: stop now. May be NULL */
+    /* Counted up by signal handlers and other threads: 1, stop cleanly; 2 or more, stop now. May be NULL. */
+    const atomic_int *stop;
 } loom_run_options;
 
 /* Runs every goal in program order. Returns LOOM_OK when all goals are met; LOOM_CANCELLED; else the first goal's
