@@ -1,67 +1,13 @@
-/* test_segment.c - each function of segment.h in one process: a coordinator's handle and aliases that play the workers,
- * so that every interleaving here is chosen by the test. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+/* test_segment.c - each function of segment.h in one process: who may attach, the heap, and the life of a task. */
+#include "segment_scene.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "shm/platform_futex.h"
-#include "shm/segment/segment_layout.h"
 #include "shm/segment/split.h"
-
-static const uint8_t signature[32] = {9, 8, 7};
-
-static loom_segment *create(loom_segment_options options) {
-    loom_segment *segment = NULL;
-    loom_error err = {0};
-    memcpy(options.table_signature, signature, sizeof signature);
-    if (!options.workers) options.workers = 2;
-    if (!options.tasks_max) options.tasks_max = 10000;
-    if (!options.heap_bytes) options.heap_bytes = 8 << 20;
-    assert_int_equal(loom_segment_create(&options, &segment, &err), LOOM_OK);
-    return segment;
-}
-
-static loom_task_state state_of(const loom_segment *segment, uint32_t index) {
-    return loom_state_of(atomic_load(&loom_segment_task(segment, index)->state));
-}
-
-static uint32_t add(loom_segment *segment, const uint32_t *arguments, uint32_t count) {
-    uint32_t index = LOOM_TASK_NONE;
-    loom_error err = {0};
-    assert_int_equal(loom_task_create(segment, arguments, count, &index, &err), LOOM_OK);
-    return index;
-}
-
-static uint32_t add_submitted(loom_segment *segment, const uint32_t *arguments, uint32_t count) {
-    uint32_t index = add(segment, arguments, count);
-    assert_int_equal(loom_task_submit(segment, index, NULL), LOOM_OK);
-    return index;
-}
-
-static uint32_t add_done(loom_segment *segment) {
-    uint32_t index = LOOM_TASK_NONE;
-    assert_int_equal(loom_task_create_done(segment, &index, NULL), LOOM_OK);
-    loom_task_publish_done(segment, index);
-    return index;
-}
-
-static uint32_t take(loom_segment *worker) {
-    bool stopped;
-    return loom_task_take(worker, 0, &stopped);
-}
-
-static uint32_t pop(loom_segment *segment) {
-    uint32_t index;
-    return loom_completion_pop(segment, &index) ? index : LOOM_TASK_NONE;
-}
 
 /* ---- identity ---- */
 
@@ -127,7 +73,7 @@ static void test_attach_refuses_strangers(void **state) {
     loom_segment_close(segment);
 }
 
-static void test_create_checks_and_shrinks(void **state) {
+static void test_create_checks(void **state) {
     (void)state;
     loom_segment *segment;
     loom_error err = {0};
@@ -138,11 +84,29 @@ static void test_create_checks_and_shrinks(void **state) {
     segment = create((loom_segment_options){.workers = LOOM_WORKERS_MAX});
     assert_int_equal(segment->tasks_max, 10000);
     loom_segment_close(segment);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they need the address space themselves */
+}
+
+/* Sanitizers and valgrind need the address space themselves. */
+static bool address_space_can_be_limited(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return false;
+#else
+    return getenv("VOXLOOM_MEMCHECK") == NULL;
+#endif
+}
+
+static void test_create_shrinks(void **state) {
+    (void)state;
+    if (!address_space_can_be_limited()) {
+        print_message("skipped: the address space cannot be limited here\n");
+        skip();
+    }
     pid_t child = fork();
     if (child == 0) {
         struct rlimit limit = {.rlim_cur = UINT64_C(1) << 30, .rlim_max = UINT64_C(1) << 30};
         loom_segment_options options = {.workers = 2};
+        loom_segment *segment;
+        loom_error err = {0};
         if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(1);
         if (loom_segment_create(&options, &segment, &err) != LOOM_OK) _exit(2);
         if (segment->map_bytes > limit.rlim_cur / 4 || segment->map_bytes < limit.rlim_cur / 16) _exit(3);
@@ -154,7 +118,6 @@ static void test_create_checks_and_shrinks(void **state) {
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
-#endif
 }
 
 /* ---- heap ---- */
@@ -353,280 +316,6 @@ static void test_finish_only_what_one_runs(void **state) {
     loom_segment_close(segment);
 }
 
-/* Newest first from one's own deque, oldest first from another's, neighbours before strangers. */
-static void test_order_of_taking(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){.workers = 3}), *worker[3];
-    for (uint32_t i = 0; i < 3; i++)
-        worker[i] = loom_segment_alias(segment, i);
-    loom_segment_set_worker_domain(segment, 0, 1);
-    loom_segment_set_worker_domain(segment, 1, 0);
-    loom_segment_set_worker_domain(segment, 2, 1);
-    uint32_t root[2] = {add_submitted(segment, NULL, 0), add_submitted(segment, NULL, 0)}, leaf[2][4];
-    for (uint32_t r = 0; r < 2; r++)
-        for (uint32_t i = 0; i < 4; i++)
-            leaf[r][i] = add_submitted(segment, &root[r], 1);
-    assert_int_equal(take(worker[0]), root[0]);
-    assert_int_equal(take(worker[1]), root[1]);
-    loom_task_finish(worker[0], root[0], LOOM_TASK_DONE);
-    loom_task_finish(worker[1], root[1], LOOM_TASK_DONE);
-    /* successors are listed newest first, so the first submitted is pushed last and taken first */
-    assert_int_equal(take(worker[0]), leaf[0][0]);
-    assert_int_equal(take(worker[2]), leaf[0][3]); /* its neighbour's oldest */
-    uint32_t near = add(segment, NULL, 0), far = add(segment, NULL, 0);
-    loom_segment_task(segment, near)->domain = 1;
-    loom_segment_task(segment, far)->domain = 0;
-    assert_int_equal(loom_task_submit(segment, far, NULL), LOOM_OK);
-    assert_int_equal(loom_task_submit(segment, near, NULL), LOOM_OK);
-    assert_int_equal(take(worker[2]), near);       /* the coordinator's for this domain */
-    assert_int_equal(take(worker[2]), leaf[0][2]); /* the neighbour's */
-    assert_int_equal(take(worker[2]), leaf[0][1]);
-    assert_int_equal(take(worker[2]), far);        /* the coordinator's for another domain */
-    assert_int_equal(take(worker[2]), leaf[1][3]); /* a stranger's */
-    assert_int_equal(atomic_load(&loom_segment_counters(segment, 2)->steals), 4);
-    assert_null(loom_segment_counters(segment, 3));
-    for (uint32_t i = 0; i < 3; i++)
-        loom_segment_close(worker[i]);
-    loom_segment_close(segment);
-}
-
-static void test_stop_and_timeouts(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){0}), *worker = loom_segment_alias(segment, 1);
-    bool stopped = true;
-    assert_int_equal(loom_task_take(worker, 3, &stopped), LOOM_TASK_NONE); /* parks and comes back */
-    assert_false(stopped);
-    assert_int_equal(atomic_load(&segment->header->sleepers[0]), 0);
-    loom_completion_wait(segment, 3);
-    loom_segment_ring_doorbell(segment);
-    loom_completion_wait(segment, -1); /* the ring came before the wait: no limit is needed */
-    uint32_t task = add_submitted(segment, NULL, 0);
-    assert_int_equal(take(worker), task);
-    loom_task_finish(worker, task, LOOM_TASK_DONE);
-    loom_completion_wait(segment, -1); /* a completion is there */
-    assert_int_equal(pop(segment), task);
-    add_submitted(segment, NULL, 0);
-    loom_segment_stop(segment);
-    assert_int_equal(loom_task_take(worker, -1, &stopped), LOOM_TASK_NONE);
-    assert_true(stopped);
-    assert_int_equal(loom_task_take(segment, 0, &stopped), LOOM_TASK_NONE); /* the coordinator takes nothing */
-    assert_true(stopped);
-    loom_segment_close(worker);
-    loom_segment_close(segment);
-}
-
-/* ---- freeing ---- */
-
-static uint32_t run_one(loom_segment *segment, loom_segment *worker, const uint32_t *arguments, uint32_t count) {
-    uint32_t index = add_submitted(segment, arguments, count);
-    assert_int_equal(take(worker), index);
-    loom_task_finish(worker, index, LOOM_TASK_DONE);
-    assert_int_equal(pop(segment), index);
-    return index;
-}
-
-static void test_slots_come_back(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){.tasks_max = 3}), *worker = loom_segment_alias(segment, 0);
-    uint32_t root = run_one(segment, worker, NULL, 0), leaf = add_submitted(segment, &root, 1), index;
-    assert_int_equal(loom_task_free(segment, leaf), LOOM_INTERNAL); /* READY */
-    assert_int_equal(take(worker), leaf);
-    assert_int_equal(loom_task_free(segment, leaf), LOOM_INTERNAL); /* RUNNING */
-    assert_int_equal(loom_task_free(segment, 2), LOOM_INTERNAL);    /* never used */
-    assert_int_equal(loom_task_free(segment, 3), LOOM_INTERNAL);
-    loom_task_finish(worker, leaf, LOOM_TASK_DONE);
-    assert_int_equal(pop(segment), leaf);
-    assert_int_equal(loom_segment_live(segment), 2);
-    loom_segment_task(segment, root)->payload = loom_segment_put(worker, "sixteen and more bytes", 22);
-    assert_int_equal(loom_task_free(segment, root), LOOM_OK);
-    assert_int_equal(loom_task_free(segment, root), LOOM_INTERNAL);                     /* twice */
-    assert_int_equal(loom_task_create(segment, &root, 1, &index, NULL), LOOM_INTERNAL); /* no argument any more */
-    assert_int_equal(loom_segment_live(segment), 1);
-    uint32_t next = add(segment, &leaf, 1);
-    assert_int_equal(next, root);
-    const loom_task *task = loom_segment_task(segment, next);
-    assert_int_equal(state_of(segment, next), LOOM_TASK_WAITING);
-    assert_true(task->payload == 0 && task->flags == 0 && task->argument_count == 1 && task->list_next == 0);
-    add(segment, NULL, 0);
-    assert_int_equal(loom_task_create(segment, NULL, 0, &index, NULL), LOOM_NO_MEMORY);
-    assert_int_equal(loom_segment_task_count(segment), 3);
-    loom_segment_close(worker);
-    loom_segment_close(segment);
-}
-
-/* A hundred thousand tasks of all sorts, in the memory of a few. */
-static void test_heap_pieces_come_back(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){.tasks_max = 300}), *worker = loom_segment_alias(segment, 0);
-    static const uint8_t bytes[70000];
-    uint64_t seed = 5;
-    uint32_t roots[200];
-    for (uint32_t i = 0; i < 200; i++)
-        roots[i] = run_one(segment, worker, NULL, 0);
-    for (uint32_t i = 0; i < 30000; i++) {
-        seed = seed * UINT64_C(6364136223846793005) + 1;
-        uint32_t count = (uint32_t)(seed >> 33) % 200, index = add(segment, roots, count);
-        loom_task *task = loom_segment_task(segment, index);
-        task->attributes = loom_segment_put(segment, bytes, (seed >> 40) % 100);
-        assert_int_equal(loom_task_submit(segment, index, NULL), LOOM_OK);
-        assert_int_equal(take(worker), index);
-        task->payload = loom_segment_put(worker, bytes, (seed >> 45) % (i % 100 ? 300 : sizeof bytes));
-        task->memo = loom_segment_put(worker, bytes, 70);
-        task->bulk.bytes = (seed >> 50) % 100 << 20;
-        task->hashes = loom_segment_alloc(worker, loom_extent_block_count(task->bulk.bytes) * 8);
-        assert_true(task->attributes && task->payload && task->memo && task->hashes);
-        loom_task_finish(worker, index, i % 7 ? LOOM_TASK_DONE : LOOM_TASK_FAILED);
-        assert_int_equal(pop(segment), index);
-        assert_int_equal(loom_task_free(segment, index), LOOM_OK);
-    }
-    assert_int_equal(loom_segment_task_count(segment), 201);
-    loom_segment_close(worker);
-    loom_segment_close(segment);
-}
-
-/* Pieces of every size: what comes back is as large as what was asked for, and overlaps nothing. */
-static void test_pieces_do_not_overlap(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){.heap_bytes = 64 << 20}),
-                 *worker = loom_segment_alias(segment, 0);
-    enum { PIECES = 400 };
-    loom_offset at[PIECES] = {0};
-    uint64_t units[PIECES] = {0}, seed = 9;
-    for (uint32_t round = 0; round < 40000; round++) {
-        seed = seed * UINT64_C(6364136223846793005) + 1;
-        uint32_t i = (uint32_t)(seed >> 33) % PIECES;
-        uint64_t *words = loom_segment_pointer(segment, at[i]);
-        for (uint64_t k = 0; words && k < units[i]; k++)
-            assert_int_equal(words[k], i);
-        loom_segment_free_units(segment, at[i], units[i]);
-        units[i] = 1 + (seed >> 40) % (round % 50 ? 70 : 3000);
-        at[i] = loom_segment_alloc_units(round % 2 ? segment : worker, units[i]);
-        words = loom_segment_pointer(segment, at[i]);
-        assert_non_null(words);
-        for (uint64_t k = 0; k < units[i]; k++)
-            words[k] = i;
-    }
-    loom_segment_close(worker);
-    loom_segment_close(segment);
-}
-
-/* Everything that may still name a slot when another task has it. */
-static void test_stale_hints(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){0}), *dead = loom_segment_alias(segment, 0);
-    loom_segment *alive = loom_segment_alias(segment, 1);
-    uint32_t root = add_submitted(segment, NULL, 0), leaf = add_submitted(segment, &root, 1), running;
-    assert_int_equal(take(dead), root);
-    loom_task_finish(dead, root, LOOM_TASK_DONE);
-    /* dies as if just before IDLE: the completion is in the ring, and recovery puts it on its list too */
-    loom_journal_write(&segment->slots[0].journal, LOOM_PHASE_FINISHING, root);
-    loom_segment_recover(segment, 0, &running);
-    assert_int_equal(pop(segment), root);
-    assert_int_equal(take(alive), leaf);
-    loom_task_finish(alive, leaf, LOOM_TASK_DONE);
-    loom_journal_write(&segment->slots[1].journal, LOOM_PHASE_FINISHING, leaf);
-    loom_segment_recover(segment, 1, &running);
-    assert_int_equal(pop(segment), leaf); /* from the list; freed while the ring still has both */
-    assert_int_equal(loom_task_free(segment, leaf), LOOM_OK);
-    assert_int_equal(loom_task_free(segment, root), LOOM_OK);
-    /* both numbers again, one born done, one finished: neither is what the ring speaks of */
-    uint32_t born = add_done(segment), next = add_submitted(segment, &born, 1);
-    assert_true((born == root && next == leaf) || (born == leaf && next == root));
-    assert_int_equal(pop(segment), LOOM_TASK_NONE);
-    loom_deque_push(loom_deque_at(segment, segment->workers), next); /* an old entry: the task is READY, so take it */
-    assert_int_equal(take(alive), next);
-    assert_int_equal(take(dead), LOOM_TASK_NONE); /* the other entry for it */
-    loom_task_finish(alive, next, LOOM_TASK_DONE);
-    assert_int_equal(pop(segment), next);
-    /* a journal of the first life */
-    loom_journal_write(&segment->slots[0].journal, LOOM_PHASE_FINISHING, root);
-    loom_segment_recover(segment, 0, &running);
-    assert_int_equal(running, LOOM_TASK_NONE);
-    assert_int_equal(pop(segment), LOOM_TASK_NONE);
-    loom_segment_close(alive);
-    loom_segment_close(dead);
-    loom_segment_close(segment);
-}
-
-/* A worker dies when its completion was taken and the tasks behind were freed, but its journal says FINISHING: nobody
- * walks into their links again. A task on the recovery's list can be freed. */
-static void test_recovery_after_freeing(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){0}), *dead = loom_segment_alias(segment, 0);
-    uint32_t source = add_submitted(segment, NULL, 0), user = add_submitted(segment, &source, 1), other[2], running;
-    for (uint32_t taken = take(dead); taken != LOOM_TASK_NONE; taken = take(dead))
-        loom_task_finish(dead, taken, LOOM_TASK_DONE);
-    while (pop(segment) != LOOM_TASK_NONE) {
-    }
-    assert_int_equal(loom_task_free(segment, user), LOOM_OK);
-    for (uint32_t i = 0; i < 2; i++)
-        other[i] = add(segment, &source, 1); /* the first takes over number and links */
-    assert_int_equal(other[0], user);
-    loom_journal_write(&segment->slots[0].journal, LOOM_PHASE_FINISHING, source);
-    loom_segment_recover(segment, 0, &running);
-    for (uint32_t i = 0; i < 2; i++)
-        assert_int_equal(state_of(segment, other[i]), LOOM_TASK_WAITING); /* not submitted: nobody may clear its bit */
-    assert_int_equal(loom_task_free(segment, source), LOOM_OK);           /* from the middle of nothing: the list */
-    assert_int_equal(pop(segment), LOOM_TASK_NONE);
-    loom_segment_close(dead);
-    loom_segment_close(segment);
-}
-
-/* ---- recovery; a worker "dies" when the test stops calling its functions ---- */
-
-static void test_recover_running(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){.deaths_max = 3}), *dead = loom_segment_alias(segment, 0);
-    loom_segment *alive = loom_segment_alias(segment, 1);
-    uint32_t root = add_submitted(segment, NULL, 0), leaf[5], running;
-    for (uint32_t i = 0; i < 5; i++)
-        leaf[i] = add_submitted(segment, &root, 1);
-    assert_int_equal(take(dead), root);
-    loom_task_finish(dead, root, LOOM_TASK_DONE);
-    assert_int_equal(take(dead), leaf[0]);
-    loom_task *task = loom_segment_task(segment, leaf[0]);
-    task->inline_bytes = 8; /* a result that was half written */
-    task->payload = 3;
-    task->bulk.bytes = 4096;
-    task->flags |= LOOM_TASK_BLOB | LOOM_TASK_NO_LOOKUP;
-    loom_segment_recover(segment, 0, &running);
-    assert_int_equal(running, leaf[0]);
-    assert_int_equal(task->deaths, 1);
-    assert_true(task->inline_bytes == 0 && task->payload == 0 && task->bulk.bytes == 0);
-    assert_int_equal(task->flags, LOOM_TASK_NO_LOOKUP | LOOM_TASK_SUBMITTED);
-    loom_segment_recover(segment, 0, &running); /* again: nothing more */
-    assert_int_equal(running, LOOM_TASK_NONE);
-    uint32_t seen = 0;
-    for (uint32_t i = 0; i < 5; i++) { /* all five, by the other worker; each once */
-        uint32_t taken = take(alive);
-        for (uint32_t k = 0; k < 5; k++)
-            if (taken == leaf[k]) seen |= 1u << k;
-        if (taken != leaf[0]) loom_task_finish(alive, taken, LOOM_TASK_DONE);
-    }
-    assert_int_equal(seen, 31);
-    assert_int_equal(take(alive), LOOM_TASK_NONE);
-    loom_segment_close(alive);
-    loom_segment_close(dead);
-    loom_segment_close(segment);
-}
-
-static void test_held_back_after_deaths(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){.deaths_max = 2}), *worker = loom_segment_alias(segment, 0);
-    uint32_t task = add_submitted(segment, NULL, 0), running;
-    for (int death = 0; death < 2; death++) {
-        assert_int_equal(take(worker), task);
-        loom_segment_recover(segment, 0, &running);
-        assert_int_equal(running, task);
-    }
-    assert_int_equal(loom_segment_task(segment, task)->deaths, 2);
-    assert_int_equal(take(worker), LOOM_TASK_NONE);
-    assert_true(loom_task_fail(segment, task, LOOM_WORKER_DIED, NULL));
-    assert_int_equal(state_of(segment, task), LOOM_TASK_FAILED);
-    loom_segment_close(worker);
-    loom_segment_close(segment);
-}
-
 /* What the coordinator has measured reaches the workers; what helpers worked reaches the owner, once. */
 static void test_costs(void **state) {
     (void)state;
@@ -657,75 +346,12 @@ static void test_costs(void **state) {
     loom_segment_close(segment);
 }
 
-/* Died after it made the task DONE and before it told anyone: recovery tells successors and coordinator. */
-static void test_recover_finishing(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){0}), *dead = loom_segment_alias(segment, 0);
-    loom_segment *alive = loom_segment_alias(segment, 1);
-    uint32_t root[2] = {add_submitted(segment, NULL, 0), add_submitted(segment, NULL, 0)}, running;
-    uint32_t leaf = add_submitted(segment, &root[0], 1);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(take(dead), root[i]);
-        loom_journal_write(&segment->slots[0].journal, LOOM_PHASE_FINISHING, root[i]);
-        atomic_store(&loom_segment_task(segment, root[i])->state,
-                     loom_state_word(i ? LOOM_TASK_FAILED : LOOM_TASK_DONE, 0, 1));
-        loom_segment_recover(segment, 0, &running);
-        assert_int_equal(running, LOOM_TASK_NONE);
-        loom_journal_write(&segment->slots[0].journal, LOOM_PHASE_FINISHING, root[i]); /* as if recovered twice */
-        loom_segment_recover(segment, 0, &running);
-    }
-    assert_int_equal(take(alive), leaf);
-    assert_int_equal(take(alive), LOOM_TASK_NONE);
-    assert_int_equal(pop(segment), root[1]);
-    assert_int_equal(pop(segment), root[0]);
-    assert_int_equal(pop(segment), LOOM_TASK_NONE);
-    loom_segment_close(alive);
-    loom_segment_close(dead);
-    loom_segment_close(segment);
-}
-
-static void test_recover_a_cut_off_pop(void **state) {
-    (void)state;
-    loom_segment *segment = create((loom_segment_options){0}), *dead = loom_segment_alias(segment, 0);
-    loom_segment *alive = loom_segment_alias(segment, 1);
-    uint32_t root = add_submitted(segment, NULL, 0), leaf[2], running;
-    for (int i = 0; i < 2; i++)
-        leaf[i] = add_submitted(segment, &root, 1);
-    assert_int_equal(take(dead), root);
-    loom_task_finish(dead, root, LOOM_TASK_DONE);
-    loom_deque *deque = &segment->deques[0];
-    atomic_fetch_sub(&deque->bottom, 1); /* the first step of a pop */
-    loom_segment_recover(segment, 0, &running);
-    assert_int_equal(atomic_load(&deque->bottom), atomic_load(&deque->top));
-    uint32_t first = take(alive), second = take(alive);
-    assert_true((first == leaf[0] && second == leaf[1]) || (first == leaf[1] && second == leaf[0]));
-    /* the first step of a pop from an empty deque: the next owner's push must not be hidden */
-    atomic_fetch_sub(&deque->bottom, 1);
-    loom_segment_recover(segment, 0, &running);
-    uint32_t more = add_submitted(segment, &first, 1);
-    loom_task_finish(alive, second, LOOM_TASK_DONE);
-    assert_int_equal(state_of(segment, first), LOOM_TASK_RUNNING);
-    loom_task_finish(alive, first, LOOM_TASK_DONE);
-    assert_int_equal(take(dead), more);
-    loom_segment_close(alive);
-    loom_segment_close(dead);
-    loom_segment_close(segment);
-}
-
-static void test_futex_returns_on_change(void **state) {
-    (void)state;
-    _Atomic uint32_t word = 1;
-    loom_futex_wait(&word, 0, -1); /* other value: at once */
-    loom_futex_wait(&word, 1, 2);
-    loom_futex_wake(&word);
-    assert_int_equal(word, 1);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attach_sees_the_same_bytes),
         cmocka_unit_test(test_attach_refuses_strangers),
-        cmocka_unit_test(test_create_checks_and_shrinks),
+        cmocka_unit_test(test_create_checks),
+        cmocka_unit_test(test_create_shrinks),
         cmocka_unit_test(test_heap_bounds),
         cmocka_unit_test(test_heap_chunks_of_processes_are_apart),
         cmocka_unit_test(test_task_limits),
@@ -733,19 +359,7 @@ int main(void) {
         cmocka_unit_test(test_many_arguments),
         cmocka_unit_test(test_failure),
         cmocka_unit_test(test_finish_only_what_one_runs),
-        cmocka_unit_test(test_order_of_taking),
-        cmocka_unit_test(test_stop_and_timeouts),
-        cmocka_unit_test(test_slots_come_back),
-        cmocka_unit_test(test_heap_pieces_come_back),
-        cmocka_unit_test(test_pieces_do_not_overlap),
-        cmocka_unit_test(test_stale_hints),
-        cmocka_unit_test(test_recovery_after_freeing),
-        cmocka_unit_test(test_recover_running),
-        cmocka_unit_test(test_held_back_after_deaths),
         cmocka_unit_test(test_costs),
-        cmocka_unit_test(test_recover_finishing),
-        cmocka_unit_test(test_recover_a_cut_off_pop),
-        cmocka_unit_test(test_futex_returns_on_change),
     };
     return cmocka_run_group_tests_name("segment", tests, NULL, NULL);
 }
