@@ -1,144 +1,169 @@
-/* inflate.c - reads a plain or gzip file as one stream of bytes, through one small buffer.
+/* inflate.c - reads a plain, gzip or zlib file as one stream of bytes, through one small buffer.
  *
- * A gzip file is a series of members (RFC 1952, 2.2), each with a CRC-32 and a length that zlib checks. Zero bytes
- * after the last member are padding (tapes, some archives); anything else there is damage. */
+ * A gzip file is a series of members (RFC 1952, 2.2), each with a CRC-32 and a length; zlib data (RFC 1950) is one,
+ * with an Adler-32. ISA-L checks them. Zero bytes after the last member are padding (tapes, some archives); anything
+ * else there is damage. ISA-L, because it inflates 1.6 times as fast as zlib and still in pieces: libdeflate, a fifth
+ * faster again, wants all of the file and all of the voxels in memory. */
 #include "io/inflate.h"
 
+#include <isa-l/igzip_lib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #define CHUNK_BYTES ((size_t)128 << 10)
-#define GZIP_WINDOW (15 + 16) /* largest window; 16 = expect a gzip header */
 
 typedef enum stream_state { BETWEEN_MEMBERS, IN_MEMBER, AT_END } stream_state;
 
 struct loom_stream {
     const loom_input *input;
-    bool gzip;
-    stream_state state; /* gzip only */
+    loom_packing packing; /* not AUTO */
+    stream_state state;   /* packed only */
     bool any_member;
+    uint64_t start;  /* of the stream in the file */
     uint64_t offset; /* of the next byte to read from the file */
-    z_stream zlib;
+    struct inflate_state isal;
     unsigned char chunk[CHUNK_BYTES];
 };
 
-loom_status loom_stream_open(const loom_input *input, loom_stream **stream, loom_error *err) {
-    *stream = NULL;
+static loom_status find_packing(const loom_input *input, uint64_t offset, loom_packing *packing, loom_error *err) {
     unsigned char magic[2] = {0, 0};
     size_t got;
-    LOOM_TRY(loom_input_read(input, magic, sizeof magic, 0, &got, err));
+    LOOM_TRY(loom_input_read(input, magic, sizeof magic, offset, &got, err));
+    *packing = got == 2 && magic[0] == 0x1f && magic[1] == 0x8b ? LOOM_PACKING_GZIP : LOOM_PACKING_NONE;
+    return LOOM_OK;
+}
+
+loom_status loom_stream_open_at(const loom_input *input, uint64_t offset, loom_packing packing, loom_stream **stream,
+                                loom_error *err) {
+    *stream = NULL;
+    if (packing == LOOM_PACKING_AUTO) LOOM_TRY(find_packing(input, offset, &packing, err));
     loom_stream *made = calloc(1, sizeof *made);
     if (!made) return loom_fail(err, LOOM_NO_MEMORY, "no memory to read %s", input->path);
     made->input = input;
-    made->gzip = got == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
-    if (made->gzip && inflateInit2(&made->zlib, GZIP_WINDOW) != Z_OK) {
-        free(made);
-        return loom_fail(err, LOOM_NO_MEMORY, "no memory to decompress %s", input->path);
-    }
+    made->packing = packing;
+    made->start = offset;
+    loom_stream_rewind(made);
     *stream = made;
     return LOOM_OK;
 }
 
+loom_status loom_stream_open(const loom_input *input, loom_stream **stream, loom_error *err) {
+    return loom_stream_open_at(input, 0, LOOM_PACKING_AUTO, stream, err);
+}
+
 void loom_stream_close(loom_stream *stream) {
-    if (!stream) return;
-    if (stream->gzip) inflateEnd(&stream->zlib);
     free(stream);
 }
 
 bool loom_stream_is_gzip(const loom_stream *stream) {
-    return stream->gzip;
+    return stream->packing != LOOM_PACKING_NONE;
 }
 
 uint64_t loom_stream_limit(const loom_stream *stream) {
-    uint64_t bytes = stream->input->bytes;
-    if (!stream->gzip) return bytes;
+    uint64_t bytes = stream->input->bytes > stream->start ? stream->input->bytes - stream->start : 0;
+    if (stream->packing == LOOM_PACKING_NONE) return bytes;
     return bytes > UINT64_MAX / LOOM_DEFLATE_RATIO_MAX ? UINT64_MAX : bytes * LOOM_DEFLATE_RATIO_MAX;
 }
 
-loom_status loom_stream_rewind(loom_stream *stream, loom_error *err) {
-    stream->offset = 0;
-    if (!stream->gzip) return LOOM_OK;
+static void begin_member(loom_stream *stream) {
+    isal_inflate_reset(&stream->isal);
+    stream->isal.crc_flag = stream->packing == LOOM_PACKING_GZIP ? ISAL_GZIP : ISAL_ZLIB;
+}
+
+void loom_stream_rewind(loom_stream *stream) {
+    stream->offset = stream->start;
     stream->state = BETWEEN_MEMBERS;
     stream->any_member = false;
-    stream->zlib.avail_in = 0;
-    if (inflateReset(&stream->zlib) != Z_OK)
-        return loom_fail(err, LOOM_INTERNAL, "%s: the decompressor cannot be reset", stream->input->path);
-    return LOOM_OK;
+    isal_inflate_init(&stream->isal);
 }
 
 static loom_status fail_corrupt(const loom_stream *stream, const char *what, loom_error *err) {
-    return loom_fail(err, LOOM_BAD_INPUT, "%s: the gzip data is damaged (%s); get a fresh copy of the file",
+    return loom_fail(err, LOOM_BAD_INPUT, "%s: the compressed data is damaged (%s); get a fresh copy of the file",
                      stream->input->path, what);
 }
 
 /* Fills the chunk if it is empty; avail_in stays 0 at the end of the file. */
 static loom_status refill(loom_stream *stream, loom_error *err) {
-    if (stream->zlib.avail_in > 0) return LOOM_OK;
+    if (stream->isal.avail_in > 0) return LOOM_OK;
     size_t got;
     LOOM_TRY(loom_input_read(stream->input, stream->chunk, CHUNK_BYTES, stream->offset, &got, err));
     stream->offset += got;
-    stream->zlib.next_in = stream->chunk;
-    stream->zlib.avail_in = (unsigned)got;
+    stream->isal.next_in = stream->chunk;
+    stream->isal.avail_in = (uint32_t)got;
+    return LOOM_OK;
+}
+
+/* After the last member nothing but zero bytes may come. */
+static loom_status skip_padding(loom_stream *stream, loom_error *err) {
+    struct inflate_state *isal = &stream->isal;
+    /* ISA-L 2.30 keeps up to seven bytes that follow zlib data. */
+    if (isal->read_in_length > 0 && isal->read_in != 0) return fail_corrupt(stream, "other bytes follow its end", err);
+    while (isal->avail_in > 0) {
+        for (; isal->avail_in > 0 && *isal->next_in == 0; isal->avail_in--)
+            isal->next_in++;
+        if (isal->avail_in > 0) return fail_corrupt(stream, "other bytes follow its end", err);
+        LOOM_TRY(refill(stream, err));
+    }
     return LOOM_OK;
 }
 
 /* Between members: another one, padding to the end of the file, or garbage. */
 static loom_status enter_member(loom_stream *stream, loom_error *err) {
-    z_stream *zlib = &stream->zlib;
+    struct inflate_state *isal = &stream->isal;
     LOOM_TRY(refill(stream, err));
-    if (stream->any_member && zlib->avail_in > 0 && *zlib->next_in == 0) {
-        do {
-            while (zlib->avail_in > 0 && *zlib->next_in == 0) {
-                zlib->next_in++;
-                zlib->avail_in--;
-            }
-            if (zlib->avail_in > 0) return fail_corrupt(stream, "other bytes follow its end", err);
-            LOOM_TRY(refill(stream, err));
-        } while (zlib->avail_in > 0);
-    }
-    if (zlib->avail_in == 0) {
+    bool again = stream->packing == LOOM_PACKING_GZIP && isal->avail_in > 0 && *isal->next_in == 0x1f;
+    if (stream->any_member && !again) LOOM_TRY(skip_padding(stream, err));
+    if (isal->avail_in == 0) {
         stream->state = AT_END;
         return LOOM_OK;
     }
-    if (stream->any_member && *zlib->next_in != 0x1f) return fail_corrupt(stream, "other bytes follow its end", err);
-    if (inflateReset(zlib) != Z_OK) return fail_corrupt(stream, "a member cannot be started", err);
+    begin_member(stream);
     stream->any_member = true;
     stream->state = IN_MEMBER;
     return LOOM_OK;
 }
 
-static loom_status inflate_some(loom_stream *stream, loom_error *err) {
-    z_stream *zlib = &stream->zlib;
-    LOOM_TRY(refill(stream, err));
-    if (zlib->avail_in == 0) return fail_corrupt(stream, "it ends early", err);
-    switch (inflate(zlib, Z_NO_FLUSH)) {
-    case Z_OK:
-    case Z_BUF_ERROR:
-        return LOOM_OK;
-    case Z_STREAM_END:
-        stream->state = BETWEEN_MEMBERS;
-        return LOOM_OK;
-    case Z_MEM_ERROR:
-        return loom_fail(err, LOOM_NO_MEMORY, "no memory to decompress %s", stream->input->path);
+static const char *reason_of(int result) {
+    switch (result) {
+    case ISAL_INCORRECT_CHECKSUM:
+        return "wrong checksum or length";
+    case ISAL_INVALID_WRAPPER:
+    case ISAL_UNSUPPORTED_METHOD:
+    case ISAL_NEED_DICT:
+        return "no valid header";
+    case ISAL_INVALID_LOOKBACK:
+        return "a distance leads before its begin";
     default:
-        return fail_corrupt(stream, zlib->msg ? zlib->msg : "unknown reason", err);
+        return "an invalid code";
     }
 }
 
-static loom_status read_gzip(loom_stream *stream, unsigned char *bytes, size_t length, size_t *got, loom_error *err) {
-    z_stream *zlib = &stream->zlib;
+static loom_status inflate_some(loom_stream *stream, loom_error *err) {
+    struct inflate_state *isal = &stream->isal;
+    LOOM_TRY(refill(stream, err));
+    uint32_t in = isal->avail_in, out = isal->avail_out;
+    int result = isal_inflate(isal);
+    if (result < 0 || result == ISAL_NEED_DICT) return fail_corrupt(stream, reason_of(result), err);
+    if (isal->block_state == ISAL_BLOCK_FINISH)
+        stream->state = BETWEEN_MEMBERS;
+    else if (isal->avail_in == in && isal->avail_out == out)
+        return fail_corrupt(stream, "it ends early", err);
+    return LOOM_OK;
+}
+
+static loom_status read_packed(loom_stream *stream, unsigned char *bytes, size_t length, size_t *got, loom_error *err) {
+    struct inflate_state *isal = &stream->isal;
     while (*got < length && stream->state != AT_END) {
         if (stream->state == BETWEEN_MEMBERS) {
             LOOM_TRY(enter_member(stream, err));
             continue;
         }
         size_t wanted = length - *got;
-        unsigned portion = wanted < (1u << 30) ? (unsigned)wanted : 1u << 30;
-        zlib->next_out = bytes + *got;
-        zlib->avail_out = portion;
+        uint32_t portion = wanted < ((size_t)1 << 30) ? (uint32_t)wanted : (uint32_t)1 << 30;
+        isal->next_out = bytes + *got;
+        isal->avail_out = portion;
         loom_status status = inflate_some(stream, err);
-        *got += portion - zlib->avail_out;
+        *got += portion - isal->avail_out;
         LOOM_TRY(status);
     }
     return LOOM_OK;
@@ -146,7 +171,7 @@ static loom_status read_gzip(loom_stream *stream, unsigned char *bytes, size_t l
 
 loom_status loom_stream_read(loom_stream *stream, void *bytes, size_t length, size_t *got, loom_error *err) {
     *got = 0;
-    if (stream->gzip) return read_gzip(stream, bytes, length, got, err);
+    if (stream->packing != LOOM_PACKING_NONE) return read_packed(stream, bytes, length, got, err);
     LOOM_TRY(loom_input_read(stream->input, bytes, length, stream->offset, got, err));
     stream->offset += *got;
     return LOOM_OK;

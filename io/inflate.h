@@ -1,4 +1,4 @@
-/* inflate.h - the bytes of a file in order, decompressed on the way if it is a gzip file (RFC 1952; zlib).
+/* inflate.h - the bytes of a file in order, decompressed on the way if they are gzip or zlib data (RFC 1952, RFC 1950).
  *
  * A stream knows how many bytes its reader wants in all, so a file that holds more (a gzip bomb) or less is found
  * before a byte too many is delivered. */
@@ -12,10 +12,15 @@
 
 typedef struct loom_stream loom_stream;
 
-/* Borrows the input. Recognises gzip by its magic. */
+/* How bytes are packed. AUTO: gzip if they begin like it, else plain. */
+typedef enum loom_packing { LOOM_PACKING_AUTO, LOOM_PACKING_NONE, LOOM_PACKING_GZIP, LOOM_PACKING_ZLIB } loom_packing;
+
+/* Borrows the input. The stream begins at its first byte, or at `offset`. */
 loom_status loom_stream_open(const loom_input *input, loom_stream **stream, loom_error *err);
-void loom_stream_close(loom_stream *stream); /* NULL is accepted */
-bool loom_stream_is_gzip(const loom_stream *stream);
+loom_status loom_stream_open_at(const loom_input *input, uint64_t offset, loom_packing packing, loom_stream **stream,
+                                loom_error *err);
+void loom_stream_close(loom_stream *stream);         /* NULL is accepted */
+bool loom_stream_is_gzip(const loom_stream *stream); /* or zlib */
 /* No more than this many bytes can come out: the file's length, or what its compressed length allows. */
 uint64_t loom_stream_limit(const loom_stream *stream);
 
@@ -27,6 +32,6 @@ loom_status loom_stream_skip(loom_stream *stream, uint64_t length, loom_error *e
 /* Checks that nothing follows: LOOM_BAD_INPUT if a byte does, or if the last checksum is wrong or missing. */
 loom_status loom_stream_end(loom_stream *stream, loom_error *err);
 /* Starts again at the first byte. */
-loom_status loom_stream_rewind(loom_stream *stream, loom_error *err);
+void loom_stream_rewind(loom_stream *stream);
 
 #endif

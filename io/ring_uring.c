@@ -146,7 +146,8 @@ loom_status loom_ring_uring_open(loom_ring *ring, loom_error *err) {
     int error = io_uring_queue_init(ring->depth, &state->ring, 0);
     if (error < 0) {
         free(state);
-        return loom_fail(err, LOOM_UNSUPPORTED, "%s (%s); set io.ring to auto or posix", why_refused(-error), strerror(-error));
+        return loom_fail(err, LOOM_UNSUPPORTED, "%s (%s); set io.ring to auto or posix", why_refused(-error),
+                         strerror(-error));
     }
     place_kernel_threads(&state->ring);
     state->depth = ring->depth;

@@ -2,38 +2,37 @@
  * writing, and replaces files whole or not at all. */
 #include "io/volume_private.h"
 
-#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/output.h"
 
 #define LEVEL_DEFAULT 6
+#define LOOM_FORMATS_READ "NIfTI, PNG, NRRD, MetaImage"
 
 /* ---- reading ---- */
-
-static const uint8_t png_signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
 static loom_status fail_unknown(const loom_volume *volume, const uint8_t *start, size_t length, loom_error *err) {
     if (length == 0) return loom_fail(err, LOOM_BAD_INPUT, "%s: is empty; get a fresh copy of the file", volume->path);
     if (length > 132 && memcmp(start + 128, "DICM", 4) == 0)
         return loom_fail(err, LOOM_BAD_INPUT, "%s: is a DICOM file; convert the series to .nii.gz, e.g. with dcm2niix",
                          volume->path);
-    return loom_fail(err, LOOM_BAD_INPUT, "%s: is neither a NIfTI (.nii, .nii.gz) nor a PNG image; convert it to one",
+    return loom_fail(err, LOOM_BAD_INPUT,
+                     "%s: is none of the image formats that are read (" LOOM_FORMATS_READ "); convert it to one",
                      volume->path);
 }
 
 static loom_status recognise(loom_volume *volume, loom_error *err) {
+    uint8_t start[LOOM_START_BYTES];
+    size_t length;
     LOOM_TRY(loom_input_open(volume->path, &volume->input, err));
     LOOM_TRY(loom_stream_open(&volume->input, &volume->stream, err));
-    uint8_t start[LOOM_NIFTI2_BYTES];
-    size_t length;
     LOOM_TRY(loom_stream_read(volume->stream, start, sizeof start, &length, err));
-    if (length >= sizeof png_signature && memcmp(start, png_signature, sizeof png_signature) == 0 &&
-        !loom_stream_is_gzip(volume->stream))
-        return loom_png_open(volume, err);
-    if (loom_nifti_recognise(start, length)) return loom_nifti_open(volume, start, length, err);
-    return fail_unknown(volume, start, length, err);
+    volume->format = loom_format_of_content(start, length, loom_stream_is_gzip(volume->stream));
+    if (!volume->format) return fail_unknown(volume, start, length, err);
+    return volume->format->open(volume, start, length, err);
 }
 
 loom_status loom_volume_open(const char *path, loom_volume **volume, loom_error *err) {
@@ -55,13 +54,60 @@ loom_status loom_volume_open(const char *path, loom_volume **volume, loom_error 
     return LOOM_OK;
 }
 
+bool loom_volume_may_have_more_files(const char *path) {
+    loom_input input;
+    uint8_t start[LOOM_START_BYTES];
+    size_t length = 0;
+    if (loom_input_open(path, &input, NULL) != LOOM_OK) return false;
+    loom_status status = loom_input_read(&input, start, sizeof start, 0, &length, NULL);
+    loom_input_close(&input);
+    const loom_format *format = status == LOOM_OK ? loom_format_of_content(start, length, false) : NULL;
+    return format && format->many_files;
+}
+
 const loom_image_header *loom_volume_header(const loom_volume *volume) {
     return &volume->header;
 }
 
+size_t loom_volume_file_count(const loom_volume *volume) {
+    return 1 + volume->other_count;
+}
+
+const char *loom_volume_file(const loom_volume *volume, size_t index) {
+    return index == 0 ? volume->path : volume->others[index - 1];
+}
+
+loom_status loom_volume_add_file(loom_volume *volume, char *path, loom_error *err) {
+    bool room = path != NULL;
+    if (room && volume->other_count == volume->other_capacity) {
+        size_t capacity = volume->other_capacity ? 2 * volume->other_capacity : 4;
+        char **grown = reallocarray(volume->others, capacity, sizeof *grown);
+        room = grown != NULL;
+        if (room) {
+            volume->others = grown;
+            volume->other_capacity = capacity;
+        }
+    }
+    if (!room) {
+        free(path);
+        return loom_fail(err, LOOM_NO_MEMORY, "no memory to read %s", volume->path);
+    }
+    volume->others[volume->other_count++] = path;
+    return LOOM_OK;
+}
+
+char *loom_volume_beside(const loom_volume *volume, const char *name) {
+    const char *slash = name[0] == '/' ? NULL : strrchr(volume->path, '/');
+    size_t folder = slash ? (size_t)(slash + 1 - volume->path) : 0, length = strlen(name);
+    char *path = malloc(folder + length + 1);
+    if (!path) return NULL;
+    memcpy(path, volume->path, folder);
+    memcpy(path + folder, name, length + 1);
+    return path;
+}
+
 loom_status loom_volume_load(loom_volume *volume, const loom_volume_sink *sink, loom_error *err) {
-    loom_status status =
-        volume->format == LOOM_FORMAT_PNG ? loom_png_load(volume, sink, err) : loom_nifti_load(volume, sink, err);
+    loom_status status = volume->format->load(volume, sink, err);
     /* A file that is being replaced looks damaged: say which of the two it is. */
     if (status == LOOM_OK || status == LOOM_BAD_INPUT) {
         loom_error changed;
@@ -76,6 +122,10 @@ loom_status loom_volume_load(loom_volume *volume, const loom_volume_sink *sink, 
 
 void loom_volume_close(loom_volume *volume) {
     if (!volume) return;
+    for (size_t i = 0; i < volume->other_count; i++)
+        free(volume->others[i]);
+    free(volume->others);
+    free(volume->detail);
     loom_stream_close(volume->stream);
     loom_input_close(&volume->input);
     free(volume->path);
@@ -84,52 +134,85 @@ void loom_volume_close(loom_volume *volume) {
 
 /* ---- writing ---- */
 
-typedef enum suffix_kind { SUFFIX_NONE, SUFFIX_NII, SUFFIX_NII_GZ, SUFFIX_PNG } suffix_kind;
-
-static bool ends_with(const char *path, const char *suffix) {
-    size_t length = strlen(path), wanted = strlen(suffix);
-    if (length <= wanted) return false;
-    for (size_t i = 0; i < wanted; i++)
-        if (tolower((unsigned char)path[length - wanted + i]) != suffix[i]) return false;
-    return path[length - wanted - 1] != '/';
-}
-
-static suffix_kind suffix_of(const char *path) {
-    if (ends_with(path, ".nii")) return SUFFIX_NII;
-    if (ends_with(path, ".nii.gz")) return SUFFIX_NII_GZ;
-    return ends_with(path, ".png") ? SUFFIX_PNG : SUFFIX_NONE;
-}
-
 bool loom_volume_can_write(const char *path) {
-    return suffix_of(path) != SUFFIX_NONE;
+    return loom_format_of_suffix(path) != NULL;
 }
 
-static loom_status write_content(suffix_kind suffix, int fd, const char *path, int level,
-                                 const loom_image_header *header, const void *voxels, loom_error *err) {
-    if (suffix == SUFFIX_PNG) return loom_png_write(fd, path, level, header, voxels, err);
-    return loom_nifti_write(fd, path, suffix == SUFFIX_NII_GZ, level, header, voxels, err);
+/* The name of the file for the voxels of "a/b.mhd": "a/b.mhd.raw", which is nobody else's. */
+static char *data_path_of(const char *path) {
+    size_t length = strlen(path);
+    char *data = malloc(length + sizeof ".raw");
+    if (!data) return NULL;
+    memcpy(data, path, length);
+    memcpy(data + length, ".raw", sizeof ".raw");
+    return data;
+}
+
+/* A header must never meet the voxels of another image: the old one is removed before the new voxels appear. */
+static loom_status commit_pair(const char *path, loom_output *output, loom_output *data, loom_error *err) {
+    loom_status status = LOOM_OK;
+    if (unlink(output->path) != 0 && errno != ENOENT)
+        status = loom_fail_errno(err, errno, "%s: the old file cannot be removed", path);
+    if (status == LOOM_OK)
+        status = loom_output_commit(data, err);
+    else
+        loom_output_abandon(data);
+    if (status == LOOM_OK) return loom_output_commit(output, err);
+    loom_output_abandon(output);
+    return status;
+}
+
+static loom_status write_pair(const loom_format *format, loom_writing *writing, loom_error *err) {
+    loom_output output, data;
+    char *data_path = data_path_of(writing->path);
+    if (!data_path) return loom_fail(err, LOOM_NO_MEMORY, "no memory to write %s", writing->path);
+    loom_status status = loom_output_open(data_path, &data, err);
+    if (status == LOOM_OK) {
+        status = loom_output_open(writing->path, &output, err);
+        if (status != LOOM_OK) loom_output_abandon(&data);
+    }
+    if (status == LOOM_OK) {
+        const char *slash = strrchr(data_path, '/');
+        writing->fd = output.fd;
+        writing->data_fd = data.fd;
+        writing->data_name = slash ? slash + 1 : data_path;
+        status = format->write(writing, err);
+        if (status == LOOM_OK) {
+            status = commit_pair(writing->path, &output, &data, err);
+        } else {
+            loom_output_abandon(&output);
+            loom_output_abandon(&data);
+        }
+    }
+    free(data_path);
+    return status;
+}
+
+static loom_status write_one(const loom_format *format, loom_writing *writing, loom_error *err) {
+    loom_output output;
+    LOOM_TRY(loom_output_open(writing->path, &output, err));
+    writing->fd = writing->data_fd = output.fd;
+    loom_status status = format->write(writing, err);
+    if (status == LOOM_OK) return loom_output_commit(&output, err);
+    loom_output_abandon(&output);
+    return status;
 }
 
 loom_status loom_volume_write_level(const char *path, const loom_image_header *header, const void *voxels, int level,
                                     loom_error *err) {
-    suffix_kind suffix = suffix_of(path);
-    if (suffix == SUFFIX_NONE)
-        return loom_fail(err, LOOM_UNSUPPORTED, "%s: images are written as .nii, .nii.gz or .png; change the suffix",
-                         path);
+    const loom_format *format = loom_format_of_suffix(path);
+    if (!format)
+        return loom_fail(err, LOOM_UNSUPPORTED, "%s: images are written as %s; change the suffix", path,
+                         loom_volume_suffixes());
     if (level < 0 || level > 9)
         return loom_fail(err, LOOM_BAD_ARGUMENT, "compression level %d; use 0 (none) to 9 (smallest)", level);
     loom_error detail;
     loom_error_clear(&detail);
     loom_status status = loom_image_header_check(header, &detail);
     if (status != LOOM_OK) return loom_fail(err, status, "%s: cannot be written: %s", path, detail.message);
-    loom_output output;
-    LOOM_TRY(loom_output_open(path, &output, err));
-    status = write_content(suffix, output.fd, path, level, header, voxels, err);
-    if (status != LOOM_OK) {
-        loom_output_abandon(&output);
-        return status;
-    }
-    return loom_output_commit(&output, err);
+    loom_writing writing = {.path = path, .level = level, .header = header, .voxels = voxels};
+    bool pair = format->detached && loom_path_has_suffix(path, format->detached);
+    return pair ? write_pair(format, &writing, err) : write_one(format, &writing, err);
 }
 
 loom_status loom_volume_write(const char *path, const loom_image_header *header, const void *voxels, loom_error *err) {

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "io/volume.h"
+
 #define SETTLE_NS 2000000000ll
 
 static int64_t nanoseconds(struct timespec time) {
@@ -72,12 +74,40 @@ loom_status loom_effect_record_write(const loom_effect_record *record, loom_aren
     return loom_value_copy(arena, &whole, value);
 }
 
+/* Of an image in several files: the hash of their hashes. */
+static loom_status hash_files(const loom_volume *volume, loom_hash_file hash_file, void *context, loom_id *content,
+                              loom_error *err) {
+    loom_hasher *hasher = loom_hasher_new();
+    if (!hasher) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while hashing %s", loom_volume_file(volume, 0));
+    loom_hasher_begin(hasher);
+    loom_status status = LOOM_OK;
+    for (size_t i = 0; i < loom_volume_file_count(volume) && status == LOOM_OK; i++) {
+        loom_id one;
+        status = hash_file(loom_volume_file(volume, i), &one, context, err);
+        if (status == LOOM_OK) loom_hasher_add(hasher, one.bytes, sizeof one.bytes);
+    }
+    *content = loom_hasher_end(hasher);
+    loom_hasher_free(hasher);
+    return status;
+}
+
+loom_status loom_effect_content(const char *path, loom_hash_file hash_file, void *context, loom_id *content,
+                                loom_error *err) {
+    if (!loom_volume_may_have_more_files(path)) return hash_file(path, content, context, err);
+    loom_volume *volume;
+    LOOM_TRY(loom_volume_open(path, &volume, err));
+    loom_status status = hash_files(volume, hash_file, context, content, err);
+    loom_volume_close(volume);
+    return status;
+}
+
 bool loom_effect_holds(const loom_result *result, loom_arena *arena, loom_hash_file hash_file, void *context) {
     loom_effect_record record;
     loom_id content;
     loom_error ignored = {0};
     return read_effect(result->payload, result->payload_bytes, arena, &record) == LOOM_OK &&
-           hash_file(record.path, &content, context, &ignored) == LOOM_OK && loom_id_equal(&content, &record.content);
+           loom_effect_content(record.path, hash_file, context, &content, &ignored) == LOOM_OK &&
+           loom_id_equal(&content, &record.content);
 }
 
 loom_status loom_key_inputs(loom_call *call, loom_hash_file hash_file, void *context, loom_key_parts *parts) {

@@ -29,6 +29,9 @@ typedef struct loom_effect_record {
     loom_id content;
 } loom_effect_record;
 loom_status loom_effect_record_write(const loom_effect_record *record, loom_arena *arena, loom_value *value);
+/* The content hash of what an effect wrote: of the file, and of those that it names for its voxels (.mhd, .nhdr). */
+loom_status loom_effect_content(const char *path, loom_hash_file hash_file, void *context, loom_id *content,
+                                loom_error *err);
 /* An effect is satisfied while its file still holds what was written there. */
 bool loom_effect_holds(const loom_result *result, loom_arena *arena, loom_hash_file hash_file, void *context);
 

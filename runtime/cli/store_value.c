@@ -45,9 +45,9 @@ static loom_status write_value(const loom_value *value, const char *path, loom_e
         return write_bytes(value->text.bytes, value->text.length, path, err);
     if (value->type != LOOM_IMAGE) return write_text(value, path, err);
     if (path == NULL)
-        return loom_fail(err, LOOM_BAD_USAGE, "this result is an image; name a file: .nii.gz, .nii or .png");
+        return loom_fail(err, LOOM_BAD_USAGE, "this result is an image; name a file: %s", loom_volume_suffixes());
     if (!loom_volume_can_write(path))
-        return loom_fail(err, LOOM_BAD_USAGE, "%s: the suffix of an image file is .nii.gz, .nii or .png", path);
+        return loom_fail(err, LOOM_BAD_USAGE, "%s: the suffix of an image file is %s", path, loom_volume_suffixes());
     return loom_volume_write(path, value->image.header, value->image.voxels, err);
 }
 
@@ -75,8 +75,9 @@ const loom_command loom_store_get = {
     .summary = "Takes a result out: an image to a file, any other value as text",
     .usage = "voxloom store get ID [FILE]",
     .help = "ID: the first digits, at least 4, of a key, a value id or a node id; goal:LABEL; or key:NAME.\n"
-            "FILE: .nii.gz, .nii or .png for an image; .json for a value as JSON; else its text, or its bytes as they\n"
-            "are. Without FILE to stdout.\n",
+            "FILE: an image file (.nii.gz, .nrrd, .mha, .png and others) for an image; .json for a value as JSON; else "
+            "its\n"
+            "text, or its bytes as they are. Without FILE to stdout.\n",
     .run = get,
 };
 

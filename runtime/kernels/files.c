@@ -26,10 +26,27 @@ static loom_status add_file(loom_input_list *list, const char *path, loom_error 
     return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while listing the input %s", path);
 }
 
+/* A header with its voxels elsewhere: they are inputs as it is. */
+static loom_status add_further_files(loom_input_list *list, const char *path, loom_error *err) {
+    loom_volume *volume = NULL;
+    LOOM_TRY(loom_volume_open(path, &volume, err));
+    loom_status status = LOOM_OK;
+    for (size_t i = 1; i < loom_volume_file_count(volume) && status == LOOM_OK; i++) {
+        /* The list keeps the path longer than the volume. */
+        const char *file = loom_volume_file(volume, i);
+        char *copy = loom_arena_text(list->arena, file, strlen(file));
+        status = copy ? add_file(list, copy, err)
+                      : loom_fail(err, LOOM_NO_MEMORY, "out of memory while listing the inputs of %s", path);
+    }
+    loom_volume_close(volume);
+    return status;
+}
+
 loom_status loom_inputs_read_image(loom_call *call, loom_input_list *list) {
     const char *path = NULL;
     LOOM_TRY(loom_arg_path(call, 0, &path));
-    return add_file(list, path, call->err);
+    LOOM_TRY(add_file(list, path, call->err));
+    return loom_volume_may_have_more_files(path) ? add_further_files(list, path, call->err) : LOOM_OK;
 }
 
 /* SimpleITK's further arguments: an output pixel type (-1: that of the file) and the name of a reader (empty: any). */
@@ -69,8 +86,8 @@ static loom_status write_image(loom_call *call) {
     LOOM_TRY(loom_arg_any_image(call, 0, &image));
     LOOM_TRY(loom_arg_path(call, 1, &path));
     if (!loom_volume_can_write(path))
-        return loom_fail(call->err, LOOM_BAD_ARGUMENT,
-                         "cannot write %s: the suffix names no image format; use .nii.gz, .nii or .png", path);
+        return loom_fail(call->err, LOOM_BAD_ARGUMENT, "cannot write %s: the suffix names no image format; use %s",
+                         path, loom_volume_suffixes());
     LOOM_TRY(loom_volume_write(path, image->image.header, image->image.voxels, call->err));
     call->result = loom_null();
     return LOOM_OK;

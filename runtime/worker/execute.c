@@ -201,7 +201,7 @@ static loom_status publish_effect(loom_worker *worker, const loom_call *call, lo
     loom_effect_record record = {.path = loom_arena_text(worker->arena, path->text.bytes, path->text.length)};
     if (!record.path) return loom_segment_full(err);
     worker->hashed_count = 0;
-    LOOM_TRY(loom_worker_hash_file(record.path, &record.content, worker, err));
+    LOOM_TRY(loom_effect_content(record.path, loom_worker_hash_file, worker, &record.content, err));
     loom_value value;
     if (loom_effect_record_write(&record, worker->arena, &value) != LOOM_OK) return loom_segment_full(err);
     return publish(worker, &value, err);

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (loom_stream_open(&input, &stream, NULL) != LOOM_OK) abort();
     loom_status a, b;
     size_t large = read_pieces(stream, first, 65536, &a);
-    if (loom_stream_rewind(stream, NULL) != LOOM_OK) abort();
+    loom_stream_rewind(stream);
     /* The pieces must not matter, where both came to the end. */
     size_t small = read_pieces(stream, second, 251, &b);
     size_t common = large < small ? large : small;
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (a == LOOM_OK && b == LOOM_OK && large < BYTES_MAX - 65536 && large != small) abort();
     if (a == LOOM_OK && !loom_stream_is_gzip(stream) && large < BYTES_MAX - 65536 && large != size) abort();
     if (large > loom_stream_limit(stream)) abort();
-    if (loom_stream_rewind(stream, NULL) != LOOM_OK) abort();
+    loom_stream_rewind(stream);
     if (loom_stream_skip(stream, common / 2, NULL) == LOOM_OK)
         (void)loom_stream_read_all(stream, first, common - common / 2, NULL);
     (void)loom_stream_end(stream, NULL);

@@ -1,6 +1,6 @@
 /* fuzz_nifti.c - any bytes as a NIfTI file, plain or gzipped: header, geometry, and voxels into memory. */
 #include "fuzz_volume.h"
-#include "io/nifti_voxels.h"
+#include "io/nifti/voxels.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -39,7 +39,7 @@ static void things_that_are_no_image_files(void **state) {
     write_file(scratch_path("empty.nii.gz"), "", 0);
     assert_int_equal(expect_refusal(scratch_path("empty.nii.gz"), "is empty"), LOOM_BAD_INPUT);
     write_file(scratch_path("text.nii"), "hello\n", 6);
-    assert_int_equal(expect_refusal(scratch_path("text.nii"), "neither"), LOOM_BAD_INPUT);
+    assert_int_equal(expect_refusal(scratch_path("text.nii"), "none of"), LOOM_BAD_INPUT);
     unsigned char dicom[1000] = {0};
     memcpy(dicom + 128, "DICM", 4);
     write_file(scratch_path("slice.dcm"), dicom, sizeof dicom);
@@ -164,7 +164,7 @@ static void fields_that_lie(void **state) {
     r.magic = "ni1";
     refuse(&r, ".hdr/.img pair", LOOM_UNSUPPORTED);
     r.magic = "n+9";
-    refuse(&r, "neither", LOOM_BAD_INPUT);
+    refuse(&r, "none of", LOOM_BAD_INPUT);
     r = ten_voxels();
     r.intent = 1005;
     refuse(&r, "symmetric", LOOM_UNSUPPORTED);
@@ -245,7 +245,7 @@ static void corrupt_gzip_is_noticed(void **state) {
     }
     gzip[packed - 8] ^= 1;
     write_file(path, gzip, packed);
-    assert_int_equal(expect_refusal(path, "incorrect data check"), LOOM_BAD_INPUT);
+    assert_int_equal(expect_refusal(path, "wrong checksum"), LOOM_BAD_INPUT);
     gzip[packed - 8] ^= 1;
     /* Garbage after the end. */
     unsigned char *longer = calloc(1, packed + 20);

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/nifti_geometry.h"
-#include "io/nifti_voxels.h"
+#include "io/nifti/geometry.h"
+#include "io/nifti/voxels.h"
 
 #define HALF 0.70710678118654752 /* sine and cosine of 45 degrees: a quarter turn */
 

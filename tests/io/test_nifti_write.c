@@ -159,8 +159,8 @@ static void bad_targets_are_refused(void **state) {
     loom_image_header image = image_of(LOOM_U8, 3, 1);
     unsigned char *data = pattern((size_t)loom_image_bytes(&image));
     loom_error err = {0};
-    assert_int_equal(loom_volume_write(scratch_path("x.mha"), &image, data, &err), LOOM_UNSUPPORTED);
-    assert_false(loom_volume_can_write("x.mha"));
+    assert_int_equal(loom_volume_write(scratch_path("x.vtk"), &image, data, &err), LOOM_UNSUPPORTED);
+    assert_false(loom_volume_can_write("x.vtk"));
     assert_false(loom_volume_can_write(".nii"));
     assert_false(loom_volume_can_write("folder/.png"));
     assert_false(loom_volume_can_write(""));

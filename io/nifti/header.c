@@ -1,5 +1,5 @@
-/* nifti_header.c - the fields of NIfTI-1 and NIfTI-2 headers by their offsets; values are judged elsewhere. */
-#include "io/nifti_header.h"
+/* header.c - the fields of NIfTI-1 and NIfTI-2 headers by their offsets; values are judged elsewhere. */
+#include "io/nifti/header.h"
 
 #include <string.h>
 

@@ -1,12 +1,11 @@
-/* nifti_voxels.c - which image a NIfTI header describes, and the conversion of its stored numbers. */
-#include "io/nifti_voxels.h"
+/* voxels.c - which image a NIfTI header describes, and the conversion of its stored numbers. */
+#include "io/nifti/voxels.h"
 
 #include <float.h>
 #include <math.h>
 
-#include "io/nifti_geometry.h"
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "voxels are kept little-endian, in memory and in the store");
+#include "io/nifti/geometry.h"
+#include "io/numbers.h"
 
 /* ---- the image ---- */
 
@@ -157,31 +156,6 @@ loom_status loom_nifti_describe(const loom_nifti *header, const char *name, loom
 
 /* ---- the voxels ---- */
 
-static void swap_bytes(uint8_t dtype, void *numbers, size_t count) {
-    switch (loom_dtype_bytes(dtype)) {
-    case 2: {
-        uint16_t *n = numbers;
-        for (size_t i = 0; i < count; i++)
-            n[i] = __builtin_bswap16(n[i]);
-        break;
-    }
-    case 4: {
-        uint32_t *n = numbers;
-        for (size_t i = 0; i < count; i++)
-            n[i] = __builtin_bswap32(n[i]);
-        break;
-    }
-    case 8: {
-        uint64_t *n = numbers;
-        for (size_t i = 0; i < count; i++)
-            n[i] = __builtin_bswap64(n[i]);
-        break;
-    }
-    default:
-        break;
-    }
-}
-
 /* All bits of the exponent set: an infinity or a NaN. */
 static void clear_non_finite(uint8_t dtype, void *numbers, size_t count) {
     if (dtype == LOOM_F32) {
@@ -235,7 +209,7 @@ static void scale(const loom_nifti_layout *layout, const void *from, void *to, s
 }
 
 void loom_nifti_convert(const loom_nifti_layout *layout, void *from, void *to, size_t count) {
-    if (layout->swapped) swap_bytes(layout->stored_type, from, count);
+    if (layout->swapped) loom_swap_numbers(from, loom_dtype_bytes(layout->stored_type), count);
     clear_non_finite(layout->stored_type, from, count);
     if (layout->scaled) scale(layout, from, to, count);
 }

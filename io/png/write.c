@@ -1,10 +1,10 @@
-/* png_write.c - 2D images of one to four components of u8, bool8 or u16 as PNG. Values are kept as they are (a bool8
+/* write.c - 2D images of one to four components of u8, bool8 or u16 as PNG. Values are kept as they are (a bool8
  * stays 0 or 1). The spacing goes into an sCAL chunk, as ITK does. */
 #include <png.h>
 #include <setjmp.h>
 
 #include "io/output.h"
-#include "io/volume_private.h"
+#include "io/png/write.h"
 
 typedef struct png_job {
     int fd;
@@ -77,10 +77,15 @@ static loom_status check(const char *path, const loom_image_header *header, loom
     return LOOM_OK;
 }
 
-loom_status loom_png_write(int fd, const char *path, int level, const loom_image_header *header, const void *voxels,
-                           loom_error *err) {
-    LOOM_TRY(check(path, header, err));
-    png_job job = {.fd = fd, .path = path, .level = level, .header = header, .voxels = voxels, .err = err};
+loom_status loom_png_write(const loom_writing *writing, loom_error *err) {
+    const char *path = writing->path;
+    LOOM_TRY(check(path, writing->header, err));
+    png_job job = {.fd = writing->fd,
+                   .path = path,
+                   .level = writing->level,
+                   .header = writing->header,
+                   .voxels = writing->voxels,
+                   .err = err};
     job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     if (!job.info) {

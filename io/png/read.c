@@ -1,4 +1,4 @@
-/* png_read.c - PNG images as 2D images of one to four components of u8 or u16; palettes and small grey depths are
+/* read.c - PNG images as 2D images of one to four components of u8 or u16; palettes and small grey depths are
  * expanded as ITK's PNGImageIO does. Rows are streamed; only interlaced files are decoded in place.
  *
  * libpng reports errors by longjmp. Everything that must be released lives in a png_job outside the guarded calls, and
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/png/write.h"
 #include "io/sink.h"
-#include "io/volume_private.h"
 
 #define PIXELS_MAX ((uint64_t)1 << 31)
 /* Of a chunk that is no pixel data (comments, colour profiles). */
@@ -80,7 +80,7 @@ static loom_status job_failure(png_job *job) {
 
 static loom_status job_open(png_job *job, loom_volume *volume, const loom_volume_sink *target, loom_error *err) {
     *job = (png_job){.volume = volume, .target = target, .err = err};
-    LOOM_TRY(loom_stream_rewind(volume->stream, err));
+    loom_stream_rewind(volume->stream);
     job->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, job, on_error, on_warning);
     job->info = job->png ? png_create_info_struct(job->png) : NULL;
     if (job->info) {
@@ -145,10 +145,16 @@ static void read_description(png_job *job) {
         png_error(job->png, "its rows have an unexpected length");
 }
 
-loom_status loom_png_open(loom_volume *volume, loom_error *err) {
+static bool png_recognise(const uint8_t *start, size_t length) {
+    static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    return length >= sizeof signature && memcmp(start, signature, sizeof signature) == 0;
+}
+
+static loom_status png_open(loom_volume *volume, const uint8_t *start, size_t length, loom_error *err) {
+    (void)start;
+    (void)length;
     png_job job;
     LOOM_TRY(job_open(&job, volume, NULL, err));
-    volume->format = LOOM_FORMAT_PNG;
     loom_status status = guarded(&job, read_description) ? LOOM_OK : job_failure(&job);
     job_close(&job);
     return status;
@@ -220,7 +226,7 @@ static void read_pixels(png_job *job) {
     png_read_end(job->png, NULL);
 }
 
-loom_status loom_png_load(loom_volume *volume, const loom_volume_sink *sink, loom_error *err) {
+static loom_status png_load(loom_volume *volume, const loom_volume_sink *sink, loom_error *err) {
     png_job job;
     LOOM_TRY(job_open(&job, volume, sink, err));
     loom_status status = guarded(&job, read_pixels) ? LOOM_OK : job_failure(&job);
@@ -231,3 +237,10 @@ loom_status loom_png_load(loom_volume *volume, const loom_volume_sink *sink, loo
     job_close(&job);
     return status;
 }
+
+const loom_format loom_format_png = {.name = "PNG",
+                                     .suffixes = {".png"},
+                                     .recognise = png_recognise,
+                                     .open = png_open,
+                                     .load = png_load,
+                                     .write = loom_png_write};

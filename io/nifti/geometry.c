@@ -1,5 +1,5 @@
-/* nifti_geometry.c - qform, sform and pixdim of NIfTI against spacing, origin and direction of ITK. */
-#include "io/nifti_geometry.h"
+/* geometry.c - qform, sform and pixdim of NIfTI against spacing, origin and direction of ITK. */
+#include "io/nifti/geometry.h"
 
 #include <math.h>
 #include <string.h>

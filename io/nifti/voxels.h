@@ -1,9 +1,9 @@
-/* nifti_voxels.h - from a NIfTI header to the image it stands for, and from its stored numbers to that image's voxels.
+/* voxels.h - from a NIfTI header to the image it stands for, and from its stored numbers to that image's voxels.
  * Pure. */
 #ifndef LOOM_IO_NIFTI_VOXELS_H
 #define LOOM_IO_NIFTI_VOXELS_H
 
-#include "io/nifti_header.h"
+#include "io/nifti/header.h"
 #include "shm/image.h"
 
 typedef struct loom_nifti_layout {

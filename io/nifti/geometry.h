@@ -1,4 +1,4 @@
-/* nifti_geometry.h - from NIfTI's way to say where an image lies (qform, sform, pixdim; RAS) to ITK's (spacing, origin,
+/* geometry.h - from NIfTI's way to say where an image lies (qform, sform, pixdim; RAS) to ITK's (spacing, origin,
  * direction; LPS), and back. Pure.
  *
  * The rules are those of ITK 5.2.1, Modules/IO/NIFTI/src/itkNiftiImageIO.cxx (SetImageIOOrientationFromNIfTI,
@@ -6,7 +6,7 @@
 #ifndef LOOM_IO_NIFTI_GEOMETRY_H
 #define LOOM_IO_NIFTI_GEOMETRY_H
 
-#include "io/nifti_header.h"
+#include "io/nifti/header.h"
 #include "shm/image.h"
 
 /* Fills spacing, origin and direction for the image's rank. LOOM_BAD_INPUT: no orthonormal orientation, or numbers that

@@ -1,12 +1,12 @@
-/* nifti_write.c - streams an image into a .nii or .nii.gz file, NIfTI-1 unless an axis is too long for it. The bytes
+/* write.c - streams an image into a .nii or .nii.gz file, NIfTI-1 unless an axis is too long for it. The bytes
  * depend on the image and the compression level only: no time, no name. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-#include "io/nifti_geometry.h"
+#include "io/nifti/geometry.h"
+#include "io/nifti/write.h"
 #include "io/output.h"
-#include "io/volume_private.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define GZIP_WINDOW (15 + 16)
@@ -147,11 +147,11 @@ static loom_status put_image(byte_writer *writer, const loom_image_header *image
     return writer_finish(writer, err);
 }
 
-loom_status loom_nifti_write(int fd, const char *path, bool gzip, int level, const loom_image_header *header,
-                             const void *voxels, loom_error *err) {
+loom_status loom_nifti_write(const loom_writing *writing, loom_error *err) {
     byte_writer writer;
-    LOOM_TRY(writer_open(&writer, fd, path, gzip, level, err));
-    loom_status status = put_image(&writer, header, voxels, err);
+    bool gzip = loom_path_has_suffix(writing->path, ".gz");
+    LOOM_TRY(writer_open(&writer, writing->fd, writing->path, gzip, writing->level, err));
+    loom_status status = put_image(&writer, writing->header, writing->voxels, err);
     writer_close(&writer);
     return status;
 }

@@ -1,4 +1,4 @@
-/* nifti_header.h - the header of a NIfTI file as numbers: read from its bytes, and written to them. Pure: no files, no
+/* header.h - the header of a NIfTI file as numbers: read from its bytes, and written to them. Pure: no files, no
  * allocation.
  *
  * Formats: NIfTI-1 (348 bytes; https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h) and NIfTI-2 (540 bytes;
