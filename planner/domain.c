@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/platform_array.h"
+
 struct loom_facts {
     const loom_plan *plan;
     loom_node_facts *of; /* of[0 .. known - 1] are final */
@@ -20,7 +22,7 @@ loom_facts *loom_facts_new(const loom_plan *plan) {
 
 void loom_facts_free(loom_facts *facts) {
     if (!facts) return;
-    free(facts->of);
+    loom_array_free(facts->of, facts->capacity * sizeof *facts->of);
     free(facts);
 }
 
@@ -127,7 +129,7 @@ loom_status loom_facts_of(loom_facts *facts, loom_node_index node, loom_node_fac
         size_t capacity = facts->capacity ? facts->capacity * 2 : 1024;
         while (capacity <= node)
             capacity *= 2;
-        loom_node_facts *grown = realloc(facts->of, capacity * sizeof *grown);
+        loom_node_facts *grown = loom_array_grow(facts->of, facts->capacity * sizeof *grown, capacity * sizeof *grown);
         if (!grown) return LOOM_NO_MEMORY;
         facts->of = grown;
         facts->capacity = capacity;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "planner/plan_state.h"
+#include "shm/platform_array.h"
 
 static uint64_t mix(uint64_t hash, uint64_t word) {
     hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
@@ -96,16 +97,16 @@ void loom_intern_add(loom_intern *table, uint64_t hash, loom_node_index node) {
 bool loom_intern_reserve(loom_intern *table) {
     if (3 * (table->count + 1) <= 2 * table->capacity) return true;
     loom_intern grown = {.capacity = table->capacity ? table->capacity * 2 : FIRST_CAPACITY};
-    grown.slots = calloc(grown.capacity, sizeof *grown.slots);
+    grown.slots = loom_array_grow(NULL, 0, grown.capacity * sizeof *grown.slots);
     if (!grown.slots) return false;
     for (size_t at = 0; at < table->capacity; at++)
         if (table->slots[at]) put(&grown, table->slots[at]);
-    free(table->slots);
+    loom_intern_free(table);
     *table = grown;
     return true;
 }
 
 void loom_intern_free(loom_intern *table) {
-    free(table->slots);
+    loom_array_free(table->slots, table->capacity * sizeof *table->slots);
     *table = (loom_intern){0};
 }

@@ -5,6 +5,7 @@
 #include "planner/diagnostic.h"
 #include "planner/node_id.h"
 #include "planner/plan_state.h"
+#include "shm/platform_array.h"
 
 #define MOST_NODES (UINT32_MAX / 4)
 
@@ -39,7 +40,7 @@ void loom_plan_free(loom_plan *plan) {
     loom_text_free(&plan->canonical);
     loom_text_free(&plan->attributes);
     free(plan->ids);
-    free(plan->nodes);
+    loom_array_free(plan->nodes, plan->node_capacity * sizeof *plan->nodes);
     free(plan->goals);
     free(plan->imports);
     free(plan->namespaces);
@@ -105,7 +106,7 @@ static loom_status reserve(loom_plan *plan, loom_error *err) {
         return loom_fail(err, LOOM_TOO_LARGE, "the plan has more than %u nodes; split the program", MOST_NODES);
     if (plan->node_count == plan->node_capacity) {
         size_t capacity = plan->node_capacity ? plan->node_capacity * 2 : 256;
-        loom_node *grown = realloc(plan->nodes, capacity * sizeof *grown);
+        loom_node *grown = loom_array_grow(plan->nodes, plan->node_capacity * sizeof *grown, capacity * sizeof *grown);
         if (!grown) return loom_plan_no_memory(err);
         plan->nodes = grown;
         plan->node_capacity = capacity;

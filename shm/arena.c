@@ -1,7 +1,7 @@
 /* arena.c - memory that lives and dies together: a list of chunks that double in size.
  *
- * Small requests are cut from the current chunk; a large one gets a chunk of its own, straight from calloc, so that its
- * pages are zero without being touched. */
+ * Small requests are cut from the current chunk; a large one gets a chunk of its own. Chunks are zero when they are
+ * new, without being touched if they are large. */
 #include "shm/arena.h"
 
 #include <stdalign.h>
@@ -10,14 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/platform_array.h"
+
 #define FIRST_CHUNK_BYTES 4096u
-#define LARGEST_CHUNK_BYTES (1u << 20)
+#define LARGEST_CHUNK_BYTES (4u << 20) /* in huge pages, see platform_array.h */
 #define ALIGNMENT alignof(max_align_t)
 
 typedef struct chunk {
     struct chunk *next;
     size_t capacity;
     size_t used;
+    bool zeroed; /* what is not used yet */
     alignas(max_align_t) unsigned char bytes[];
 } chunk;
 
@@ -36,7 +39,7 @@ loom_arena *loom_arena_new(void) {
 static void free_chunks(chunk *list) {
     while (list) {
         chunk *next = list->next;
-        free(list);
+        loom_array_free(list, sizeof *list + list->capacity);
         list = next;
     }
 }
@@ -55,30 +58,37 @@ void loom_arena_reset(loom_arena *arena) {
     free_chunks(arena->current->next);
     arena->current->next = NULL;
     arena->current->used = 0;
+    arena->current->zeroed = false;
+}
+
+static chunk *new_chunk(size_t capacity) {
+    if (capacity > SIZE_MAX - sizeof(chunk)) return NULL;
+    chunk *made = loom_array_grow(NULL, 0, sizeof *made + capacity);
+    if (!made) return NULL;
+    made->capacity = capacity;
+    made->zeroed = true;
+    return made;
 }
 
 static void *alloc_large(loom_arena *arena, size_t bytes) {
-    if (bytes > SIZE_MAX - sizeof(chunk)) return NULL;
-    chunk *made = calloc(1, sizeof(chunk) + bytes);
+    chunk *made = new_chunk(bytes);
     if (!made) return NULL;
-    made->capacity = made->used = bytes;
+    made->used = bytes;
     made->next = arena->large;
     arena->large = made;
     return made->bytes;
 }
 
 static chunk *add_chunk(loom_arena *arena) {
-    chunk *made = malloc(sizeof(chunk) + arena->next_capacity);
+    chunk *made = new_chunk(arena->next_capacity);
     if (!made) return NULL;
-    made->capacity = arena->next_capacity;
-    made->used = 0;
     made->next = arena->current;
     arena->current = made;
     if (arena->next_capacity < LARGEST_CHUNK_BYTES) arena->next_capacity = 2 * arena->next_capacity + sizeof(chunk);
     return made;
 }
 
-/* Not zeroed, except for large requests. */
+/* *zeroed: the piece is. */
 static void *take(loom_arena *arena, size_t bytes, bool *zeroed) {
     *zeroed = false;
     if (bytes > SIZE_MAX - ALIGNMENT) return NULL;
@@ -94,6 +104,7 @@ static void *take(loom_arena *arena, size_t bytes, bool *zeroed) {
     }
     void *piece = from->bytes + from->used;
     from->used += rounded;
+    *zeroed = from->zeroed;
     return piece;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/platform_array.h"
 #include "shm/segment/segment.h"
 
 #define LINKS_MAX ((1u << 30) - 1)
@@ -17,8 +18,8 @@ loom_status loom_graph_init(loom_graph_run *graph) {
 }
 
 void loom_graph_release(loom_graph_run *graph) {
-    free(graph->steps);
-    free(graph->links);
+    loom_array_free(graph->steps, graph->step_capacity * sizeof *graph->steps);
+    loom_array_free(graph->links, graph->link_capacity * sizeof *graph->links);
     loom_arena_free(graph->arena);
     memset(graph, 0, sizeof *graph);
 }
@@ -28,7 +29,7 @@ static loom_status reserve_one(void **items, uint32_t count, uint32_t *capacity,
     if (count < *capacity) return LOOM_OK;
     if (*capacity > UINT32_MAX / 2) return LOOM_TOO_LARGE;
     uint32_t larger = *capacity ? *capacity * 2 : 1024;
-    void *grown = realloc(*items, (size_t)larger * item_bytes);
+    void *grown = loom_array_grow(*items, (size_t)*capacity * item_bytes, (size_t)larger * item_bytes);
     if (!grown) return LOOM_NO_MEMORY;
     *items = grown;
     *capacity = larger;

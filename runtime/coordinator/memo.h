@@ -11,8 +11,8 @@
 typedef struct loom_memo {
     struct loom_memo_slot {
         uint64_t key;
-        uint32_t value;
-    } * slots; /* open addressing; value LOOM_MEMO_NONE marks a free slot */
+        uint32_t number; /* the value + 1; 0: the slot is free */
+    } * slots;           /* open addressing */
     uint32_t count, capacity;
 } loom_memo;
 

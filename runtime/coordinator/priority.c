@@ -10,10 +10,8 @@
  * Levels decide orders, nothing else: of the arguments of a step, the most critical is submitted first (so roots come
  * out most critical first, and depth-first among equals), and of the successors that a finished task readies, the most
  * critical is taken first (loom_task.priority). */
-#include <stdlib.h>
-#include <string.h>
-
 #include "runtime/coordinator/session.h"
+#include "shm/platform_array.h"
 
 #define USERS_LOOKED_AT 16
 #define LEVEL_MAX (UINT64_C(1) << 62)
@@ -21,9 +19,8 @@
 static loom_status make_room(loom_levels *levels, uint32_t step_count) {
     if (step_count <= levels->capacity) return LOOM_OK;
     uint32_t larger = step_count < UINT32_MAX / 2 ? step_count * 2 : UINT32_MAX;
-    uint64_t *grown = realloc(levels->of, larger * sizeof *grown);
+    uint64_t *grown = loom_array_grow(levels->of, levels->capacity * sizeof *grown, larger * sizeof *grown);
     if (!grown) return LOOM_NO_MEMORY;
-    memset(grown + levels->capacity, 0, (larger - levels->capacity) * sizeof *grown);
     levels->of = grown;
     levels->capacity = larger;
     return LOOM_OK;
@@ -93,6 +90,6 @@ uint16_t loom_level_class(uint64_t level_ns) {
 }
 
 void loom_levels_free(loom_levels *levels) {
-    free(levels->of);
+    loom_array_free(levels->of, levels->capacity * sizeof *levels->of);
     *levels = (loom_levels){0};
 }
