@@ -2,7 +2,7 @@
  *
  * A large one begins at a huge page and grows by moving page tables, not bytes. What is in no cache then costs a look
  * at memory, not one at the page tables as well, and there is a fault for 2 MiB instead of one for 4 KiB. Twins:
- * platform_array_linux.c, platform_array_posix.c (realloc). Thread-safe as malloc is. */
+ * platform_array_linux.c, platform_array_posix.c (calloc). Thread-safe as malloc is. */
 #ifndef LOOM_SHM_PLATFORM_ARRAY_H
 #define LOOM_SHM_PLATFORM_ARRAY_H
 

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define LARGE ((size_t)4 << 20) /* below, what the last huge page holds in vain would be too much of it */
+#define LARGE ((size_t)1 << 20) /* below, what a huge page would hold in vain is too much of it */
 
 static bool is_large(size_t bytes) {
     return bytes >= LARGE;
@@ -51,10 +51,11 @@ static void *map_larger(void *items, size_t old_bytes, size_t new_bytes) {
     return start;
 }
 
+/* Not realloc and memset: new pages are zero already, and need not be there before they are used. */
 static void *grow_small(void *items, size_t old_bytes, size_t new_bytes) {
-    if (old_bytes == 0) return calloc(1, new_bytes);
-    char *grown = realloc(items, new_bytes);
-    if (grown) memset(grown + old_bytes, 0, new_bytes - old_bytes);
+    void *grown = calloc(1, new_bytes);
+    if (grown && old_bytes > 0) memcpy(grown, items, old_bytes);
+    if (grown) free(items);
     return grown;
 }
 

@@ -28,6 +28,7 @@ loom_status loom_goals_start(loom_session *session, loom_error *err) {
     size_t count = loom_plan_goal_count(session->plan);
     session->goals = calloc(count ? count : 1, sizeof *session->goals);
     if (!session->goals) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while reading the goals");
+    LOOM_TRY(loom_lower_plan(session, err));
     for (size_t i = 0; i < count; i++) {
         loom_goal_state *goal = &session->goals[i];
         loom_error cause = {0};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/coordinator/session.h"
+#include "shm/platform_array.h"
 
 /* A node on the way down: lowered once its arguments are. */
 typedef struct frame {
@@ -36,6 +37,28 @@ static loom_status push(frame_stack *stack, frame child) {
     return LOOM_OK;
 }
 
+/* ---- the steps that nodes have ---- */
+
+/* Of closed nodes by their number: nearly all are, and they are asked for in that order. */
+static uint32_t find(const loom_session *session, loom_node_index node, uint32_t context) {
+    if (context != LOOM_STEP_NONE) return loom_memo_get(&session->lowered, pair(node, context));
+    return node < session->lowered_closed_capacity ? session->lowered_closed[node] - 1 : LOOM_STEP_NONE;
+}
+
+static loom_status remember(loom_session *session, loom_node_index node, uint32_t context, uint32_t step) {
+    if (context != LOOM_STEP_NONE) return loom_memo_set(&session->lowered, pair(node, context), step);
+    if (node >= session->lowered_closed_capacity) {
+        size_t before = session->lowered_closed_capacity, nodes = loom_plan_node_count(session->plan);
+        size_t after = nodes < UINT32_MAX / 2 ? nodes + nodes / 2 : UINT32_MAX;
+        uint32_t *grown = loom_array_grow(session->lowered_closed, before * sizeof *grown, after * sizeof *grown);
+        if (!grown) return LOOM_NO_MEMORY;
+        session->lowered_closed = grown;
+        session->lowered_closed_capacity = (uint32_t)after;
+    }
+    session->lowered_closed[node] = step + 1;
+    return LOOM_OK;
+}
+
 /* A closed node is the same in every context. */
 static loom_status own_context(loom_session *session, loom_node_index node, uint32_t context, uint32_t *own) {
     loom_node_facts facts;
@@ -49,8 +72,8 @@ static loom_status step_of(loom_session *session, loom_node_index node, uint32_t
                            frame *child) {
     uint32_t own;
     LOOM_TRY(own_context(session, node, context, &own));
-    *step = loom_memo_get(&session->lowered, pair(node, own));
-    if (*step == LOOM_MEMO_NONE) *child = (frame){.node = node, .context = own};
+    *step = find(session, node, own);
+    if (*step == LOOM_STEP_NONE) *child = (frame){.node = node, .context = own};
     return LOOM_OK;
 }
 
@@ -222,14 +245,14 @@ static loom_status build_operator(loom_session *session, const loom_node *node, 
     uint32_t *arguments = loom_arena_array(session->scratch, (size_t)count + 1, sizeof *arguments);
     if (!arguments) return out_of_memory(err);
     frame child = no_child;
-    bool image_argument = false;
+    bool opens = node->op->flags & LOOM_OP_OPEN;
     for (uint32_t i = 0; i < count; i++) {
-        loom_node_facts facts;
         LOOM_TRY(step_of(session, node->arguments[i], at->inner, &arguments[i], &child));
-        LOOM_TRY(loom_facts_of(session->facts, node->arguments[i], &facts));
-        image_argument |= facts.kind == LOOM_KIND_IMAGE;
+        loom_node_facts facts = {0};
+        if (opens) LOOM_TRY(loom_facts_of(session->facts, node->arguments[i], &facts));
+        opens = opens && facts.kind != LOOM_KIND_IMAGE;
     }
-    if (node->op->flags & LOOM_OP_OPEN && !image_argument) {
+    if (opens) {
         bool named = count > node->op->arity_min; /* border(x) with x of unknown kind: x names the image */
         if (!named && at->context != LOOM_STEP_NONE)
             arguments[count++] = at->context;
@@ -273,7 +296,7 @@ static loom_status advance(loom_session *session, frame *at, frame *child, loom_
     }
     session->graph.steps[step].node = at->node;
     session->graph.steps[step].context = at->context;
-    return loom_memo_set(&session->lowered, pair(at->node, at->context), step);
+    return remember(session, at->node, at->context, step);
 }
 
 loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t context, uint32_t *step, loom_error *err) {
@@ -285,7 +308,7 @@ loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t con
     while (status == LOOM_OK && stack.count > 0) {
         frame child = no_child;
         frame *top = &stack.frames[stack.count - 1];
-        if (loom_memo_get(&session->lowered, pair(top->node, top->context)) != LOOM_MEMO_NONE) {
+        if (find(session, top->node, top->context) != LOOM_STEP_NONE) {
             stack.count--;
             continue;
         }
@@ -294,6 +317,6 @@ loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t con
     }
     free(stack.frames);
     if (status != LOOM_OK) return err && err->status == LOOM_OK ? out_of_memory(err) : status;
-    *step = loom_memo_get(&session->lowered, pair(root.node, root.context));
+    *step = find(session, root.node, root.context);
     return LOOM_OK;
 }

@@ -11,6 +11,7 @@
 #include "runtime/coordinator/session.h"
 #include "runtime/store_settings.h"
 #include "runtime/topology.h"
+#include "shm/platform_array.h"
 
 #define TICK_MS 100
 
@@ -91,6 +92,7 @@ void loom_session_close(loom_session *session) {
     free(session->picked_values);
     loom_graph_release(&session->graph);
     loom_memo_release(&session->lowered);
+    loom_array_free(session->lowered_closed, session->lowered_closed_capacity * sizeof *session->lowered_closed);
     loom_memo_release(&session->twins);
     loom_memo_release(&session->domains);
     loom_memo_release(&session->expanded);

@@ -1,6 +1,7 @@
 /* session.h - the state of one run, shared by the coordinator's files. Not for anyone else.
  *
  *   lower.c    plan nodes -> steps, each in the domain where it is used
+ *   lower_plan.c  the same for what the goals need of the plan at the beginning, and settled
  *   expand.c   loops -> their items, as soon as these are known (with shape.c, items.c, pick.c)
  *   loop.c     long loops, a window of items at a time (with body.c, body_steps.c, window.c, window_share.c,
  *              loop_filter.c, loop_fold.c)
@@ -83,7 +84,9 @@ struct loom_session {
     loom_facts *facts;
 
     loom_graph_run graph;
-    loom_memo lowered;  /* (plan node, context) -> step */
+    loom_memo lowered;        /* (open plan node, context) -> step; of closed nodes: */
+    uint32_t *lowered_closed; /* by plan node: step + 1; 0 = none */
+    uint32_t lowered_closed_capacity;
     loom_memo twins;    /* hash of node and arguments -> step that stands for all such; see settle.c */
     loom_memo domains;  /* image step -> step of its domain record */
     loom_memo expanded; /* (plan node, context or any) -> entry of `expansions` */
@@ -160,6 +163,9 @@ void loom_session_close(loom_session *session);
 /* ---- lower.c ---- */
 /* The step of a plan node in a context (a domain step, or LOOM_STEP_NONE). */
 loom_status loom_lower(loom_session *session, loom_node_index node, uint32_t context, uint32_t *step, loom_error *err);
+/* Lowers what the goals will need of the plan as it is, closed nodes that no loop hides, and settles it: in order of
+ * node numbers, so that each step's arguments are still in the cache. What it leaves, and why, loom_lower finds out. */
+loom_status loom_lower_plan(loom_session *session, loom_error *err);
 /* The operator of a primitive node, on arguments in the same context; `step` is new. */
 loom_status loom_lower_operator(loom_session *session, loom_node_index node, uint32_t context, uint32_t *step,
                                 loom_error *err);

@@ -105,9 +105,10 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
 
 /* ---- the order ---- */
 
-/* Tasks that may be alive: enough for every worker and for some batches of the committer, and so few that their slots
- * stay in the cache. */
-#define WINDOW 32768u
+/* Tasks that may be alive: enough for every worker, and so few that their slots stay in the cache; on disk also for
+ * some batches of the committer, which may wait for a slow disk. */
+#define WINDOW 8192u
+#define WINDOW_ON_DISK 32768u
 /* Room that is left for what a task still needs when the window is full. */
 #define RESERVE_SHARE 4u
 
@@ -173,7 +174,8 @@ static loom_status visit(loom_session *session, loom_error *err) {
 static bool has_room(loom_session *session) {
     struct loom_submission *todo = &session->submission;
     uint32_t live = loom_segment_live(session->segment), most = loom_segment_tasks_max(session->segment);
-    if (!todo->window) todo->window = most - most / RESERVE_SHARE < WINDOW ? most - most / RESERVE_SHARE : WINDOW;
+    uint32_t window = loom_store_in_memory(session->store) ? WINDOW : WINDOW_ON_DISK;
+    if (!todo->window) todo->window = most - most / RESERVE_SHARE < window ? most - most / RESERVE_SHARE : window;
     if (live < todo->window) return true;
     if (session->in_flight < todo->window / 8 && session->committing > 0)
         (void)loom_committer_hurry(session->committer);
