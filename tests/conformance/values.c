@@ -13,7 +13,7 @@ static loom_value of_bits(uint64_t bits) {
     return loom_float(number);
 }
 
-/* Opening an encrypted store takes a quarter of a second (scrypt): each test does it once. */
+/* One opening for all of them. */
 static void require_all_kept(const loom_value *values, size_t count) {
     loom_id keys[VALUES_MAX];
     assert_true(count <= VALUES_MAX);

@@ -155,11 +155,10 @@ static void test_a_flip_in_FORMAT_is_an_error(void **state) {
     const char *created = strstr(text, "created "), *key = strstr(text, "key 1 ");
     assert_non_null(created);
     assert_non_null(key);
-    /* The wrapped key is flipped here and there: each try costs a scrypt. When the store was made is a remark. */
+    /* When the store was made is a remark. */
     for (ssize_t i = 0; i < length; i++) {
         const char *at = text + i;
         if (at >= created + 8 && at < key - 1) continue;
-        if (at > key + 6 && (at - key) % 41 != 0) continue;
         flip("FORMAT", i);
         loom_error_clear(&err);
         loom_status status = try_sealed(&scene_key, &store, &err);

@@ -572,7 +572,7 @@ int main(void) {
         ON(the_same_key_twice, COMPRESSED),
         BOTH(a_reader_is_told),
         BOTH(suspended_at_every_place),
-        ON(suspended_at_every_place, ENCRYPTED), /* opening one takes 0.4 s: scrypt */
+        ON(suspended_at_every_place, ENCRYPTED),
         ALL(in_place_or_copied),
         BOTH(resumed_then_dropped_or_aborted),
         ON(a_process_that_just_ends, DISK),
