@@ -16,6 +16,7 @@
  * step for whoever asks for it, be it another loop or an index. Up to this length loops are always short. */
 #define LOOM_LOOP_SHORT 64u
 #define LOOM_BODY_LIGHT 2u         /* nodes of an item that count as one of memory.loop_items */
+#define LOOM_BODY_STEPS_MAX 512u   /* of an item */
 #define LOOM_BODY_OUTER (1u << 31) /* an operand: | index into outer steps; without it: a slot */
 
 typedef struct loom_body_step {
@@ -49,12 +50,28 @@ loom_status loom_body_apply(loom_expansion *at, loom_node_index loop, loom_node_
  */
 bool loom_is_long(const loom_session *session, const loom_value *value, uint32_t nodes);
 /* The body of a loop over elements like this one (of which the planner knows the same) from `source`. *fits is false if
- * it is not made of operators alone: if it holds loops over what depends on the element, or a step whose domain only
- * running it tells. If a value that decides is missing, at->waiting is set and the step waits for it. In both cases the
- * body is empty. */
+ * it is not made of operators alone: if it holds loops over what depends on the element, or long ones, or a step whose
+ * domain only running it tells. If a value that decides is missing, at->waiting is set and the step waits for it. In
+ * both cases the body is empty. */
 loom_status loom_body_make(loom_expansion *at, loom_node_index loop, loom_node_index source, const loom_value *alike,
                            loom_body *body, bool *fits);
 void loom_body_release(loom_body *body);
+
+/* ---- body_unroll.c ---- */
+/* What of a body depends on its element, and the loops that were unrolled. */
+typedef struct loom_unrolled {
+    loom_node_index element; /* the placeholder; nodes that depend on it have larger numbers */
+    loom_memo dependent;     /* plan node after the element -> whether it depends on it */
+    loom_memo of;            /* plan node -> entry of `lists` */
+    loom_items *lists;       /* without items: cannot be unrolled */
+    uint32_t count, capacity;
+    uint32_t items; /* of all lists */
+} loom_unrolled;
+bool loom_body_depends(const loom_unrolled *unrolled, loom_node_index node);
+/* If `index` is a loop over a short list, whose length is known without the element, *node becomes the list of its
+ * items. If a value that decides is missing, at->waiting is set and the step waits for it. */
+loom_status loom_unroll(loom_expansion *at, loom_unrolled *unrolled, loom_node_index index, loom_node *node);
+void loom_unrolled_release(loom_unrolled *unrolled);
 
 /* ---- body_steps.c ---- */
 /* Fills an empty body with what `root`, the item that is made of `element`, consists of. */

@@ -21,11 +21,10 @@ typedef struct frame {
 typedef struct maker {
     loom_expansion *at;
     loom_body *body;
-    loom_node_index element; /* the placeholder; nodes that depend on it have larger numbers */
-    loom_memo dependent;     /* plan node after the element -> whether it depends on it */
-    loom_memo operands;      /* (plan node, domain) -> slot */
-    loom_memo outer;         /* (plan node, domain) -> operand */
-    loom_memo records;       /* operand that is an image -> operand that is its domain's record */
+    loom_unrolled inner; /* what depends on the element; loops that do */
+    loom_memo operands;  /* (plan node, domain) -> slot */
+    loom_memo outer;     /* (plan node, domain) -> operand */
+    loom_memo records;   /* operand that is an image -> operand that is its domain's record */
     frame *stack;
     size_t stack_count, stack_capacity;
     bool fits;
@@ -62,31 +61,45 @@ static uint64_t pair(loom_node_index node, uint32_t domain) {
 
 /* ---- what depends on the element ---- */
 
-/* Closures are taken to depend: what their functions capture is the planner's to know. */
 static bool depends(const maker *m, loom_node_index node) {
-    return node >= m->element && loom_memo_get(&m->dependent, node) == 1;
+    return loom_body_depends(&m->inner, node);
+}
+
+/* Pushes the first argument that has not been looked at, if there is one; else *dependent: one of them depends. */
+static loom_status look_at_arguments(maker *m, const loom_node *node, bool *dependent) {
+    size_t before = m->stack_count;
+    for (uint32_t i = 0; node->kind == LOOM_NODE_PRIMITIVE && i < node->argument_count && m->stack_count == before;
+         i++) {
+        loom_node_index argument = node->arguments[i];
+        if (argument > m->inner.element && loom_memo_get(&m->inner.dependent, argument) == LOOM_MEMO_NONE)
+            LOOM_TRY(push(m, (frame){.node = argument}));
+        *dependent |= depends(m, argument);
+    }
+    return LOOM_OK;
 }
 
 /* One visit of the node on top: pushes an argument that has not been looked at, or decides. A node with a larger number
- * than the element may depend on it, or be new for another reason: it does if an argument does. */
+ * than the element may depend on it, or be new for another reason: it does if an argument does. Of a loop that does,
+ * the items are looked at too. Closures are taken to depend: what their functions capture is the planner's to know. */
 static loom_status look(maker *m) {
-    loom_node_index index = m->stack[m->stack_count - 1].node;
-    const loom_node *node = loom_plan_node(m->at->session->plan, index);
-    bool dependent = node->kind == LOOM_NODE_CLOSURE;
-    for (uint32_t i = 0; node->kind == LOOM_NODE_PRIMITIVE && i < node->argument_count; i++) {
-        loom_node_index argument = node->arguments[i];
-        if (argument > m->element && loom_memo_get(&m->dependent, argument) == LOOM_MEMO_NONE)
-            return push(m, (frame){.node = argument});
-        dependent |= depends(m, argument);
+    size_t before = m->stack_count;
+    loom_node_index index = m->stack[before - 1].node;
+    loom_node node = *loom_plan_node(m->at->session->plan, index); /* a copy: the plan grows */
+    bool dependent = node.kind == LOOM_NODE_CLOSURE;
+    LOOM_TRY(look_at_arguments(m, &node, &dependent));
+    if (m->stack_count == before && dependent) {
+        LOOM_TRY(loom_unroll(m->at, &m->inner, index, &node));
+        LOOM_TRY(look_at_arguments(m, &node, &dependent));
     }
+    if (m->stack_count > before || m->at->waiting) return LOOM_OK;
     m->stack_count--;
-    return loom_memo_set(&m->dependent, index, dependent);
+    return loom_memo_set(&m->inner.dependent, index, dependent);
 }
 
 static loom_status find_dependent(maker *m, loom_node_index root) {
-    LOOM_TRY(loom_memo_set(&m->dependent, m->element, 1));
-    if (root > m->element) LOOM_TRY(push(m, (frame){.node = root}));
-    while (m->stack_count > 0)
+    LOOM_TRY(loom_memo_set(&m->inner.dependent, m->inner.element, 1));
+    if (root > m->inner.element) LOOM_TRY(push(m, (frame){.node = root}));
+    while (m->stack_count > 0 && !m->at->waiting)
         LOOM_TRY(look(m));
     return LOOM_OK;
 }
@@ -239,14 +252,20 @@ static loom_status add_domain(maker *m, const frame *at) {
 
 /* ---- from nodes to steps ---- */
 
-/* A loop, or a part of one, whose items depend on the element, needs a plan node an item; a list is just an operator.
- * What may turn out to depend on where it is used is looked at once it is lowered: not in a body. */
+static bool is_list(const loom_node *node) {
+    return strcmp(node->op->name, "default.sequence") == 0;
+}
+
+/* A loop, or a part of one, whose items depend on the element, needs a plan node an item, unless it is unrolled; a list
+ * is just an operator. What may turn out to depend on where it is used is looked at once it is lowered: not in a body.
+ */
 static loom_status is_plain(maker *m, const frame *at, const loom_node *node, bool *plain) {
     loom_shape shape;
     loom_node_facts facts;
     LOOM_TRY(loom_shape_of(m->at->session, at->node, &shape));
     LOOM_TRY(loom_facts_of(m->at->session->facts, at->node, &facts));
-    *plain = node->kind == LOOM_NODE_PRIMITIVE && (shape == LOOM_SHAPE_VALUE || shape == LOOM_SHAPE_LIST) &&
+    *plain = node->kind == LOOM_NODE_PRIMITIVE &&
+             (shape == LOOM_SHAPE_VALUE || shape == LOOM_SHAPE_FOLDED || is_list(node)) &&
              node->argument_count < LOOM_ARGUMENTS_MAX && loom_kernel_of(node->op)->run &&
              !(node->op->flags & LOOM_OP_NOT_STORED) && (facts.openness != LOOM_MAYBE_OPEN || depends(m, at->node));
     return LOOM_OK;
@@ -278,9 +297,15 @@ static loom_status build(maker *m, const frame *at, const loom_node *node) {
 /* One visit of the node on top: pushes an argument that has no operand yet, or makes its step. */
 static loom_status visit(maker *m) {
     frame *at = &m->stack[m->stack_count - 1], child = no_child;
-    const loom_node node = *loom_plan_node(m->at->session->plan, at->node); /* a copy: lowering makes the plan grow */
+    loom_node node = *loom_plan_node(m->at->session->plan, at->node); /* a copy: lowering makes the plan grow */
     uint32_t operand;
+    if (depends(m, at->node)) LOOM_TRY(loom_unroll(m->at, &m->inner, at->node, &node));
     LOOM_TRY(is_plain(m, at, &node, &m->fits));
+    m->fits &= m->body->step_count < LOOM_BODY_STEPS_MAX;
+    if (m->fits && is_list(&node)) { /* its items have nothing to do with each other */
+        at->inner = at->domain;
+        at->inner_known = true;
+    }
     if (m->fits && !at->inner_known) LOOM_TRY(choose_domain(m, &node, at, &child));
     for (uint32_t i = 0; m->fits && child.node == LOOM_NODE_NONE && i < node.argument_count; i++)
         LOOM_TRY(operand_of(m, node.arguments[i], at->inner, &operand, &child));
@@ -295,7 +320,8 @@ static loom_status collect(maker *m, loom_node_index root) {
     frame child = no_child;
     uint32_t domain = m->at->context == LOOM_STEP_NONE ? NO_DOMAIN : HERE;
     LOOM_TRY(find_dependent(m, root));
-    LOOM_TRY(loom_memo_set(&m->operands, pair(m->element, NO_DOMAIN), 0));
+    if (m->at->waiting) return LOOM_OK;
+    LOOM_TRY(loom_memo_set(&m->operands, pair(m->inner.element, NO_DOMAIN), 0));
     LOOM_TRY(operand_of(m, root, domain, &m->body->result, &child));
     if (child.node != LOOM_NODE_NONE) LOOM_TRY(push(m, child));
     while (m->fits && m->stack_count > 0)
@@ -308,12 +334,12 @@ static loom_status collect(maker *m, loom_node_index root) {
 
 loom_status loom_body_collect(loom_expansion *at, loom_node_index element, loom_node_index root, loom_body *body,
                               bool *fits) {
-    maker m = {.at = at, .body = body, .element = element, .fits = true};
+    maker m = {.at = at, .body = body, .inner = {.element = element}, .fits = true};
     loom_status status = collect(&m, root);
-    loom_memo_release(&m.dependent);
     loom_memo_release(&m.operands);
     loom_memo_release(&m.outer);
     loom_memo_release(&m.records);
+    loom_unrolled_release(&m.inner);
     free(m.stack);
     *fits = status == LOOM_OK && m.fits;
     return status;

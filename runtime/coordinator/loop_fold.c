@@ -52,6 +52,7 @@ static loom_status follow(loom_session *session, const loom_loop *loop, loom_fol
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while going through a loop; close other programs");
     graph->steps[step].node = node;
     graph->steps[step].unnamed = fold->followed + 1 < loop->window_count;
+    graph->steps[step].kept = true; /* the next goes on from it, and is not there yet */
     fold->last = step;
     fold->followed++;
     return loom_settle_and_demand(session, step, err);

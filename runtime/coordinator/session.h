@@ -3,8 +3,8 @@
  *   lower.c    plan nodes -> steps, each in the domain where it is used
  *   lower_plan.c  the same for what the goals need of the plan at the beginning, and settled
  *   expand.c   loops -> their items, as soon as these are known (with shape.c, items.c, pick.c)
- *   loop.c     long loops, a window of items at a time (with body.c, body_steps.c, window.c, window_share.c,
- *              loop_filter.c, loop_fold.c)
+ *   loop.c     long loops, a window of items at a time (with body.c, body_steps.c, body_unroll.c, window.c,
+ *              window_share.c, loop_filter.c, loop_fold.c)
  *   settle.c   keys, look-ups in the store, and what must therefore be computed
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment

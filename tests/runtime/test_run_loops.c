@@ -248,6 +248,51 @@ static void what_a_run_keeps_is_bounded(void **state) {
     assert_in_range((uint64_t)number_of(&result, "steps_peak"), PART, 32768 + 2 * PART + 1000);
 }
 
+/* Loops over short lists that no element decides are part of the body of the loop around them. */
+static void nested_loops_are_one_body(void **state) {
+    scene *at = *state;
+    const char *text = "steps = for k in range(0, 5) do k * 3\n"
+                       "print \"two\" fold + (for i in range(0, 200) do fold + (for j in range(0, 10) do i * j))\n"
+                       "print \"three\" fold + (for i in range(0, 200) do fold max (for j in steps do "
+                       "fold + (for k in [i, j, 7] do (k + (j * i)))))\n"
+                       "print \"lists\" index(for i in range(0, 200) do for j in steps do i + j, 199)\n"
+                       "print \"varying\" fold + (for i in range(0, 100) do fold + (for j in range(0, i + 1) do j))\n";
+    double two = 0, three = 0, varying = 0;
+    for (int i = 0; i < 200; i++) {
+        two += i * 45;
+        three += i + 12 + 7 + 3 * 12 * i; /* the largest step is 12 */
+        varying += i < 100 ? i * (i + 1) / 2 : 0;
+    }
+    const char *prints = scene_text(
+        at, "two=%.1f\nthree=%.1f\nlists=[199.0, 202.0, 205.0, 208.0, 211.0]\nvarying=%.0f\n", two, three, varying);
+    outcome windows = run_text(at, text, "--store one --workers 2" WINDOWS);
+    assert_prints(&windows, prints);
+    outcome found = run_text(at, text, "--store one" BY_NAME);
+    assert_prints(&found, prints);
+    assert_int_equal(computed_by(&found), 0);
+    outcome by_name = run_text(at, text, "--store two --workers 2" BY_NAME);
+    assert_prints(&by_name, prints);
+    found = run_text(at, text, "--store two" WINDOWS);
+    assert_prints(&found, prints);
+    assert_int_equal(computed_by(&found), 0);
+}
+
+static void what_nested_loops_keep_is_bounded(void **state) {
+    scene *at = *state;
+    const int items = SANITIZED ? 9000 : 20000, inner = 10;
+    outcome result = run_text(
+        at,
+        scene_text(at, "print \"sum\" fold + (for i in range(0, %d) do fold + (for j in range(0, 10) do i * j))",
+                   items),
+        "--store :memory: --workers 2 --set memory.loop_items=1000");
+    assert_prints(&result, scene_text(at, "sum=%.1f\n", 45.0 * items * (items - 1) / 2));
+    int windows = (items + PART - 1) / PART;
+    assert_int_equal(number_of(&result, "nodes"), 2 + items * (inner + 2) + 2 * windows + 1);
+    assert_int_equal(computed_by(&result), 2 + items * (inner + 2) + 2 * windows); /* the parts are not joined */
+    /* One window of thirteen steps an item. */
+    assert_in_range((uint64_t)number_of(&result, "steps_peak"), PART, 13 * PART + 1000);
+}
+
 /* The others are neither computed nor kept. */
 static void picking_makes_what_is_picked(void **state) {
     scene *at = *state;
@@ -271,6 +316,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(one_failing_item_is_named, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(picking_makes_what_is_picked, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(what_a_run_keeps_is_bounded, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(nested_loops_are_one_body, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(what_nested_loops_keep_is_bounded, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
