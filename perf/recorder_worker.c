@@ -137,7 +137,7 @@ static bool affordable(const loom_recorder *recorder, uint64_t spent_ns, uint64_
 
 void loom_recorder_task_begins(loom_recorder *recorder, uint32_t operator_index) {
     if (!recorder) return;
-    enter(&recorder->observer, LOOM_DOING_OTHER);
+    spend(recorder, LOOM_DOING_SCHEDULING, loom_recorder_now_ns()); /* until it says what it does: preparing */
     loom_task_notes *task = &recorder->task;
     task->open = true;
     task->counted = task->phase_open = false;

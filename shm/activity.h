@@ -18,7 +18,7 @@
 #define LOOM_ACTIVITY_LIST(X)                                                                                          \
     X(LOOM_DOING_START, "start-up")        /* planning; the process starts and attaches */                             \
     X(LOOM_DOING_NOTHING, "no work")       /* no task is ready */                                                      \
-    X(LOOM_DOING_SCHEDULING, "scheduling") /* finding and claiming a task, telling others of its end */                \
+    X(LOOM_DOING_SCHEDULING, "scheduling") /* finding and claiming a task, preparing it, telling others of its end */  \
     X(LOOM_DOING_LOOKUP, "look-up")        /* its key, the store, comparing stored bytes with their hashes */          \
     X(LOOM_DOING_CLAIM, "another run")     /* waiting for a run that computes the same */                              \
     X(LOOM_DOING_ARGUMENTS, "arguments")   /* decoding and mapping them */                                             \
