@@ -93,7 +93,7 @@ void loom_counters_between(const loom_counters *counters, const loom_reading *fr
 
 /* ---- what a page fault costs ---- */
 
-enum { FAULT_PAGES = 64 };
+enum { FAULT_PAGES = 24 };
 
 /* CPU time and faults so far: a preemption is no cost of a fault, and a fault may bring more than one page. */
 static void usage(uint64_t *cpu_ns, uint64_t *faults) {

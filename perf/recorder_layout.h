@@ -15,7 +15,7 @@
  * there; entries that are not of tasks take a quarter at most. */
 #define LOOM_LOG_SLOTS 8192u
 /* While the coordinator keeps up, only these are used: they stay in the cache, and fresh pages cost a fault each. */
-#define LOOM_LOG_HOT_SLOTS 1024u
+#define LOOM_LOG_HOT_SLOTS 256u
 #define LOOM_OPERATORS_MAX 65536u
 
 typedef struct loom_recorder_header {

@@ -116,6 +116,8 @@ static void print_all(loom_preview *preview, const char *store) {
         printf("\nonly a run tells what these need, since it depends on values that are computed first:\n");
         print_steps(preview, true, sum.later);
     }
+    const char *unread = loom_preview_unread_input(preview);
+    if (unread) printf("\n" LOOM_UNREAD_NOTE "\n", unread);
     printf("\ngoals:\n");
     for (size_t i = 0; i < loom_preview_goal_count(preview); i++) {
         loom_preview_goal goal;

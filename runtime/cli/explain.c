@@ -62,6 +62,11 @@ static void print_cause(const explaining *at, const loom_cause *cause) {
         puts(strcmp(config->store.path, ":memory:") == 0 ? "results are not kept from run to run (store.path)"
                                                          : "no result of this operator was ever stored here");
         break;
+    case LOOM_REASON_UNSTORED:
+        printf("images between inputs and goals are not kept here (store.persist = \"%s\"): %s\n", cause->now,
+               strcmp(cause->now, "goals") == 0 ? "there is none to compare with"
+                                                : "of this operator none took longer to compute than to read");
+        break;
     case LOOM_REASON_OPERATOR:
         printf("it is computed by %s; it was by %s\n", cause->now, cause->before);
         break;
@@ -234,6 +239,12 @@ static loom_status explain_node(explaining *at, const char *digits) {
     return explain_step(at, step, NULL, "");
 }
 
+/* What is said of stored results is true, and yet a run would compute on the way to them. */
+static void tell_unread_input(const explaining *at) {
+    const char *path = loom_preview_unread_input(at->preview);
+    if (path && !at->json) printf("\n" LOOM_UNREAD_NOTE "\n", path);
+}
+
 static loom_status explain_all(explaining *at, const char *wanted) {
     size_t goals = loom_preview_goal_count(at->preview);
     bool found = false;
@@ -251,6 +262,7 @@ static int explain_plan(explaining *at, const char *wanted) {
     at->arena = status == LOOM_OK ? loom_arena_new() : NULL;
     if (status == LOOM_OK && !at->arena) status = loom_fail(&at->err, LOOM_NO_MEMORY, "out of memory while explaining");
     if (status == LOOM_OK) status = explain_all(at, wanted);
+    if (status == LOOM_OK) tell_unread_input(at);
     loom_arena_free(at->arena);
     loom_preview_close(at->preview);
     return loom_exit_flushed(status == LOOM_OK ? 0 : loom_exit_failed(&at->err));

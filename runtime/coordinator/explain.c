@@ -7,10 +7,10 @@
 #include "runtime/text.h"
 
 const char *loom_reason_name(loom_reason reason) {
-    static const char *const names[] = {"stored",   "constant",  "evicted",  "expired", "effect",
-                                        "not kept", "new",       "operator", "version", "attributes",
-                                        "arity",    "argument",  "result",   "input",   "unreadable",
-                                        "waits",    "forgotten", "later",    "fails"};
+    static const char *const names[] = {"stored",     "constant", "evicted",   "expired",  "effect",
+                                        "not kept",   "new",      "unstored",  "operator", "version",
+                                        "attributes", "arity",    "argument",  "result",   "input",
+                                        "unreadable", "waits",    "forgotten", "later",    "fails"};
     return names[reason];
 }
 
@@ -274,6 +274,19 @@ static bool explain_state(explaining *at, uint32_t index) {
     return true;
 }
 
+/* Nothing like it is stored: why not. */
+static void explain_absence(explaining *at, uint32_t index) {
+    loom_session *session = at->session;
+    loom_persist persist = session->config->store.persist;
+    bool between = loom_step_is_image(session, index) && !session->graph.steps[index].kept;
+    if (persist == LOOM_PERSIST_ALL || !between) {
+        add_cause(at, LOOM_REASON_NEW, index);
+        return;
+    }
+    const char *setting = persist == LOOM_PERSIST_GOALS ? "goals" : "auto";
+    put_text(add_cause(at, LOOM_REASON_UNSTORED, index)->now, setting, strlen(setting));
+}
+
 /* Of a step without a key and without anything like it: the first argument whose value is not known. */
 static bool waits_for(explaining *at, uint32_t index, descent *below) {
     const loom_graph_run *graph = &at->session->graph;
@@ -313,7 +326,7 @@ loom_status loom_explain(loom_preview *preview, uint32_t step, const char *label
         if (next.has_past)
             more = compare(&at, index, &next.past, &below);
         else if (!(more = waits_for(&at, index, &below)))
-            add_cause(&at, LOOM_REASON_NEW, index);
+            explain_absence(&at, index);
         next = below;
     }
     return LOOM_OK;

@@ -18,6 +18,7 @@ typedef enum loom_reason {
     LOOM_REASON_EFFECT,     /* the file that it wrote is missing, or holds something else: `now` is its path */
     LOOM_REASON_NOT_KEPT,   /* results of its operator are never stored */
     LOOM_REASON_NEW,        /* nothing of its operator was ever stored here */
+    LOOM_REASON_UNSTORED,   /* an image between, which store.persist = `now` does not keep */
     LOOM_REASON_OPERATOR,   /* `before` was computed by another operator */
     LOOM_REASON_VERSION,    /* the kernel's version is another */
     LOOM_REASON_ATTRIBUTES, /* such as a fold's operator */

@@ -14,7 +14,8 @@ struct loom_preview {
     loom_run_options options;
     loom_config config;
     bool has_store;
-    uint8_t *wanted; /* per step: it would run */
+    char unread[256]; /* an input file whose hash the store does not remember; "" if it does of all */
+    uint8_t *wanted;  /* per step: it would run */
     uint32_t wanted_capacity;
     uint32_t *stack;
     size_t depth, stack_capacity;
@@ -71,7 +72,15 @@ loom_status loom_preview_want(loom_preview *preview, uint32_t step, loom_error *
 loom_status loom_preview_hash(loom_preview *preview, const char *path, loom_id *content, loom_error *err) {
     uint64_t bytes;
     loom_status status = loom_file_known_hash(preview->session.store, path, content, err);
-    return status == LOOM_NOT_FOUND ? loom_file_hash(path, content, &bytes, err) : status;
+    if (status != LOOM_NOT_FOUND) return status;
+    status = loom_file_hash(path, content, &bytes, err);
+    if (status == LOOM_OK && !preview->unread[0]) snprintf(preview->unread, sizeof preview->unread, "%s", path);
+    return status;
+}
+
+const char *loom_preview_unread_input(const loom_preview *preview) {
+    bool matters = preview->has_store && preview->config.store.persist != LOOM_PERSIST_ALL;
+    return matters && preview->unread[0] ? preview->unread : NULL;
 }
 
 /* ---- opening ---- */

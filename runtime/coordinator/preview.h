@@ -57,6 +57,10 @@ struct loom_session *loom_preview_session(loom_preview *preview);
 loom_fate loom_preview_fate(const loom_preview *preview, uint32_t step);
 /* False: it does not exist, and what is said of it holds for an empty one. */
 bool loom_preview_has_store(const loom_preview *preview);
+/* An input file whose hash the store does not remember: it was never read as it is now, or was younger than two seconds
+ * when it was. Where intermediate images are not stored (store.persist), a run computes what lies between it and the
+ * goals again, also if these are stored, since it reads the file only then. NULL if there is none, or it is all one. */
+const char *loom_preview_unread_input(const loom_preview *preview);
 
 /* ---- for settle.c and submit.c, where a run would go on ---- */
 

@@ -90,6 +90,14 @@ static loom_status find_key(loom_session *session, uint32_t index) {
 
 /* ---- look-ups ---- */
 
+/* Whether the step's value, if it gets one, is an image: overloaded operators give one when they are given one. */
+static bool makes_image(const loom_session *session, const loom_step *step) {
+    bool image = loom_signature_result(step->op) == 'i';
+    for (uint32_t i = 0; i < step->argument_count && !image && loom_signature_result(step->op) == 'o'; i++)
+        image = session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].type == LOOM_IMAGE;
+    return image;
+}
+
 static loom_status look_up(loom_session *session, loom_step *step, loom_error *err) {
     loom_result result;
     loom_status status = loom_store_find(session->store, &step->rkey, session->scratch, &result, err);
@@ -107,7 +115,7 @@ static loom_status look_up(loom_session *session, loom_step *step, loom_error *e
     if (status == LOOM_OK) {
         step->type = (uint8_t)type;
         step->has_vid = true;
-    } else if (status == LOOM_NOT_FOUND && loom_signature_result(step->op) == 'i') {
+    } else if (status == LOOM_NOT_FOUND && makes_image(session, step)) {
         step->vid = step->rkey; /* the vid of an image is its key */
         step->type = LOOM_IMAGE;
         step->has_vid = true;

@@ -116,6 +116,37 @@ static void test_another_constant(void **state) {
     assert_reason(at, "more", "stored", "stored");
 }
 
+/* Images between inputs and goals that store.persist does not keep; and a goal that is stored, which a run would
+ * compute its way to all the same, as the file was too young to be remembered. */
+static void test_images_between_are_not_kept(void **state) {
+    scene *at = *state;
+    volume_make(at, "in.nii", 4, 4, 4, ramp);
+    const char *text = "import \"simpleitk\"\nprint \"size\" volume(geq_sv(%d, intensity(ReadImage(\"in.nii\"))))\n";
+    scene_write(at, "p.imgql", scene_text(at, text, 3));
+    outcome cold = run(at, "p.imgql", "--workers 1 --set store.persist=\"goals\"");
+    assert_well(&cold);
+    const char *note = "the store does not remember what is in in.nii";
+    outcome result = voxloom(at, "explain p.imgql --store store --set store.persist=\"goals\"");
+    assert_well(&result);
+    assert_contains(result.out, "its result is in the store");
+    assert_contains(result.out, note);
+    result = voxloom(at, "run p.imgql --dry-run --store store --set store.persist=\"goals\"");
+    assert_well(&result);
+    assert_contains(result.out, note);
+    result = voxloom(at, "explain p.imgql --store store"); /* all are kept: it is found however it is read */
+    assert_null(strstr(result.out, note));
+
+    scene_write(at, "p.imgql", scene_text(at, text, 4));
+    result = voxloom(at, "explain p.imgql size --store store --json --set store.persist=\"goals\"");
+    assert_well(&result);
+    assert_at(at, &result, "causes.0.reason", "result");
+    assert_at(at, &result, "causes.1.operator", "vox1.geq_sv");
+    assert_at(at, &result, "causes.1.reason", "unstored");
+    assert_at(at, &result, "causes.1.now", "goals");
+    result = voxloom(at, "explain p.imgql size --store store --set store.persist=\"goals\"");
+    assert_contains(result.out, "are not kept here (store.persist = \"goals\")");
+}
+
 static void test_another_input(void **state) {
     scene *at = *state;
     prepare(at);
@@ -313,6 +344,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_stored_and_constant, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_another_constant, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_images_between_are_not_kept, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_another_input, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_another_operator_and_attribute, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_evicted_expired_unused, scene_setup, scene_teardown),

@@ -120,6 +120,21 @@ static void test_only_goals_are_stored(void **state) {
     assert_true(results_in(at, "other") <= computed);
 }
 
+/* An overloaded operator gives an image where it is given one, so the keys behind it are known without computing it. */
+static void test_goals_behind_overloaded_operators(void **state) {
+    scene *at = *state;
+    volume_make(at, "in.nii", 8, 8, 8, ramp);
+    scene_settle();
+    const char *text = "import \"simpleitk\"\nimport \"vox1\"\na = intensity(ReadImage(\"in.nii\"))\n"
+                       "far = not(geq_sv(110, a + 1))\nprint \"n\" volume(far)\nsave \"far.nii\" not(far)\n";
+    const char *goals = "--workers 2 --set store.persist=\"goals\"";
+    outcome cold = run_text(at, text, goals);
+    assert_well(&cold);
+    outcome warm = run_text(at, text, goals);
+    assert_prints(&warm, cold.out);
+    assert_int_equal(computed_by(&warm), 0);
+}
+
 /* ---- later demand ---- */
 
 /* Loops that expand when a value is known use images that nobody seemed to need any more; sequences of images, in turn,
@@ -160,6 +175,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_memory_comes_back, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_only_goals_are_stored, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_goals_behind_overloaded_operators, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_what_went_is_found_or_made_again, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
