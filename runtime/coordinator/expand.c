@@ -68,7 +68,8 @@ loom_status loom_become(loom_session *session, uint32_t pending, uint32_t target
     graph->operators -= graph->steps[pending].op != NULL;
     graph->steps[target].open += graph->steps[pending].open;
     graph->steps[pending].open = 0;
-    if (loom_step_ends(session, pending) != LOOM_OK)
+    if (loom_step_ends(session, pending) != LOOM_OK ||
+        (graph->steps[pending].item && loom_step_becomes_item(session, target) != LOOM_OK))
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while expanding a loop");
     if (graph->steps[target].state == LOOM_STEP_FAILED)
         return loom_fail_users(session, pending, graph->steps[target].failure);

@@ -86,8 +86,7 @@ loom_status loom_step_ends(loom_session *session, uint32_t index) {
     return LOOM_OK;
 }
 
-/* An item of a sequence, which refers to it by what it is: it must be found under that. */
-static loom_status becomes_item(loom_session *session, uint32_t index) {
+loom_status loom_step_becomes_item(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
     if (step->item) return LOOM_OK;
     step->item = true;
@@ -104,7 +103,7 @@ loom_status loom_step_uses(loom_session *session, uint32_t index) {
     for (uint32_t i = 0; i < step->argument_count; i++) {
         uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
         session->graph.steps[argument].open++;
-        if (gathers) LOOM_TRY(becomes_item(session, argument));
+        if (gathers) LOOM_TRY(loom_step_becomes_item(session, argument));
     }
     return LOOM_OK;
 }

@@ -284,6 +284,8 @@ void loom_unhold_step(loom_session *session, uint32_t step);
 /* ---- release.c; all LOOM_NO_MEMORY ---- */
 /* The step will need its arguments: they stay until it has ended. Nothing, if it is counted already. */
 loom_status loom_step_uses(loom_session *session, uint32_t step);
+/* The step is an item of a sequence, which refers to it by what it is: it must be found under that. */
+loom_status loom_step_becomes_item(loom_session *session, uint32_t step);
 /* The step needs its arguments no more: those that nobody else needs are let go. */
 loom_status loom_step_ends(loom_session *session, uint32_t step);
 /* The step is DONE or FAILED; it ends, at once or when it is stored. */

@@ -171,12 +171,35 @@ static void test_what_went_is_found_or_made_again(void **state) {
     assert_contains(expected, "kept=[0, 1");
 }
 
+/* The items of a list are images that are known only when a loop expands: the list refers to what they became. */
+static const char picked[] = "import \"simpleitk\"\nimport \"vox1\"\n"
+                             "a = intensity(ReadImage(\"in.nii\"))\n"
+                             "none = volume(geq_sv(1000, a))\n"
+                             "images = for i in range(0, 2 + none) do geq_sv(50 * (i + 1), a)\n"
+                             "print \"v\" for x in load([index(images, 0), index(images, 1)]) do volume(x)\n";
+
+static void test_picked_items_of_a_list(void **state) {
+    scene *at = *state;
+    static const char *const how[] = {"--store :memory:", "--store s1 --set store.persist=\"goals\"",
+                                      "--store s2 --set store.persist=\"all\""};
+    volume_make(at, "in.nii", 8, 8, 8, ramp);
+    const char *expected = NULL;
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++)
+        for (int again = 0; again < 2; again++) {
+            outcome result = run_text(at, picked, scene_text(at, "--workers 2 %s", how[i]));
+            assert_well(&result);
+            if (!expected) expected = result.out;
+            assert_string_equal(result.out, expected);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_memory_comes_back, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_only_goals_are_stored, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_goals_behind_overloaded_operators, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_what_went_is_found_or_made_again, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_picked_items_of_a_list, scene_setup, scene_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
