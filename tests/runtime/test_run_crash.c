@@ -9,7 +9,7 @@
 #include "harness.h"
 #include "volumes.h"
 
-enum { KILLS = SANITIZED ? 6 : 20, SIDE = SANITIZED ? 40 : 80, ITEMS = 48, EARLY = 4, LATE_MAX = 10 };
+enum { KILLS = SANITIZED ? 6 : 20, SIDE = SANITIZED ? 40 : 60, ITEMS = 48, EARLY = 4, LATE_MAX = 10 };
 static const unsigned seed = 20261122;
 
 static float waves(int x, int y, int z) {
