@@ -6,7 +6,8 @@
 
 /* The first that recognises a file reads it: those with a magic number come before those that are known by their text.
  */
-static const loom_format *const formats[] = {&loom_format_nifti, &loom_format_png, &loom_format_nrrd,
+static const loom_format *const formats[] = {&loom_format_nifti,    &loom_format_png,  &loom_format_nrrd,
+                                             &loom_format_jpeg,     &loom_format_tiff, &loom_format_bmp,
                                              &loom_format_metaimage};
 
 #define FORMATS (sizeof formats / sizeof formats[0])
@@ -33,5 +34,5 @@ const loom_format *loom_format_of_suffix(const char *path) {
 }
 
 const char *loom_volume_suffixes(void) {
-    return ".nii.gz, .nii, .nrrd, .nhdr, .mha, .mhd or .png";
+    return ".nii.gz, .nii, .nrrd, .nhdr, .mha, .mhd, .tif, .png, .bmp or .jpg";
 }

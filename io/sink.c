@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -41,6 +42,28 @@ loom_status loom_sink_put(loom_sink *sink, size_t used, loom_error *err) {
     if (used > sink->left) return loom_fail(err, LOOM_INTERNAL, "more voxels were delivered than the image has");
     sink->memory += used;
     sink->left -= used;
+    return LOOM_OK;
+}
+
+loom_status loom_sink_append(loom_sink *sink, const void *bytes, size_t length, loom_error *err) {
+    const unsigned char *from = bytes;
+    while (length > 0) {
+        if (sink->open_free == 0) {
+            void *next;
+            LOOM_TRY(loom_sink_next(sink, &next, &sink->open_bytes, err));
+            if (sink->open_bytes == 0)
+                return loom_fail(err, LOOM_INTERNAL, "more voxels were delivered than the image has");
+            sink->open_piece = next;
+            sink->open_free = sink->open_bytes;
+        }
+        size_t portion = length < sink->open_free ? length : sink->open_free;
+        memcpy(sink->open_piece, from, portion);
+        sink->open_piece += portion;
+        sink->open_free -= portion;
+        from += portion;
+        length -= portion;
+        if (sink->open_free == 0) LOOM_TRY(loom_sink_put(sink, sink->open_bytes, err));
+    }
     return LOOM_OK;
 }
 

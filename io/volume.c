@@ -10,7 +10,7 @@
 #include "io/output.h"
 
 #define LEVEL_DEFAULT 6
-#define LOOM_FORMATS_READ "NIfTI, PNG, NRRD, MetaImage"
+#define LOOM_FORMATS_READ "NIfTI, NRRD, MetaImage, TIFF, PNG, JPEG, BMP"
 
 /* ---- reading ---- */
 

@@ -55,6 +55,9 @@ extern const loom_format loom_format_nifti;
 extern const loom_format loom_format_png;
 extern const loom_format loom_format_metaimage;
 extern const loom_format loom_format_nrrd;
+extern const loom_format loom_format_bmp;
+extern const loom_format loom_format_jpeg;
+extern const loom_format loom_format_tiff;
 
 /* formats.c: the table. */
 const loom_format *loom_format_of_content(const uint8_t *start, size_t length, bool gzip); /* NULL if none */

@@ -160,36 +160,12 @@ static loom_status png_open(loom_volume *volume, const uint8_t *start, size_t le
     return status;
 }
 
-/* Copies one decoded row into as many pieces as it spans. */
-static void deliver(png_job *job, size_t length, unsigned char **piece, size_t *free_bytes, size_t *capacity) {
-    const unsigned char *from = job->row;
-    while (length > 0) {
-        if (*free_bytes == 0) {
-            void *next;
-            loom_status status = loom_sink_next(&job->sink, &next, capacity, job->err);
-            if (status != LOOM_OK) leave(job, status);
-            *piece = next;
-            *free_bytes = *capacity;
-        }
-        size_t portion = length < *free_bytes ? length : *free_bytes;
-        memcpy(*piece, from, portion);
-        *piece += portion;
-        *free_bytes -= portion;
-        from += portion;
-        length -= portion;
-        if (*free_bytes > 0) continue;
-        loom_status status = loom_sink_put(&job->sink, *capacity, job->err);
-        if (status != LOOM_OK) leave(job, status);
-    }
-}
-
 static void read_rows(png_job *job) {
     size_t length = png_get_rowbytes(job->png, job->info);
-    unsigned char *piece = NULL;
-    size_t free_bytes = 0, capacity = 0;
     for (uint64_t row = 0; row < job->volume->header.size[1]; row++) {
         png_read_row(job->png, job->row, NULL);
-        deliver(job, length, &piece, &free_bytes, &capacity);
+        loom_status status = loom_sink_append(&job->sink, job->row, length, job->err);
+        if (status != LOOM_OK) leave(job, status);
     }
 }
 
