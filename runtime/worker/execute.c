@@ -143,6 +143,7 @@ static loom_status seal(loom_worker *worker, loom_error *err) {
     uint64_t *hashes = loom_arena_array(worker->arena, count, sizeof *hashes);
     if (!hashes) return loom_segment_full(err);
     worker->reservation.hashed = loom_worker_hash_blocks(worker, hashes);
+    if (loom_worker_is_staged(worker)) LOOM_TRY(loom_worker_write_staged(worker, hashes, err));
     loom_placement bulk = worker->reservation.placement;
     worker->reserved = false;
     LOOM_TRY(loom_extent_seal(worker->writer, &worker->reservation, hashes, worker->task->root, err));

@@ -56,6 +56,13 @@ static loom_status map_phase(loom_worker *worker, const loom_split_phase *phase,
         shared->blocks[i] = phase->shared[i];
     }
     if (phase->output.bytes == 0 || is_same_place(&phase->output, &shared->output)) return LOOM_OK;
+    if (phase->shared[LOOM_BLOCK_STAGING].bytes != 0) { /* not in its place yet */
+        if (phase->shared[LOOM_BLOCK_STAGING].bytes < phase->output.bytes)
+            return loom_fail(err, LOOM_INTERNAL, "a split names too small a result; please report it");
+        shared->window = shared->maps[LOOM_BLOCK_STAGING];
+        shared->output = phase->output;
+        return LOOM_OK;
+    }
     loom_view *view = NULL;
     LOOM_TRY(loom_worker_next_view(worker, &view, err));
     LOOM_TRY(loom_extent_share(loom_store_extents(worker->store), &phase->output, view, &shared->window, err));
@@ -66,8 +73,9 @@ static loom_status map_phase(loom_worker *worker, const loom_split_phase *phase,
 
 static loom_status hash_blocks(const loom_parts *parts, uint32_t number, const shared_memory *shared) {
     uint64_t first = number * parts->grain, count = loom_extent_block_count(shared->output.bytes);
-    uint64_t *hashes = shared->maps[LOOM_SHARED_MAX];
-    if (!shared->window || !hashes || count > shared->blocks[LOOM_SHARED_MAX].bytes / sizeof *hashes || first >= count)
+    uint64_t *hashes = shared->maps[LOOM_BLOCK_HASHES];
+    if (!shared->window || !hashes || count > shared->blocks[LOOM_BLOCK_HASHES].bytes / sizeof *hashes ||
+        first >= count)
         return LOOM_INTERNAL;
     uint64_t left = count - first;
     loom_extent_hash_blocks(shared->window, shared->output.bytes, first, left < parts->grain ? left : parts->grain,

@@ -7,6 +7,15 @@
 
 #define SCRATCH_COUNTED 65536u /* less is not worth a look at the budget */
 
+/* Whether the result is made in memory first, which counts against the budget too: where there is no room for that, it
+ * is made in its place. */
+static bool stage(loom_worker *worker, uint64_t bytes) {
+    if (!loom_worker_stages(worker, bytes) || worker->task->flags & LOOM_TASK_BEYOND) return false;
+    if (loom_worker_admit(worker, bytes)) return loom_worker_stage(worker, bytes) != NULL;
+    worker->refused = false;
+    return false;
+}
+
 static loom_status reserve_image(loom_call *call, const loom_image_header *header, bool window) {
     loom_worker *worker = call->context;
     if (worker->reserved)
@@ -17,17 +26,18 @@ static loom_status reserve_image(loom_call *call, const loom_image_header *heade
     if (!worker->writer)
         LOOM_TRY(loom_extent_writer_open(loom_store_extents(worker->store), &worker->writer, call->err));
     /* Kernels find zeros (kernel.h): some write only where there is something. */
-    unsigned how = window ? LOOM_RESERVE_WINDOW | LOOM_RESERVE_ZEROED : 0;
+    bool staged = window && stage(worker, loom_image_bytes(header));
+    unsigned how = window && !staged ? LOOM_RESERVE_WINDOW | LOOM_RESERVE_ZEROED : 0;
     LOOM_TRY(loom_extent_reserve(worker->writer, loom_image_bytes(header), how, &worker->reservation, call->err));
     worker->reserved = true;
     worker->header = *header;
-    call->result = loom_image(&worker->header, worker->reservation.window);
+    call->result = loom_image(&worker->header, loom_worker_window(worker));
     return LOOM_OK;
 }
 
 static loom_status new_image(loom_call *call, const loom_image_header *header, void **voxels) {
     LOOM_TRY(reserve_image(call, header, true));
-    *voxels = ((loom_worker *)call->context)->reservation.window;
+    *voxels = loom_worker_window(call->context);
     return LOOM_OK;
 }
 

@@ -139,7 +139,7 @@ loom_status loom_worker_run_parts(loom_call *call, const loom_parts *parts) {
         return loom_run_all_parts(call, parts);
     const loom_split_phase phase = phase_of(worker, parts);
     loom_split_seat seat;
-    void *local = NULL, *voxels = worker->reserved ? worker->reservation.window : NULL;
+    void *local = NULL, *voxels = loom_worker_window(worker);
     loom_split_open(worker->segment, &phase, &seat);
     for (uint32_t part; !loom_split_is_spoiled(worker->segment, &seat) &&
                         (part = loom_split_take(worker->segment, &seat)) != LOOM_PART_NONE;) {
@@ -173,10 +173,10 @@ loom_status loom_worker_run_kernel(loom_worker *worker, loom_call *call, loom_ke
 
 bool loom_worker_hash_blocks(loom_worker *worker, uint64_t *hashes) {
     uint64_t bytes = worker->reservation.placement.bytes;
-    const void *window = worker->reservation.window;
+    const void *window = loom_worker_window(worker);
     size_t count = loom_extent_block_count(bytes);
     if (worker->split.choice != LOOM_SPLIT_PARTS || bytes < HASH_BYTES_MIN || !window) return false;
-    uint64_t *shared = share_block(worker, LOOM_SHARED_MAX, count * sizeof *shared);
+    uint64_t *shared = share_block(worker, LOOM_BLOCK_HASHES, count * sizeof *shared);
     if (!shared) return false;
     loom_parts parts = {.loop = LOOM_LOOP_HASH, .units = count, .grain = HASH_BLOCKS};
     parts.count = loom_count_parts(parts.units, &parts.grain);

@@ -6,6 +6,7 @@
  *   services.c  what a kernel may ask for: space, scratch, items
  *   admission.c whether there is memory for it
  *   fault.c     where a memory fault lay
+ *   staging.c   results of a store on disk, in memory until they are complete
  *   split.c     parts of a kernel's loops, shared with workers that have nothing to do
  *   help.c      parts of other workers' tasks
  *   arguments.c values of a task's arguments, images mapped read-only
@@ -21,8 +22,10 @@
 #include "shm/segment/split.h"
 #include "shm/store/storage.h"
 
-/* Blocks that parts share: the kernel's (loom_share), then the one for block hashes. */
-#define LOOM_WORKER_BLOCKS (LOOM_SHARED_MAX + 1)
+/* Blocks that parts share: the kernel's (loom_share), then the one for block hashes and a result that is staged. */
+#define LOOM_BLOCK_HASHES LOOM_SHARED_MAX
+#define LOOM_BLOCK_STAGING (LOOM_SHARED_MAX + 1)
+#define LOOM_WORKER_BLOCKS (LOOM_SHARED_MAX + 2)
 
 /* How the task at hand is split: split.c. */
 typedef struct loom_worker_split {
@@ -115,6 +118,17 @@ bool loom_worker_keep_scratch(loom_worker *worker, void *memory);
 
 /* Commits scratch memory that is worth counting; as loom_worker_admit. */
 bool loom_worker_admit_scratch(loom_worker *worker, size_t bytes);
+
+/* ---- staging.c ---- */
+/* Whether a result image of so many bytes is made in memory and then written. */
+bool loom_worker_stages(const loom_worker *worker, uint64_t bytes);
+/* Zero-filled memory for the result, to the end of the task. NULL: there is none. */
+void *loom_worker_stage(loom_worker *worker, uint64_t bytes);
+bool loom_worker_is_staged(const loom_worker *worker);
+/* Where the kernel writes its result; NULL if there is none, or it is streamed. */
+void *loom_worker_window(const loom_worker *worker);
+/* Writes a staged result to its extent and fills in the hashes of its blocks, unless they are there. LOOM_IO. */
+loom_status loom_worker_write_staged(loom_worker *worker, uint64_t *hashes, loom_error *err);
 
 /* split.c: services for kernels, see kernel.h. */
 loom_status loom_worker_run_parts(loom_call *call, const loom_parts *parts);

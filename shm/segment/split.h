@@ -67,6 +67,8 @@ void loom_split_settle(loom_segment *segment, uint32_t task);
  * mapped by default. It belongs to this worker until loom_split_scratch_free. False: the system refuses files with
  * holes of that size, or the worker's share of the file is used up. */
 bool loom_split_scratch(loom_segment *segment, uint64_t bytes, loom_split_block *block);
+/* The same, all of it there, in huge pages as far as the system has them, and mapped for the owner. NULL: none. */
+void *loom_split_scratch_huge(loom_segment *segment, uint64_t bytes, loom_split_block *block);
 /* Gives back everything since the last call. After loom_split_close; maps of it must be gone. */
 void loom_split_scratch_free(loom_segment *segment);
 /* Maps a block, the own or the owner's of a seat. NULL: out of memory, or no such block. munmap with the same length.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "shm/platform_file.h"
+#include "shm/platform_huge.h"
 #include "shm/segment/segment_layout.h"
 #include "shm/segment/split.h"
 
@@ -25,6 +26,20 @@ bool loom_split_scratch(loom_segment *segment, uint64_t bytes, loom_split_block 
     *block = (loom_split_block){.offset = begin_of(segment, segment->self) + next, .bytes = bytes};
     atomic_store_explicit(&slot->scratch_next, next + length, memory_order_relaxed);
     return true;
+}
+
+void *loom_split_scratch_huge(loom_segment *segment, uint64_t bytes, loom_split_block *block) {
+    loom_split_slot *slot = &segment->board->slots[segment->self];
+    uint64_t next = atomic_load_explicit(&slot->scratch_next, memory_order_relaxed); /* only we write it */
+    uint64_t before = (LOOM_HUGE_BYTES - (begin_of(segment, segment->self) + next) % LOOM_HUGE_BYTES) % LOOM_HUGE_BYTES;
+    *block = (loom_split_block){0};
+    if (segment->scratch_at == 0 || next > LOOM_SPLIT_SCRATCH_SPAN - LOOM_HUGE_BYTES) return NULL;
+    atomic_store_explicit(&slot->scratch_next, next + before, memory_order_relaxed); /* a hole */
+    if (!loom_split_scratch(segment, bytes, block)) return NULL;
+    void *map = NULL;
+    if (loom_memory_allocate(segment->file, block->offset, bytes) == 0) map = loom_split_map(segment, block);
+    if (!map) *block = (loom_split_block){0}; /* its pages go with the others */
+    return map;
 }
 
 void loom_split_scratch_reclaim(loom_segment *segment, uint32_t worker) {
@@ -46,7 +61,5 @@ void *loom_split_map(const loom_segment *segment, const loom_split_block *block)
     if (segment->scratch_at == 0 || block->bytes == 0 || block->offset < segment->scratch_at || block->offset > end ||
         block->bytes > end - block->offset || block->bytes > SIZE_MAX / 2)
         return NULL;
-    void *map =
-        mmap(NULL, (size_t)block->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment->file, (off_t)block->offset);
-    return map == MAP_FAILED ? NULL : map;
+    return loom_memory_map(segment->file, block->offset, (size_t)block->bytes, PROT_READ | PROT_WRITE);
 }
