@@ -67,11 +67,15 @@ loom_status loom_brake_hold(loom_session *session, uint32_t index) {
         brake->capacity = capacity;
     }
     const loom_step *step = &session->graph.steps[index];
-    uint64_t bytes = loom_segment_task(session->segment, step->task)->bulk.bytes, releases, images;
+    const loom_task *task = loom_segment_task(session->segment, step->task);
+    uint64_t bytes = task->bulk.bytes, releases, images;
     weigh(session, step, &releases, &images);
     if (bytes == 0) bytes = images ? images : 4 * loom_costs_typical_voxels(session->costs);
     enum held_class class = releases >= bytes ? RELEASES : images ? USES_IMAGES : ROOT;
-    brake->held[brake->count] = (struct loom_held){.order = (uint64_t) class << 32 | index, .bytes = bytes};
+    brake->held[brake->count] = (struct loom_held){.order = (uint64_t) class << 32 | index,
+                                                   .task = step->task,
+                                                   .attempt = loom_task_attempt(task),
+                                                   .bytes = bytes};
     sift_up(brake, brake->count++);
     brake->times++;
     if (brake->beyond == index) brake->beyond = LOOM_STEP_NONE; /* held back for the disk's sake, or by a recovery */
@@ -114,22 +118,33 @@ static bool may_go_on(const loom_session *session, const struct loom_held *held,
     return !*beyond || (taken == 0 && may_go_beyond(session));
 }
 
+static bool beyond_runs(const loom_session *session) {
+    const loom_step *step = &session->graph.steps[session->brake.beyond];
+    return step->state == LOOM_STEP_TASK && step->task == session->brake.beyond_task;
+}
+
+void loom_brake_forget(loom_session *session, uint32_t index) {
+    if (session->brake.beyond == index) session->brake.beyond = LOOM_STEP_NONE;
+}
+
 void loom_brake_release(loom_session *session) {
     loom_brake *brake = &session->brake;
     uint64_t taken = 0;
     if (brake->count == 0) return;
-    if (brake->beyond != LOOM_STEP_NONE && session->graph.steps[brake->beyond].state != LOOM_STEP_TASK)
-        brake->beyond = LOOM_STEP_NONE;
+    if (brake->beyond != LOOM_STEP_NONE && !beyond_runs(session)) brake->beyond = LOOM_STEP_NONE;
     while (brake->count > 0) {
         const struct loom_held best = brake->held[0];
-        const loom_step *step = &session->graph.steps[step_of(&best)];
         bool beyond;
-        if (step->state == LOOM_STEP_TASK) { /* else it was skipped meanwhile */
+        /* Else it was skipped or withdrawn meanwhile; or a search of the table found it, and its worker will say how it
+         * ended. */
+        if (loom_task_is_held_back(session->segment, best.task, best.attempt)) {
             if (!may_go_on(session, &best, taken, &beyond)) break;
-            /* READY no more: a search of the table found it, and its worker will say how it ended. */
-            if (loom_task_go_on(session->segment, step->task, beyond)) {
+            if (loom_task_go_on(session->segment, best.task, best.attempt, beyond)) {
                 taken += best.bytes;
-                if (beyond) brake->beyond = step_of(&best);
+                if (beyond) {
+                    brake->beyond = step_of(&best);
+                    brake->beyond_task = best.task;
+                }
             }
         }
         remove_best(brake);

@@ -1,12 +1,14 @@
 /* bury.c - a worker has died: what it ran runs again, or fails when it killed too many; a new process takes its place.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/config/config_keys.h"
 #include "runtime/coordinator/session.h"
 #include "runtime/machine.h"
 #include "shm/segment/signs.h"
+#include "shm/segment/split.h"
 
 /* What is known of a death. */
 typedef struct circumstances {
@@ -52,21 +54,47 @@ static const char *remedy(const circumstances *of) {
     return "its input may be damaged or memory too short";
 }
 
-/* A task that killed too many workers fails. */
-static void give_up(loom_session *session, uint32_t number, const circumstances *of) {
-    loom_error cause = {0};
-    char last[200];
+static void fail_task(loom_session *session, uint32_t number, const loom_error *cause) {
     const loom_task *task = loom_segment_task(session->segment, number);
-    describe_death(session, of, last, sizeof last);
-    loom_fail(&cause, LOOM_WORKER_DIED, "%u worker%s died running it, the last: %s; %s", (unsigned)task->deaths,
-              task->deaths == 1 ? "" : "s", last, remedy(of));
     uint32_t index = task->cookie;
-    if (!loom_task_fail(session->segment, number, LOOM_WORKER_DIED, &cause)) return;
+    if (!loom_task_fail(session->segment, number, LOOM_WORKER_DIED, cause)) return;
     /* The dead worker's claim is this run's: other runs would wait for it to the end of this one. */
     if (task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(session->store, &task->rkey);
     if (session->graph.steps[index].state == LOOM_STEP_TASK) session->in_flight--;
     session->graph.steps[index].state = LOOM_STEP_SETTLED;
-    loom_step_fails(session, index, &cause);
+    loom_step_fails(session, index, cause);
+}
+
+/* A task that killed too many workers fails. Nobody runs it from here on, but workers that helped the last attempt may
+ * still read its arguments, which go with it: it fails when they are gone. */
+static loom_status condemn(loom_session *session, uint32_t number, const circumstances *of) {
+    char last[200];
+    if (session->condemned_count == session->condemned_capacity) {
+        uint32_t capacity = session->condemned_capacity ? session->condemned_capacity * 2 : 4;
+        struct loom_condemned *grown = realloc(session->condemned, capacity * sizeof *grown);
+        if (!grown) return LOOM_NO_MEMORY;
+        session->condemned = grown;
+        session->condemned_capacity = capacity;
+    }
+    struct loom_condemned *added = &session->condemned[session->condemned_count++];
+    unsigned deaths = loom_segment_task(session->segment, number)->deaths;
+    *added = (struct loom_condemned){.task = number};
+    describe_death(session, of, last, sizeof last);
+    loom_fail(&added->cause, LOOM_WORKER_DIED, "%u worker%s died running it, the last: %s; %s", deaths,
+              deaths == 1 ? "" : "s", last, remedy(of));
+    return LOOM_OK;
+}
+
+void loom_fail_condemned(loom_session *session) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < session->condemned_count; i++) {
+        struct loom_condemned *it = &session->condemned[i];
+        if (loom_split_is_read(session->segment, it->task))
+            session->condemned[kept++] = *it;
+        else
+            fail_task(session, it->task, &it->cause);
+    }
+    session->condemned_count = kept;
 }
 
 static void tell(const loom_session *session, uint32_t running, const circumstances *of) {
@@ -103,7 +131,8 @@ loom_status loom_bury(loom_session *session, const loom_death *death, loom_error
     tell(session, running, &of);
     if (running != LOOM_TASK_NONE) {
         const loom_task *task = loom_segment_task(session->segment, running);
-        if (task->deaths >= session->config->workers.deaths_max) give_up(session, running, &of);
+        if (task->deaths >= session->config->workers.deaths_max && condemn(session, running, &of) != LOOM_OK)
+            return loom_fail(err, LOOM_NO_MEMORY, "out of memory while a worker was buried");
     } else if (++session->idle_deaths > session->workers * 4u) {
         return loom_fail(err, LOOM_WORKER_DIED,
                          "workers end (%s %d) as soon as they start; see their messages above, or reinstall voxloom",

@@ -25,6 +25,26 @@ static loom_status add(step_list *list, uint32_t step) {
     return LOOM_OK;
 }
 
+static bool refers_to(const loom_value *value, const loom_id *vid) {
+    if (value->type == LOOM_REFERENCE) return loom_id_equal(&value->reference.vid, vid);
+    for (size_t i = 0; value->type == LOOM_SEQUENCE && i < value->sequence.count; i++)
+        if (refers_to(&value->sequence.items[i], vid)) return true;
+    return false;
+}
+
+/* Whether it is the part of a window that was closed, whose items have no steps any more, and one of them is meant:
+ * then the window is opened again, and finds out which is damaged. */
+static bool is_lost_part(const loom_session *session, const loom_step *part, const loom_id *vid) {
+    size_t length;
+    loom_value sequence;
+    if (!part->window || part->argument_count > 0 || part->state != LOOM_STEP_DONE || part->task == LOOM_TASK_NONE)
+        return false;
+    const void *payload = loom_task_payload(session->segment, loom_segment_task(session->segment, part->task), &length);
+    loom_arena_reset(session->scratch);
+    return payload && loom_value_decode(payload, length, session->scratch, &sequence, NULL) == LOOM_OK &&
+           refers_to(&sequence, vid);
+}
+
 /* The step whose value has that id, among the arguments of a step and the items that these gather. */
 static uint32_t find_argument(const loom_session *session, uint32_t user, const loom_id *vid, int depth) {
     const loom_step *step = &session->graph.steps[user];
@@ -33,18 +53,48 @@ static uint32_t find_argument(const loom_session *session, uint32_t user, const 
         const loom_step *argument = &session->graph.steps[index];
         if (argument->state == LOOM_STEP_DONE && argument->has_vid && loom_id_equal(&argument->vid, vid)) return index;
         if (depth == 0 || argument->type != LOOM_SEQUENCE) continue;
+        if (is_lost_part(session, argument, vid)) return index;
         uint32_t item = find_argument(session, index, vid, depth - 1);
         if (item != LOOM_STEP_NONE) return item;
     }
     return LOOM_STEP_NONE;
 }
 
-/* The step has no task any more. The old one's slot is not used again: finishers of its other arguments may still walk
- * over its links. The step goes on using its arguments. */
-static void forget_task(loom_session *session, uint32_t index) {
+/* The step has no task any more. The old one's slot waits: finishers of its other arguments may still walk over its
+ * links. The step goes on using its arguments. */
+static loom_status forget_task(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
+    if (session->withdrawn_count == session->withdrawn_capacity) {
+        uint32_t capacity = session->withdrawn_capacity ? session->withdrawn_capacity * 2 : 16;
+        struct loom_withdrawn *grown = realloc(session->withdrawn, capacity * sizeof *grown);
+        if (!grown) return LOOM_NO_MEMORY;
+        session->withdrawn = grown;
+        session->withdrawn_capacity = capacity;
+    }
+    session->withdrawn[session->withdrawn_count++] = (struct loom_withdrawn){.task = step->task, .step = index};
     step->state = LOOM_STEP_SETTLED;
     step->task = LOOM_TASK_NONE;
+    return LOOM_OK;
+}
+
+static bool has_running_argument(const loom_session *session, const loom_step *step) {
+    for (uint32_t i = 0; i < step->argument_count; i++)
+        if (session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].state == LOOM_STEP_TASK)
+            return true;
+    return false;
+}
+
+loom_status loom_release_withdrawn(loom_session *session) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < session->withdrawn_count; i++) {
+        const struct loom_withdrawn it = session->withdrawn[i];
+        if (has_running_argument(session, &session->graph.steps[it.step]))
+            session->withdrawn[kept++] = it;
+        else
+            LOOM_TRY(loom_task_free(session->segment, it.task));
+    }
+    session->withdrawn_count = kept;
+    return LOOM_OK;
 }
 
 /* Takes back the tasks of all that uses a step, and of what uses that. What runs now goes on: it may have read its
@@ -57,7 +107,7 @@ static loom_status withdraw_users(loom_session *session, uint32_t index, step_li
         if (step->state != LOOM_STEP_TASK || step->alias != LOOM_STEP_NONE) continue;
         if (!loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL)) continue;
         session->in_flight--;
-        forget_task(session, user);
+        LOOM_TRY(forget_task(session, user));
         LOOM_TRY(add(withdrawn, user));
     }
     return LOOM_OK;
@@ -85,8 +135,8 @@ static void tell(const loom_session *session, uint32_t index) {
 
 static loom_status hand_out_again(loom_session *session, uint32_t user, uint32_t argument, step_list *withdrawn,
                                   loom_error *err) {
-    forget_task(session, user);
-    if (add(withdrawn, user) != LOOM_OK || withdraw_users(session, argument, withdrawn) != LOOM_OK)
+    if (forget_task(session, user) != LOOM_OK || add(withdrawn, user) != LOOM_OK ||
+        withdraw_users(session, argument, withdrawn) != LOOM_OK)
         return loom_segment_full(err);
     for (size_t i = 0; i < withdrawn->count; i++) /* grows meanwhile */
         if (withdraw_users(session, withdrawn->steps[i], withdrawn) != LOOM_OK) return loom_segment_full(err);

@@ -107,6 +107,8 @@ void loom_session_close(loom_session *session) {
     free(session->late);
     free(session->goals);
     free(session->failures);
+    free(session->condemned);
+    free(session->withdrawn);
     free(session->holds);
 }
 
@@ -148,7 +150,8 @@ static void report_progress(loom_session *session, double start) {
 
 /* What is not needed any more makes room for what is to be submitted. */
 static loom_status make_room(loom_session *session, loom_error *err) {
-    if (loom_release_late(session) != LOOM_OK || loom_release_stored(session) != LOOM_OK)
+    if (loom_release_late(session) != LOOM_OK || loom_release_withdrawn(session) != LOOM_OK ||
+        loom_release_stored(session) != LOOM_OK)
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while results came in");
     return loom_submit_more(session, err);
 }
@@ -166,6 +169,7 @@ static loom_status take_reports(loom_session *session, loom_error *err) {
     LOOM_TRY(make_room(session, err));
     while (session->crew && loom_crew_next_death(session->crew, &death))
         LOOM_TRY(loom_bury(session, &death, err));
+    loom_fail_condemned(session);
     return LOOM_OK;
 }
 

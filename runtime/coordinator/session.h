@@ -147,9 +147,18 @@ struct loom_session {
     uint64_t done, computed, reused, failed;
     loom_hold *holds; /* of items of stored sequences, to the end of the run */
     uint32_t hold_count, hold_capacity;
-    loom_extent_writer *writer;   /* for stored results that must be made mappable; NULL until needed */
-    uint64_t oom_kills;           /* of this cgroup and machine, as last looked at */
-    bool out_of_space;            /* a step failed for lack of room: others would */
+    loom_extent_writer *writer; /* for stored results that must be made mappable; NULL until needed */
+    uint64_t oom_kills;         /* of this cgroup and machine, as last looked at */
+    bool out_of_space;          /* a step failed for lack of room: others would */
+    struct loom_condemned {     /* tasks that killed too many workers, and still have readers; see bury.c */
+        uint32_t task;
+        loom_error cause;
+    } * condemned;
+    uint32_t condemned_count, condemned_capacity;
+    struct loom_withdrawn { /* tasks that were taken back, whose links finishers may still walk over; see lost.c */
+        uint32_t task, step;
+    } * withdrawn;
+    uint32_t withdrawn_count, withdrawn_capacity;
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
     loom_profiling *profiling;    /* NULL: nobody asks */
 };
@@ -238,6 +247,8 @@ uint16_t loom_session_domain(const loom_session *session, uint32_t step);
 /* ---- bury.c ---- */
 /* After a worker's death: its task runs again or, when it killed too many, fails; a new process takes its place. */
 loom_status loom_bury(loom_session *session, const loom_death *death, loom_error *err);
+/* Fails those of them whose arguments nobody reads any more; call it often. */
+void loom_fail_condemned(loom_session *session);
 /* While the run ends: what dead workers held is recovered, since others may wait for a part of their task that one of
  * them had taken. Nobody takes their places. */
 void loom_recover_last(loom_session *session);
@@ -302,6 +313,8 @@ loom_status loom_release_late(loom_session *session);
 /* The task of `user` failed because the bytes of its argument with that id are damaged or gone. *again: the argument is
  * computed again, and the task and all behind it were handed out anew; else the step fails. */
 loom_status loom_argument_lost(loom_session *session, uint32_t user, const loom_id *vid, bool *again, loom_error *err);
+/* Slots of tasks that were taken back for that are used again, as soon as nobody can walk over their links. */
+loom_status loom_release_withdrawn(loom_session *session);
 
 /* ---- blame.c ---- */
 /* If `user` gathers the items of a loop and `step` is one of them, the failure's message names the item. */

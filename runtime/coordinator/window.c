@@ -177,6 +177,7 @@ static loom_status fill_window(loom_session *session, uint32_t number, loom_erro
     loom_step *part = &session->graph.steps[window->part];
     part->arguments = results;
     part->argument_count = count;
+    part->uses = false; /* these are not counted yet */
     return hear_of_failures(session, window->part, NULL) == LOOM_OK ? LOOM_OK : no_memory(err);
 }
 
@@ -241,6 +242,7 @@ static loom_status give_back(loom_session *session, uint32_t index) {
     loom_hold hold = {.pin = session->graph.steps[index].hold};
     session->graph.steps[index].hold = 0;
     loom_status status = loom_keep_hold(session, hold);
+    loom_brake_forget(session, index);
     loom_graph_give_back(&session->graph, index);
     return status;
 }

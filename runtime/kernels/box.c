@@ -30,11 +30,36 @@ loom_status loom_box_open(loom_call *call, const loom_value *image, loom_box_kin
     return LOOM_OK;
 }
 
+uint64_t loom_box_scratch(const loom_image_header *header) {
+    uint64_t slices = header->rank == 3 ? 4 : 10;
+    if (loom_box_by_rows(header)) return 4 * header->size[0];
+    return header->size[0] + slices * header->size[0] * header->size[1];
+}
+
+loom_status loom_box_open_rows(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box) {
+    const loom_image_header *header = image->image.header;
+    *box = (loom_box){.image = image,
+                      .kind = kind,
+                      .width = header->size[0],
+                      .height = header->size[1],
+                      .slice_voxels = header->size[0],
+                      .slices = 1,
+                      .depth = 1,
+                      .cache_size = 3};
+    memset(box->held, 0xff, sizeof box->held);
+    void *memory = NULL;
+    LOOM_TRY(loom_scratch(call, box->width, 4, &memory));
+    box->line = memory;
+    box->cache = box->line + box->width;
+    return LOOM_OK;
+}
+
 loom_status loom_box_of_part(loom_part *part, const loom_value *image, loom_box_kind kind, loom_box **box) {
     void *memory = *part->local;
     if (memory == NULL) {
         LOOM_TRY(loom_scratch(part->call, 1, sizeof **box, &memory));
-        LOOM_TRY(loom_box_open(part->call, image, kind, memory));
+        bool rows = loom_box_by_rows(image->image.header);
+        LOOM_TRY((rows ? loom_box_open_rows : loom_box_open)(part->call, image, kind, memory));
         *part->local = memory;
     }
     *box = memory;
@@ -45,6 +70,10 @@ loom_status loom_box_of_part(loom_part *part, const loom_value *image, loom_box_
 uint64_t loom_slices_a_part(const loom_image_header *header) {
     uint64_t voxels = header->size[0] * header->size[1];
     return voxels < LOOM_PART_VALUES ? LOOM_PART_VALUES / voxels : 1;
+}
+
+uint64_t loom_rows_a_part(const loom_image_header *header) {
+    return header->size[0] < LOOM_PART_VALUES ? LOOM_PART_VALUES / header->size[0] : 1;
 }
 
 /* What is to be dilated: the set, or for erosion its complement. */
@@ -127,4 +156,21 @@ void loom_box_slice(loom_box *box, uint64_t slice, uint8_t *out) {
     if (box->kind == LOOM_DILATE_ONES) return;
     for (uint64_t i = 0; i < box->slice_voxels; i++)
         out[i] ^= 1;
+}
+
+static const uint8_t *widened_row(loom_box *box, uint64_t row) {
+    uint8_t *out = box->cache + row % 3 * box->width;
+    if (box->held[row % 3] == row) return out;
+    box->held[row % 3] = row;
+    read_row(box, row * box->width, box->line);
+    widen_row(box->line, out, box->width);
+    return out;
+}
+
+void loom_box_row(loom_box *box, uint64_t row, uint8_t *out) {
+    const uint8_t *own = widened_row(box, row), *before = row > 0 ? widened_row(box, row - 1) : own;
+    const uint8_t *after = row + 1 < box->height ? widened_row(box, row + 1) : own;
+    uint8_t flip = box->kind != LOOM_DILATE_ONES;
+    for (uint64_t x = 0; x < box->width; x++)
+        out[x] = (uint8_t)((before[x] | own[x] | after[x]) ^ flip);
 }

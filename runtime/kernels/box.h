@@ -8,6 +8,8 @@
 #ifndef LOOM_KERNELS_BOX_H
 #define LOOM_KERNELS_BOX_H
 
+#include <stdbool.h>
+
 #include "runtime/kernels/kernel.h"
 
 typedef enum loom_box_kind {
@@ -31,6 +33,18 @@ typedef struct loom_box {
 
 /* Scratch: a row, and cache_size + 1 slices of bytes. */
 loom_status loom_box_open(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box);
+/* For an image of one slice, row by row instead. Scratch: four rows. */
+loom_status loom_box_open_rows(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box);
+/* As loom_box_slice, for one row; the box was opened for rows. Ascending order widens each row once. */
+void loom_box_row(loom_box *box, uint64_t row, uint8_t *out);
+/* Whether an image is done row by row: it has one slice, which would be one part. */
+static inline bool loom_box_by_rows(const loom_image_header *header) {
+    return header->size[2] * header->size[3] == 1;
+}
+/* Bytes that a box takes, of slices or rows. */
+uint64_t loom_box_scratch(const loom_image_header *header);
+/* How many rows make a part. */
+uint64_t loom_rows_a_part(const loom_image_header *header);
 /* The box of the worker that runs the part, for all its parts of the loop. */
 loom_status loom_box_of_part(loom_part *part, const loom_value *image, loom_box_kind kind, loom_box **box);
 /* How many slices make a part. */

@@ -151,18 +151,22 @@ static bool mark_boundary(const loom_value *image, uint64_t first, uint64_t widt
     return any != 0;
 }
 
+/* Along x, one row: `core` is what erosion left of it. */
+static void transform_row(const loom_value *image, const workshop *shop, uint64_t first, uint8_t *core, float *voxels) {
+    uint64_t width = shop->inner.width;
+    if (mark_boundary(image, first, width, core))
+        transform_first(&shop->along[0], core, voxels + first);
+    else
+        for (uint64_t x = 0; x < width; x++)
+            voxels[first + x] = FAR;
+}
+
 /* The squared distances within one slice. It is eroded, and what erosion took away is the boundary. */
 static void transform_slice(const loom_value *image, workshop *shop, uint64_t slice, float *voxels) {
     uint64_t width = shop->inner.width;
     loom_box_slice(&shop->inner, slice, shop->core);
-    for (uint64_t i = 0; i < shop->inner.slice_voxels; i += width) {
-        uint64_t first = slice * shop->inner.slice_voxels + i;
-        if (mark_boundary(image, first, width, shop->core + i))
-            transform_first(&shop->along[0], shop->core + i, voxels + first);
-        else
-            for (uint64_t x = 0; x < width; x++)
-                voxels[first + x] = FAR;
-    }
+    for (uint64_t i = 0; i < shop->inner.slice_voxels; i += width)
+        transform_row(image, shop, slice * shop->inner.slice_voxels + i, shop->core + i, voxels);
     float *corner = voxels + slice * shop->inner.slice_voxels;
     for (uint64_t first = 0; first < width; first += LANES)
         transform_lines(shop, &shop->along[1], corner + first, width, lanes_from(first, width));
@@ -199,6 +203,29 @@ static loom_status slices_part(loom_part *part) {
     shop->inner.image = image;
     for (uint64_t slice = part->first; slice < part->first + part->count; slice++)
         transform_slice(image, shop, slice, part->voxels);
+    return LOOM_OK;
+}
+
+/* Along x only, where there is one slice: some rows. */
+static loom_status rows_part(loom_part *part) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    const loom_image_header *header = image->image.header;
+    workshop *shop = *part->local;
+    if (shop == NULL) {
+        void *memory = NULL;
+        LOOM_TRY(open_workshop(part, header->size[0], &shop));
+        LOOM_TRY(loom_box_open_rows(part->call, image, LOOM_ERODE_TRUE, &shop->inner));
+        LOOM_TRY(loom_scratch(part->call, header->size[0], 1, &memory));
+        shop->core = memory;
+        LOOM_TRY(make_axis(part->call, header->size[0], header->spacing[0], &shop->along[0]));
+        *part->local = shop;
+    }
+    shop->inner.image = image;
+    for (uint64_t row = part->first; row < part->first + part->count; row++) {
+        loom_box_row(&shop->inner, row, shop->core);
+        transform_row(image, shop, row * header->size[0], shop->core, part->voxels);
+    }
     return LOOM_OK;
 }
 
@@ -244,9 +271,24 @@ static loom_status finish_part(loom_part *part) {
     return LOOM_OK;
 }
 
-enum { SLICES, FURTHER, FINISH };
-static const loom_part_run loops[] = {[SLICES] = slices_part, [FURTHER] = further_part, [FINISH] = finish_part};
-const loom_loops loom_loops_dt = {.run = loops, .count = 3};
+enum { SLICES, ROWS, FURTHER, FINISH };
+static const loom_part_run loops[] = {
+    [SLICES] = slices_part, [ROWS] = rows_part, [FURTHER] = further_part, [FINISH] = finish_part};
+
+/* A worker's: see slices_part, rows_part and further_part, which come after each other but keep what they took. */
+static uint64_t scratch(const loom_call *call, uint32_t lanes) {
+    const loom_image_header *header = loom_first_image(call);
+    if (header == NULL) return 0;
+    uint64_t longest = 0, axes = 0;
+    for (unsigned d = 0; d < header->rank; d++) {
+        if (header->size[d] > longest) longest = header->size[d];
+        axes += header->size[d];
+    }
+    uint64_t floats = (LANES + 2) * (longest + 1) * (header->rank - 1) + 2 * axes;
+    uint64_t core = header->size[0] * (loom_box_by_rows(header) ? 1 : header->size[1]);
+    return lanes * (loom_box_scratch(header) + core + floats * sizeof(float));
+}
+const loom_loops loom_loops_dt = {.run = loops, .count = 4, .scratch = scratch};
 
 /* Scratch: that of the box, a slice of bytes, and 20 floats a voxel of the longest axis, a worker. */
 loom_status loom_run_dt(loom_call *call) {
@@ -254,10 +296,14 @@ loom_status loom_run_dt(loom_call *call) {
     void *result = NULL;
     LOOM_TRY(loom_arg_image(call, 0, &image));
     const loom_image_header *header = image->image.header;
-    uint64_t total = loom_image_voxels(header), stride = header->size[0] * header->size[1];
+    bool rows = loom_box_by_rows(header);
+    uint64_t total = loom_image_voxels(header), stride = header->size[0] * (rows ? 1 : header->size[1]);
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &result));
-    LOOM_TRY(loom_run_parts(call, SLICES, total / stride, loom_slices_a_part(header), NULL, 0));
-    for (unsigned d = 2; d < header->rank; stride *= header->size[d++]) {
+    if (rows)
+        LOOM_TRY(loom_run_parts(call, ROWS, header->size[1], loom_rows_a_part(header), NULL, 0));
+    else
+        LOOM_TRY(loom_run_parts(call, SLICES, total / stride, loom_slices_a_part(header), NULL, 0));
+    for (unsigned d = rows ? 1 : 2; d < header->rank; stride *= header->size[d++]) {
         further what = {.axis = d, .stride = stride, .units_a_slab = (stride + LANES - 1) / LANES};
         uint64_t slabs = total / (stride * header->size[d]), values = LANES * header->size[d];
         LOOM_TRY(loom_run_parts(call, FURTHER, slabs * what.units_a_slab, (LOOM_PART_VALUES + values - 1) / values,

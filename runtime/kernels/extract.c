@@ -1,8 +1,9 @@
-/* extract.c - a box cut out of an image: vox1.extract and simpleitk.Extract. Row copies, no scratch memory. */
+/* extract.c - a box cut out of an image: vox1.extract and simpleitk.Extract. Row copies in parts, no scratch memory. */
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 
 typedef struct box {
     unsigned axes;
@@ -69,27 +70,44 @@ static loom_image_header box_header(const loom_image_header *from, const box *pa
     return header;
 }
 
+/* The rows of the box, and where it lies. */
+typedef struct cut {
+    uint64_t size[LOOM_RANK_MAX], first[LOOM_RANK_MAX];
+} cut;
+
+/* Some rows of the result. */
+static loom_status cut_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const cut *what = part->state;
+    LOOM_TRY(loom_arg_any_image(part->call, 0, &image));
+    const loom_image_header *from = image->image.header;
+    size_t voxel_bytes = loom_dtype_bytes(from->dtype) * from->components, row_bytes = what->size[0] * voxel_bytes;
+    uint8_t *out = (uint8_t *)part->voxels + part->first * row_bytes;
+    for (uint64_t number = part->first; number < part->first + part->count; number++, out += row_bytes) {
+        uint64_t y = number % what->size[1], z = number / what->size[1] % what->size[2],
+                 t = number / what->size[1] / what->size[2];
+        uint64_t row = ((what->first[3] + t) * from->size[2] + what->first[2] + z) * from->size[1] + what->first[1] + y;
+        memcpy(out, (const uint8_t *)image->image.voxels + (row * from->size[0] + what->first[0]) * voxel_bytes,
+               row_bytes);
+    }
+    return LOOM_OK;
+}
+static const loom_part_run loops[] = {cut_part};
+const loom_loops loom_loops_extract = {.run = loops, .count = 1};
+
 static loom_status extract(loom_call *call, const loom_value *image, const box *asked) {
     const loom_image_header *from = image->image.header;
     LOOM_TRY(check_box(call, from, asked));
     loom_image_header header = box_header(from, asked);
     void *voxels = NULL;
     LOOM_TRY(call->services->new_image(call, &header, &voxels));
-    uint64_t size[LOOM_RANK_MAX], first[LOOM_RANK_MAX];
+    cut what;
     for (unsigned d = 0; d < LOOM_RANK_MAX; d++) {
-        size[d] = d < asked->axes && asked->size[d] != 0 ? asked->size[d] : 1;
-        first[d] = d < asked->axes ? asked->index[d] : 0;
+        what.size[d] = d < asked->axes && asked->size[d] != 0 ? asked->size[d] : 1;
+        what.first[d] = d < asked->axes ? asked->index[d] : 0;
     }
-    size_t voxel_bytes = loom_dtype_bytes(from->dtype) * from->components;
-    uint8_t *out = voxels;
-    for (uint64_t t = 0; t < size[3]; t++)
-        for (uint64_t z = 0; z < size[2]; z++)
-            for (uint64_t y = 0; y < size[1]; y++, out += size[0] * voxel_bytes) {
-                uint64_t row = ((first[3] + t) * from->size[2] + first[2] + z) * from->size[1] + first[1] + y;
-                memcpy(out, (const uint8_t *)image->image.voxels + (row * from->size[0] + first[0]) * voxel_bytes,
-                       size[0] * voxel_bytes);
-            }
-    return LOOM_OK;
+    return loom_run_parts(call, 0, what.size[1] * what.size[2] * what.size[3], LOOM_PART_VALUES / what.size[0], &what,
+                          sizeof what);
 }
 
 loom_status loom_run_extract(loom_call *call) {

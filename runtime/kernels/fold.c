@@ -1,12 +1,14 @@
 /* fold.c - left folds with + - * / && || min max, over numbers, strings, sequences, and images (+ - * /).
  *
- * A fold over images keeps its sum in the result image; each item is one pass over it. No scratch memory. */
+ * A fold over images keeps its sum in the result image. It is done in parts of values; each part goes through all
+ * items, so that its piece of the sum stays in the cache. Scratch: the items' values, a worker. */
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/kernels/arguments.h"
 #include "runtime/kernels/arith.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/parts.h"
 
 typedef enum fold_kind { FOLD_ARITH, FOLD_AND, FOLD_OR, FOLD_MIN, FOLD_MAX } fold_kind;
 
@@ -123,9 +125,8 @@ static loom_status image_item(loom_call *call, const loom_value *item, loom_valu
                      call->op->name);
 }
 
-/* sum op= item, in place. */
-static loom_status fold_image(loom_call *call, const fold *work, const loom_image_header *header, void *sum,
-                              const loom_value *item) {
+/* Whether an item can be added to the others. */
+static loom_status check_item(loom_call *call, const loom_image_header *header, const loom_value *item) {
     char why[160];
     const loom_image_header *other = item->image.header;
     if (!loom_image_same_domain(header, other, why))
@@ -134,38 +135,76 @@ static loom_status fold_image(loom_call *call, const fold *work, const loom_imag
     if (loom_arith_dtype(other->dtype) != (loom_dtype)header->dtype || other->components != header->components)
         return loom_fail(call->err, LOOM_BAD_ARGUMENT, "items of `%s` have different pixel types (%s and %s)",
                          call->op->name, loom_dtype_itk_name(header->dtype), loom_dtype_itk_name(other->dtype));
-    loom_arith_images(work->op, header->dtype, sum, item->image.voxels, sum,
-                      loom_image_voxels(header) * header->components);
     return LOOM_OK;
 }
 
-static loom_status fold_images(loom_call *call, const fold *work) {
-    const loom_value *items = work->sequence->sequence.items;
-    size_t count = work->sequence->sequence.count, next = 0;
-    loom_value first = loom_null();
+/* The images in order, the initial one first if there is one; in scratch memory. */
+static loom_status find_images(loom_call *call, const loom_value *init, const loom_value *sequence,
+                               loom_value **images) {
+    size_t count = sequence->sequence.count, at = 0;
+    void *memory = NULL;
+    LOOM_TRY(loom_scratch(call, count + 1, sizeof **images, &memory));
+    *images = memory;
+    if (init != NULL) LOOM_TRY(image_item(call, init, &(*images)[at++]));
+    for (size_t k = 0; k < count; k++)
+        LOOM_TRY(image_item(call, &sequence->sequence.items[k], &(*images)[at++]));
+    return LOOM_OK;
+}
+
+/* What the parts must know. */
+typedef struct image_fold {
+    loom_arith op;
+    uint32_t sequence_at;
+    bool image_init; /* else `left` is the initial value */
+    loom_pixel left;
+    uint64_t images;
+} image_fold;
+
+static loom_status fold_part(loom_part *part) {
+    const image_fold *what = part->state;
+    loom_value *images = *part->local;
+    if (images == NULL) {
+        const loom_value *init = NULL, *sequence = NULL;
+        if (what->image_init) LOOM_TRY(loom_arg(part->call, 0, &init));
+        LOOM_TRY(loom_arg_sequence(part->call, what->sequence_at, &sequence));
+        LOOM_TRY(find_images(part->call, init, sequence, &images));
+        *part->local = images;
+    }
+    uint8_t dtype = (uint8_t)loom_arith_dtype(images[0].image.header->dtype);
+    void *sum = loom_values_of(part->voxels, dtype, part->first);
+    if (what->image_init)
+        memcpy(sum, loom_values_at(&images[0], part->first), part->count * loom_dtype_bytes(dtype));
+    else
+        loom_arith_left(what->op, dtype, what->left, loom_values_at(&images[0], part->first), sum, part->count);
+    for (uint64_t k = 1; k < what->images; k++)
+        loom_arith_images(what->op, dtype, sum, loom_values_at(&images[k], part->first), sum, part->count);
+    return LOOM_OK;
+}
+static const loom_part_run loops[] = {fold_part};
+const loom_loops loom_loops_fold = {.run = loops, .count = 1};
+
+static loom_status fold_images(loom_call *call, const fold *work, uint32_t sequence_at) {
+    bool image_init = work->has_init && is_image(&work->init);
+    image_fold what = {.op = work->op,
+                       .sequence_at = sequence_at,
+                       .image_init = image_init,
+                       .images = work->sequence->sequence.count + image_init};
+    loom_value *images = NULL;
     double number = 0;
     void *sum = NULL;
-    bool image_init = work->has_init && is_image(&work->init);
-    LOOM_TRY(image_item(call, image_init ? &work->init : &items[0], &first));
-    loom_image_header header = *first.image.header;
+    LOOM_TRY(find_images(call, image_init ? &work->init : NULL, work->sequence, &images));
+    loom_image_header header = *images[0].image.header;
     header.dtype = (uint8_t)loom_arith_dtype(header.dtype);
-    size_t values = loom_image_voxels(&header) * header.components;
-    LOOM_TRY(call->services->new_image(call, &header, &sum));
-    if (image_init) {
-        memcpy(sum, first.image.voxels, loom_image_bytes(&header));
-    } else {
+    for (uint64_t k = 1; k < what.images; k++)
+        LOOM_TRY(check_item(call, &header, &images[k]));
+    if (!image_init) {
         if (!loom_value_number(&work->init, &number))
             return loom_value_refuse(call, "the initial value", &work->init, "a number or an image");
-        loom_arith_left(work->op, header.dtype, loom_pixel_from_double(header.dtype, number), first.image.voxels, sum,
-                        values);
-        next = 1;
+        what.left = loom_pixel_from_double(header.dtype, number);
     }
-    for (; next < count; next++) {
-        loom_value item = loom_null();
-        LOOM_TRY(image_item(call, &items[next], &item));
-        LOOM_TRY(fold_image(call, work, &header, sum, &item));
-    }
-    return LOOM_OK;
+    LOOM_TRY(call->services->new_image(call, &header, &sum));
+    return loom_run_parts(call, 0, loom_image_voxels(&header) * header.components, LOOM_PART_VALUES, &what,
+                          sizeof what);
 }
 
 loom_status loom_run_fold(loom_call *call) {
@@ -183,7 +222,7 @@ loom_status loom_run_fold(loom_call *call) {
     size_t count = work.sequence->sequence.count, k = 0;
     const loom_value *items = work.sequence->sequence.items;
     if (count > 0 && (is_image(&items[0]) || (work.has_init && is_image(&work.init))) && work.kind == FOLD_ARITH)
-        return fold_images(call, &work);
+        return fold_images(call, &work, sequence_at);
     loom_value sum = work.init;
     if (!work.has_init) LOOM_TRY(loom_call_resolve(call, &items[k++], &sum));
     for (; k < count; k++) {

@@ -68,7 +68,13 @@ typedef loom_status (*loom_part_run)(loom_part *part);
 typedef struct loom_loops { /* the loops of a kernel, by number */
     const loom_part_run *run;
     uint32_t count;
+    /* Bytes of scratch that the call takes, of so many workers, as far as sizes and types tell: taken on before the
+     * kernel begins. NULL: it takes little, or what the data ask for, which is taken on when it is asked for. The
+     * arguments are not checked yet. */
+    uint64_t (*scratch)(const loom_call *call, uint32_t lanes);
 } loom_loops;
+/* Header of the first argument, for these; NULL if it is no image. */
+const loom_image_header *loom_first_image(const loom_call *call);
 
 /* What the call depends on outside its arguments: called before look-up; adds (path, content) pairs to the key. */
 typedef struct loom_input_list {

@@ -108,10 +108,13 @@ extern const loom_loops loom_loops_box;
 extern const loom_loops loom_loops_compare;
 extern const loom_loops loom_loops_components;
 extern const loom_loops loom_loops_dt;
+extern const loom_loops loom_loops_extract;
+extern const loom_loops loom_loops_fold;
 extern const loom_loops loom_loops_logic;
 extern const loom_loops loom_loops_otsu;
 extern const loom_loops loom_loops_percentiles;
 extern const loom_loops loom_loops_pixels;
+extern const loom_loops loom_loops_shape;
 extern const loom_loops loom_loops_statistics;
 
 /* Files that a call reads, before it runs. */

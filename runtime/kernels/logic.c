@@ -68,7 +68,7 @@ static void complement(size_t pixel_bytes, const void *source, void *target, siz
         complement_uint64_t(source, target, count);
 }
 
-enum { NOT_LOOP, IMAGES_LOOP, SCALAR_LOOP, MASK_LOOP };
+enum { NOT_LOOP, IMAGES_LOOP, SCALAR_LOOP, MASK_LOOP, TRUE_LOOP };
 
 static loom_status not_part(loom_part *part) {
     const loom_value *image = NULL;
@@ -245,9 +245,17 @@ static loom_status mask_part(loom_part *part) {
     return LOOM_OK;
 }
 
-static const loom_part_run loops[] = {
-    [NOT_LOOP] = not_part, [IMAGES_LOOP] = images_part, [SCALAR_LOOP] = scalar_part, [MASK_LOOP] = mask_part};
-const loom_loops loom_loops_logic = {.run = loops, .count = 4};
+static loom_status true_part(loom_part *part) {
+    memset((uint8_t *)part->voxels + part->first, 1, part->count);
+    return LOOM_OK;
+}
+
+static const loom_part_run loops[] = {[NOT_LOOP] = not_part,
+                                      [IMAGES_LOOP] = images_part,
+                                      [SCALAR_LOOP] = scalar_part,
+                                      [MASK_LOOP] = mask_part,
+                                      [TRUE_LOOP] = true_part};
+const loom_loops loom_loops_logic = {.run = loops, .count = 5};
 
 loom_status loom_run_mask(loom_call *call) {
     const loom_value *image = NULL, *mask = NULL;
@@ -266,8 +274,8 @@ static loom_status uniform(loom_call *call, uint32_t domain_at, bool value) {
     void *voxels = NULL;
     LOOM_TRY(loom_arg_domain(call, domain_at, &header));
     LOOM_TRY(loom_result_image(call, &header, LOOM_BOOL8, 1, &voxels));
-    if (value) memset(voxels, 1, loom_image_voxels(&header));
-    return LOOM_OK;
+    if (!value) return LOOM_OK; /* it is zero */
+    return loom_run_parts(call, TRUE_LOOP, loom_image_voxels(&header), LOOM_PART_VALUES, NULL, 0);
 }
 
 loom_status loom_run_tt(loom_call *call) {

@@ -68,6 +68,10 @@ loom_status loom_share(loom_call *call, unsigned number, size_t count, size_t it
                      call->op->name, count, item_bytes);
 }
 
+const loom_image_header *loom_first_image(const loom_call *call) {
+    return call->argument_count > 0 && call->arguments[0].type == LOOM_IMAGE ? call->arguments[0].image.header : NULL;
+}
+
 uint32_t loom_lanes(loom_call *call) {
     return call->services->lanes == NULL ? 1 : call->services->lanes(call);
 }

@@ -330,7 +330,19 @@ static const loom_part_run loops[] = {
     [SPREAD_LOOP] = spread_part,
     [SORT_LOOP] = sort_part,
 };
-const loom_loops loom_loops_percentiles = {.run = loops, .count = 7};
+
+/* By the type: a table a worker, or pairs of all voxels and counters of the parts (at most: a mask takes less). What is
+ * beyond, a bucket to sort or the table of a narrow range, the data decide. */
+static uint64_t scratch(const loom_call *call, uint32_t lanes) {
+    const loom_image_header *header = loom_first_image(call);
+    if (header == NULL) return 0;
+    uint64_t voxels = loom_image_voxels(header), bits = loom_dtype_bytes(header->dtype) * 8;
+    if (bits <= 16) return lanes * sizeof(count_or_rank) << bits;
+    uint64_t parts = voxels / LOOM_PART_VALUES + 1;
+    parts = parts < LOOM_PARTS_LIMIT ? parts : LOOM_PARTS_LIMIT;
+    return voxels * sizeof(pair) + ((uint64_t)sizeof(uint32_t) * (parts + 1) << BUCKET_BITS);
+}
+const loom_loops loom_loops_percentiles = {.run = loops, .count = 7, .scratch = scratch};
 
 /* From how many pairs each part has for each bucket to where it puts the first of them: buckets in order, within a
  * bucket parts in order. */

@@ -70,8 +70,22 @@ static void *uncounted_scratch(loom_call *call, size_t bytes) {
     return memory && loom_worker_keep_scratch(call->context, memory) ? memory : NULL;
 }
 
+bool loom_worker_admit_ahead(loom_worker *worker, loom_call *call) {
+    const loom_loops *loops = loom_kernel_of(call->op)->loops;
+    worker->ahead_bytes = 0;
+    if (!loops || !loops->scratch) return true;
+    uint64_t bytes = loops->scratch(call, loom_worker_lanes(call));
+    if (bytes >= SCRATCH_COUNTED && !loom_worker_admit(worker, bytes)) return false;
+    worker->ahead_bytes = bytes;
+    return true;
+}
+
 bool loom_worker_admit_scratch(loom_worker *worker, size_t bytes) {
-    return bytes < SCRATCH_COUNTED || loom_worker_admit(worker, bytes);
+    if (bytes < SCRATCH_COUNTED) return true;
+    uint64_t ahead = bytes < worker->ahead_bytes ? bytes : worker->ahead_bytes;
+    if (bytes > ahead && !loom_worker_admit(worker, bytes - ahead)) return false;
+    worker->ahead_bytes -= ahead;
+    return true;
 }
 
 static void *scratch(loom_call *call, size_t bytes) {

@@ -164,11 +164,16 @@ static void begin_anew(loom_worker *worker, loom_call *call) {
     loom_error_clear(call->err);
 }
 
+static loom_status run_once(loom_worker *worker, loom_call *call, loom_kernel_run run) {
+    if (loom_worker_admit_ahead(worker, call)) return run(call);
+    return loom_fail(call->err, LOOM_NO_MEMORY, "the memory budget is full");
+}
+
 loom_status loom_worker_run_kernel(loom_worker *worker, loom_call *call, loom_kernel_run run) {
-    loom_status status = run(call);
+    loom_status status = run_once(worker, call, run);
     if (status == LOOM_OK || !worker->split.spoiled) return status;
     begin_anew(worker, call);
-    return run(call);
+    return run_once(worker, call, run);
 }
 
 bool loom_worker_hash_blocks(loom_worker *worker, uint64_t *hashes) {

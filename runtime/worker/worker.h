@@ -60,6 +60,7 @@ typedef struct loom_worker {
     void **scratch; /* malloc'ed for the kernel, freed after the task; list in the arena */
     size_t scratch_count, scratch_capacity;
     uint64_t committed_bytes; /* of memory, for its result and scratch; used_bytes of them were asked for */
+    uint64_t ahead_bytes;     /* of those asked for: scratch that the kernel was said to take, and has not yet */
     uint64_t used_bytes, planned_bytes, wanted_bytes; /* planned: what it wanted when it was held back; 0: it was not */
     bool refused;                                     /* there was no memory: hold it back */
     loom_reservation reservation;                     /* for the result */
@@ -116,7 +117,9 @@ loom_status loom_worker_next_view(loom_worker *worker, loom_view **view, loom_er
 /* Has the memory freed after the task; false, and it is freed at once, when out of memory. */
 bool loom_worker_keep_scratch(loom_worker *worker, void *memory);
 
-/* Commits scratch memory that is worth counting; as loom_worker_admit. */
+/* Commits what the kernel is known to take of scratch, helpers included, before it begins; as loom_worker_admit. */
+bool loom_worker_admit_ahead(loom_worker *worker, loom_call *call);
+/* Commits scratch memory that is worth counting, unless that was done ahead; as loom_worker_admit. */
 bool loom_worker_admit_scratch(loom_worker *worker, size_t bytes);
 
 /* ---- staging.c ---- */

@@ -94,10 +94,19 @@ void loom_task_hold_back(loom_segment *segment, uint32_t index, uint64_t bytes) 
     loom_journal_write(&slot->journal, LOOM_PHASE_IDLE, LOOM_TASK_NONE);
 }
 
-bool loom_task_go_on(loom_segment *segment, uint32_t index, bool beyond) {
+static bool is_held_back(uint64_t word, uint32_t attempt) {
+    return loom_state_of(word) == LOOM_TASK_READY && (uint32_t)loom_state_attempt(word) == attempt;
+}
+
+bool loom_task_is_held_back(const loom_segment *segment, uint32_t index, uint32_t attempt) {
+    const loom_task *task = loom_segment_task(segment, index);
+    return task && is_held_back(load(&task->state), attempt);
+}
+
+bool loom_task_go_on(loom_segment *segment, uint32_t index, uint32_t attempt, bool beyond) {
     loom_task *task = loom_segment_task(segment, index);
     uint64_t word = task ? load(&task->state) : 0;
-    if (loom_state_of(word) != LOOM_TASK_READY) return false;
+    if (!is_held_back(word, attempt)) return false;
     uint64_t held = loom_state_word(LOOM_TASK_RUNNING, LOOM_COORDINATOR, loom_state_attempt(word));
     /* Taken away from every worker meanwhile, so that the flags can be written: a search of the table might find it.
      * acquire: what the worker that held it back wrote comes before what we write. */

@@ -256,9 +256,12 @@ uint64_t loom_segment_committed_peak(const loom_segment *segment);
  * committed is taken back. The task comes to the coordinator as a completion, though it is READY, with bulk.bytes =
  * bytes, and to nobody else. */
 void loom_task_hold_back(loom_segment *segment, uint32_t index, uint64_t bytes);
-/* Coordinator: a task that was held back is queued again, `beyond`: to run whatever the budget says. False if it is
- * READY no more. */
-bool loom_task_go_on(loom_segment *segment, uint32_t index, bool beyond);
+/* Whether a task that was held back in that attempt (loom_task_attempt) is still held back, or queued since: not taken,
+ * failed, or freed and its slot used again. */
+bool loom_task_is_held_back(const loom_segment *segment, uint32_t index, uint32_t attempt);
+/* Coordinator: it is queued again, `beyond`: to run whatever the budget says. False, and nothing is done, if it is not
+ * held back any more. */
+bool loom_task_go_on(loom_segment *segment, uint32_t index, uint32_t attempt, bool beyond);
 /* Whether any deque holds an entry, which may be stale. */
 bool loom_segment_has_queued(const loom_segment *segment);
 /* Coordinator, for others to see: how many tasks are held back now. */

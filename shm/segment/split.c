@@ -161,6 +161,10 @@ static bool nobody_reads(const loom_segment *segment, uint32_t task) {
     return true;
 }
 
+bool loom_split_is_read(const loom_segment *segment, uint32_t task) {
+    return !nobody_reads(segment, task);
+}
+
 void loom_split_settle(loom_segment *segment, uint32_t task) {
     wait_for(segment, nobody_reads, task); /* helpers ring the slot of the dead owner: we look every SLEEP_MS */
 }

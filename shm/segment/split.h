@@ -63,6 +63,9 @@ void loom_split_close(loom_segment *segment);
  * arguments. Before the task is finished. */
 void loom_split_settle(loom_segment *segment, uint32_t task);
 
+/* Whether some helper still reads the task's arguments. Any process; for the coordinator, who may not wait. */
+bool loom_split_is_read(const loom_segment *segment, uint32_t task);
+
 /* Zero-filled memory that helpers can map: `bytes` of the segment's file, not counted in its size, beyond what is
  * mapped by default. It belongs to this worker until loom_split_scratch_free. False: the system refuses files with
  * holes of that size, or the worker's share of the file is used up. */

@@ -108,6 +108,33 @@ static void a_store_in_memory_stays_within_the_budget(void **state) {
     assert_true((double)most <= BUDGET / 2 + SLACK);
 }
 
+/* Ranks need eight bytes a voxel to work in, twice the result, and workers share that memory: it lies in files in
+ * memory too. */
+static void scratch_stays_within_the_budget(void **state) {
+    scene *at = *state;
+    uint64_t most = 0;
+    volume_make(at, "in.nii", SIDE, SIDE, SIDE, ramp);
+    scene_write(at, "p.imgql",
+                scene_text(at,
+                           "import \"simpleitk\"\n"
+                           "img = intensity(ReadImage(\"in.nii\"))\n"
+                           "print \"v\" for i in range(0, %d) do "
+                           "volume(leq_sv(0.5, percentiles(img * (0.3 + i), geq_sv(4 * i, img), 0.5)))",
+                           ITEMS / 2));
+    outcome alone = run(at, "p.imgql", "--store :memory: --workers 1");
+    assert_well(&alone);
+    process running =
+        start_run(at, "p.imgql", scene_text(at, "--store :memory: --workers 6 --set memory.budget=%.0f", BUDGET));
+    outcome result = finish(at, &running, note_memory, &most);
+    assert_prints(&result, alone.out);
+    assert_true(number_of(&result, "held_back") > 0);
+    const double beyond = 13 * IMAGE_BYTES + SLACK - 4 * IMAGE_BYTES; /* one task, and the segment */
+    print_message("committed %.0f, in memory %.0f of %.0f + %.0f\n", number_of(&result, "memory_peak_bytes"),
+                  (double)most, BUDGET, beyond);
+    assert_true(number_of(&result, "memory_peak_bytes") <= BUDGET + beyond);
+    assert_true((double)most <= BUDGET + beyond);
+}
+
 /* Less than one image: everything goes beyond it, one after the other. */
 static void a_budget_below_one_image_completes(void **state) {
     scene *at = *state;
@@ -148,6 +175,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(breadth_beyond_the_budget_completes, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_store_in_memory_stays_within_the_budget, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(scratch_stays_within_the_budget, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_budget_below_one_image_completes, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_sufficient_budget_holds_nothing_back, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(deaths_under_the_brake_leave_nothing_committed, scene_setup, scene_teardown),

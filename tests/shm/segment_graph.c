@@ -388,7 +388,7 @@ static void read_completions(test_run *run) {
         uint32_t node = task->cookie;
         assert_true(node < run->graph->count);
         if (run->options->commits && (atomic_load(&task->state) & 0xff) != LOOM_TASK_DONE) {
-            (void)loom_task_go_on(run->segment, index,
+            (void)loom_task_go_on(run->segment, index, loom_task_attempt(task),
                                   false); /* false: queued by a recovery as well, it runs already */
             continue;
         }

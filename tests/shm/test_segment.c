@@ -337,7 +337,10 @@ static void test_costs(void **state) {
     assert_true(loom_split_join(helper, &seat));
     loom_split_add_work(helper, &seat, 5000);
     loom_split_add_work(helper, &seat, 70);
+    assert_true(loom_split_is_read(segment, task));
+    assert_false(loom_split_is_read(segment, task + 1));
     loom_split_leave(helper, &seat, false);
+    assert_false(loom_split_is_read(segment, task));
     loom_split_close(owner);
     assert_int_equal(loom_split_take_work(owner), 5070);
     assert_int_equal(loom_split_take_work(owner), 0);

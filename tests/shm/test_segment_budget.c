@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "shm/segment/segment.h"
+#include "shm/segment/segment_layout.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -113,12 +113,64 @@ static void a_task_is_held_back_and_goes_on(void **state) {
     assert_int_equal(task->bulk.bytes, 9 * MIB);
     assert_int_equal(task->deaths, 0);
     assert_false(loom_completion_pop(it.coordinator, &told));
-    assert_true(loom_task_go_on(it.coordinator, index, true));
+    uint32_t attempt = loom_task_attempt(task);
+    assert_true(loom_task_is_held_back(it.coordinator, index, attempt));
+    assert_true(loom_task_go_on(it.coordinator, index, attempt, true));
     assert_int_equal(take(&it, 1), index);
     assert_true(task->flags & LOOM_TASK_BEYOND);
-    assert_false(loom_task_go_on(it.coordinator, index, false)); /* it runs */
+    assert_false(loom_task_go_on(it.coordinator, index, attempt, false)); /* it runs */
+    assert_false(loom_task_is_held_back(it.coordinator, index, attempt));
     loom_task_finish(it.workers[1], index, LOOM_TASK_DONE);
     assert_true(loom_completion_pop(it.coordinator, &told));
+    end(&it);
+}
+
+/* What is remembered of a task that was held back is not taken for what came after it: held back again, or another
+ * task in the same slot. */
+static void a_slot_is_another_tasks_later(void **state) {
+    (void)state;
+    fixture it = begin(1, 0);
+    uint32_t told, index = take(&it, 0), other;
+    const loom_task *task = loom_segment_task(it.coordinator, index);
+    loom_task_hold_back(it.workers[0], index, MIB);
+    assert_true(loom_completion_pop(it.coordinator, &told));
+    uint32_t first = loom_task_attempt(task);
+    assert_true(loom_task_go_on(it.coordinator, index, first, false));
+    assert_int_equal(take(&it, 1), index);
+    loom_task_hold_back(it.workers[1], index, 2 * MIB);
+    assert_true(loom_completion_pop(it.coordinator, &told));
+    uint32_t second = loom_task_attempt(task);
+    assert_false(loom_task_go_on(it.coordinator, index, first, true));
+    assert_false(task->flags & LOOM_TASK_BEYOND);
+    assert_true(loom_task_fail(it.coordinator, index, LOOM_SKIPPED, NULL));
+    assert_false(loom_task_is_held_back(it.coordinator, index, second));
+    assert_int_equal(loom_task_free(it.coordinator, index), LOOM_OK);
+    assert_int_equal(loom_task_create(it.coordinator, NULL, 0, &other, NULL), LOOM_OK);
+    assert_int_equal(other, index);
+    assert_int_equal(loom_task_submit(it.coordinator, other, NULL), LOOM_OK); /* READY, as what is held back */
+    assert_false(loom_task_go_on(it.coordinator, index, second, true));
+    assert_false(task->flags & LOOM_TASK_BEYOND);
+    assert_int_equal(take(&it, 0), other);
+    end(&it);
+}
+
+/* A worker that dies when the coordinator has taken its completion, and used the slot for another task. */
+static void a_death_after_the_completion_was_taken(void **state) {
+    (void)state;
+    fixture it = begin(1, 0);
+    uint32_t told, running, index = take(&it, 0);
+    assert_true(loom_segment_commit_bytes(it.workers[0], 5 * MIB, UINT64_MAX));
+    loom_segment_keep_bytes(it.workers[0], 3 * MIB);
+    loom_task_finish(it.workers[0], index, LOOM_TASK_DONE);
+    assert_true(loom_completion_pop(it.coordinator, &told));
+    assert_int_equal(loom_task_free(it.coordinator, index), LOOM_OK);
+    /* Its journal still says so: it had not come to the last line of loom_task_finish. */
+    loom_journal_write(&it.coordinator->slots[0].journal, LOOM_PHASE_FINISHING, index);
+    loom_segment_recover(it.coordinator, 0, &running);
+    assert_int_equal(running, LOOM_TASK_NONE);
+    assert_int_equal(committed(&it), 3 * MIB);
+    loom_segment_release_bytes(it.coordinator, 3 * MIB);
+    assert_int_equal(committed(&it), 0);
     end(&it);
 }
 
@@ -187,6 +239,8 @@ int main(void) {
         cmocka_unit_test(what_exceeds_the_limit_is_not_committed),
         cmocka_unit_test(a_task_that_fails_while_held_back_has_no_bytes),
         cmocka_unit_test(a_task_is_held_back_and_goes_on),
+        cmocka_unit_test(a_slot_is_another_tasks_later),
+        cmocka_unit_test(a_death_after_the_completion_was_taken),
         cmocka_unit_test(a_death_takes_back_what_the_task_had_committed),
         cmocka_unit_test(two_that_do_not_fit_together_are_never_both_let_in),
     };
