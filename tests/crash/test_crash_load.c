@@ -1,7 +1,7 @@
 /* test_crash_load.c - load: processes that read and processes that write one store with a small budget, so that results
  * are evicted and their space is used again all the time. Every byte read follows from its key; what is held keeps its
  * bytes, also of readers that are stopped for a while; readers that are killed leave no slot behind; memory stays flat.
- * `test_crash_load [SECONDS [READERS [WRITERS]]]`. */
+ * `test_crash_load [SECONDS [READERS [WRITERS [WRITES]]]]`: at least so long, and so many writes (100 a second). */
 #include "../shm/store_support.h"
 
 #include <signal.h>
@@ -31,7 +31,8 @@ static unsigned readers = 8, writers = 2;
  */
 static unsigned keys = 3000;
 /* On a machine that is busy with other things it goes on until so much was done, but no longer than so many times. */
-#define WRITES_A_SECOND 100u
+static uint64_t writes_min;
+#define WRITES_A_SECOND 100
 #define TIMES_MAX 20.0
 static uint64_t budget = 24 << 20;
 
@@ -192,7 +193,7 @@ static bool is_over(double begun) {
         *(i < writers ? &writes : &reads) += accounts[i].done;
         found += accounts[i].found;
     }
-    bool enough = (double)writes >= WRITES_A_SECOND * seconds && found > reads / 20;
+    bool enough = writes >= writes_min && found > reads / 20;
     return took >= seconds && (enough || took >= TIMES_MAX * seconds);
 }
 
@@ -304,6 +305,7 @@ int main(int argc, char **argv) {
     if (argc > 1) seconds = strtod(argv[1], NULL);
     if (argc > 2) readers = (unsigned)strtoul(argv[2], NULL, 10);
     if (argc > 3) writers = (unsigned)strtoul(argv[3], NULL, 10);
+    writes_min = argc > 4 ? strtoul(argv[4], NULL, 10) : (uint64_t)(seconds * WRITES_A_SECOND);
     if (seconds > 10) keys = 12000, budget = 96 << 20;
     if (seconds <= 0 || readers < 2 || writers < 1 || readers + writers > PROCESSES_MAX) return 2;
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(readers_and_writers_agree, setup, teardown)};
