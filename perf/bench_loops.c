@@ -1,5 +1,5 @@
-/* bench_loops.c - long loops over numbers: windows (as the runtime chooses) against items kept by name
- * (memory.loop_items large enough for all of them, which is how all loops went before windows).
+/* bench_loops.c - long loops over numbers, one of them nested: windows (as the runtime chooses) against items kept by
+ * name (memory.loop_items large enough for all of them, which is how all loops went before windows).
  *
  *   bench_loops VOXLOOM [ITEMS] [by-name]
  *
@@ -77,6 +77,7 @@ int main(int count, char **arguments) {
     static const char *const programs[] = {
         "print \"sum\" fold + (for i in range(0,%ld) do i * 2)",
         "print \"sum\" fold + (for i in (filter k in range(0,%ld) do k > 9) do i * 2)",
+        "print \"sum\" fold + (for i in range(0,%ld) do fold + (for j in range(0,10) do i * j))",
     };
     if (count < 2) {
         fputs("usage: bench_loops VOXLOOM [ITEMS] [by-name]\n", stderr);
