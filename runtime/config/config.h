@@ -59,6 +59,7 @@ typedef struct loom_config {
         uint64_t deaths_max;          /* workers.deaths_max: a task that kills this many workers fails (3) */
         uint64_t heartbeat_s;         /* workers.heartbeat: a worker silent for so long is killed; 0 = none is */
         uint64_t node_timeout_s;      /* workers.node_timeout: so is one that runs a node for longer; 0 = no limit */
+        uint64_t notice_s;            /* workers.notice: it is told of one that runs a node for longer; 0 = never */
     } workers;
     struct {
         loom_ring_kind ring; /* io.ring = "auto" | "uring" | "posix" */

@@ -237,6 +237,15 @@ const loom_config_key loom_config_keys[] = {
      .fallback = "0",
      .doc = "How long one node may run, waiting for other runs not counted. Its worker is then killed, and the node\n"
             "tried again, until workers.deaths_max workers were: then it fails."},
+    {.name = "workers.notice",
+     .type = LOOM_KEY_DURATION,
+     .offset = FIELD(workers.notice_s),
+     .min = 1,
+     .max = 365 * DAY,
+     .zero_means = "never",
+     .fallback = "\"1m\"",
+     .doc = "A node that runs for so long is told, with its worker; so is a worker that waits for another run for a\n"
+            "twelfth of that, and that no worker has run anything for half of it."},
     {.name = "io.ring",
      .type = LOOM_KEY_CHOICE,
      .offset = FIELD(io.ring),

@@ -95,7 +95,8 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
                                       .crew = session->crew,
                                       .workers = session->workers,
                                       .heartbeat_s = config->workers.heartbeat_s,
-                                      .node_timeout_s = config->workers.node_timeout_s};
+                                      .node_timeout_s = config->workers.node_timeout_s,
+                                      .notice_s = config->workers.notice_s};
     session->oom_kills = loom_machine_oom_kills("");
     session->watch = loom_watch_new(&watch);
     return session->watch ? LOOM_OK : loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting workers");

@@ -45,15 +45,40 @@ static void tell_worker(loom_session *session, uint32_t worker, const loom_slow_
     notice(session, line);
 }
 
+/* A task that nobody runs, of those that were handed out: LOOM_STEP_NONE if there is none. */
+static uint32_t open_step(const loom_session *session) {
+    for (uint32_t i = 0; i < session->graph.step_count; i++)
+        if (session->graph.steps[i].state == LOOM_STEP_TASK) return i;
+    return LOOM_STEP_NONE;
+}
+
+/* "no worker (process 12, 34) has run anything for a while, though 3 nodes can: vox1.near 3fa9b2c1 of p.imgql:3:5, ..."
+ */
+static void tell_idle(loom_session *session) {
+    char line[700], node[400] = "", pids[160] = "";
+    uint32_t open = open_step(session);
+    size_t used = 0;
+    if (open == LOOM_STEP_NONE) return;
+    describe(session, open, node, sizeof node);
+    for (uint32_t i = 0; i < session->workers && i < OTHERS_NAMED && used < sizeof pids; i++)
+        used += (size_t)snprintf(pids + used, sizeof pids - used, "%s%ld", i ? ", " : "",
+                                 (long)loom_crew_pid(session->crew, i));
+    bool one = session->in_flight == 1;
+    snprintf(
+        line, sizeof line,
+        "no worker (process%s %s%s) has run anything for a while, but %llu node%s wait%s for one: %s%s; see whether "
+        "the processes are stopped",
+        session->workers > 1 ? "es" : "", pids, session->workers > OTHERS_NAMED ? ", ..." : "",
+        (unsigned long long)session->in_flight, one ? "" : "s", one ? "s" : "", node, one ? "" : ", ...");
+    notice(session, line);
+}
+
 void loom_tell_stalls(loom_session *session) {
     loom_slow_worker slow;
-    char line[160];
     for (uint32_t i = 0; i < session->workers; i++)
         if (loom_watch_is_slow(session->watch, i, &slow)) tell_worker(session, i, &slow);
     if (!loom_watch_is_idle(session->watch) || session->in_flight == 0) return;
-    snprintf(line, sizeof line, "%llu nodes are open, but no worker has run any for a while: they search for them",
-             (unsigned long long)session->in_flight);
-    notice(session, line);
+    if (session->config->workers.notice_s) tell_idle(session);
     loom_segment_search_again(session->segment);
 }
 

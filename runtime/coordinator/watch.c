@@ -8,8 +8,6 @@
 
 #define LOOK_NS_MAX UINT64_C(500000000)
 #define SECOND_NS UINT64_C(1000000000)
-#define FIRST_WAIT_NS (5 * SECOND_NS)
-#define FIRST_RUN_NS (60 * SECOND_NS)
 #define IDLE_NS (30 * SECOND_NS)
 
 typedef struct watched {
@@ -93,15 +91,17 @@ loom_offence loom_watch_bury(loom_watch *watch, uint32_t worker) {
 bool loom_watch_is_slow(loom_watch *watch, uint32_t worker, loom_slow_worker *slow) {
     watched *seen = &watch->workers[worker];
     bool waits = seen->waiting_ns > seen->running_ns;
-    uint64_t ns = waits ? seen->waiting_ns : seen->running_ns, first = waits ? FIRST_WAIT_NS : FIRST_RUN_NS;
-    if (ns < first || ns < 2 * seen->told_ns) return false;
+    uint64_t ns = waits ? seen->waiting_ns : seen->running_ns, first = watch->options.notice_s * SECOND_NS;
+    if (waits) first /= 12;
+    if (first == 0 || ns < first || ns < 2 * seen->told_ns) return false;
     seen->told_ns = ns;
     *slow = (loom_slow_worker){.waits = waits, .seconds = (double)ns / (double)SECOND_NS};
     return true;
 }
 
 bool loom_watch_is_idle(loom_watch *watch) {
-    if (watch->idle_ns < IDLE_NS) return false;
+    uint64_t notice_ns = watch->options.notice_s * SECOND_NS;
+    if (watch->idle_ns < (notice_ns ? notice_ns / 2 : IDLE_NS)) return false;
     watch->idle_ns = 0;
     return true;
 }

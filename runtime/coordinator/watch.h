@@ -22,6 +22,7 @@ typedef struct loom_watch_options {
     loom_crew *crew;
     uint32_t workers;
     uint64_t heartbeat_s, node_timeout_s; /* 0 = no limit */
+    uint64_t notice_s;                    /* 0 = nothing is told */
 } loom_watch_options;
 
 /* NULL: out of memory. */
@@ -39,10 +40,10 @@ typedef struct loom_slow_worker {
     double seconds;
 } loom_slow_worker;
 
-/* Whether it should be told now what the worker does: it has waited for another run for 5 s, or run one node for a
- * minute; after twice the time again, and so on. */
+/* Whether it should be told now what the worker does: it has run one node for notice_s, or waited for another run for a
+ * twelfth of that; after twice the time again, and so on. */
 bool loom_watch_is_slow(loom_watch *watch, uint32_t worker, loom_slow_worker *slow);
-/* Whether no worker has run anything for 30 s; then not again for as long. */
+/* Whether no worker has run anything for half of notice_s (30 s if there is none); then not again for as long. */
 bool loom_watch_is_idle(loom_watch *watch);
 
 #endif

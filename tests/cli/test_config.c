@@ -88,6 +88,7 @@ static const struct {
     {"workers", "deaths_max", "1", "1", "VOXLOOM_WORKERS_DEATHS_MAX"},
     {"workers", "heartbeat", "\"2m\"", "\"2m\"", "VOXLOOM_WORKERS_HEARTBEAT"},
     {"workers", "node_timeout", "\"2h\"", "\"2h\"", "VOXLOOM_WORKERS_NODE_TIMEOUT"},
+    {"workers", "notice", "\"3m\"", "\"3m\"", "VOXLOOM_WORKERS_NOTICE"},
     {"io", "ring", "\"posix\"", "\"posix\"", "VOXLOOM_IO_RING"},
     {"io", "depth", "256", "256", "VOXLOOM_IO_DEPTH"},
     {"io", "tile", "\"64K\"", "\"64KiB\"", "VOXLOOM_IO_TILE"},
@@ -141,7 +142,8 @@ static void test_fields(void **state) {
         "inline_limit = \"4KiB\"\nbatch_rows = 3\nbatch_ms = 5\nextent_size = \"1GiB\"\n"
         "budget = \"1TiB\"\neviction = \"lru\"\nttl = \"2w\"\ncompression = \"always\"\ncompression_level = 4\n"
         "cold_after = \"12h\"\nkey = \"file:~/key\"\nballast = \"1MiB\"\nreuse = \"16MiB\"\n"
-        "[workers]\ncount = 2\npin = false\ndeaths_max = 9\nheartbeat = 5\nnode_timeout = \"1h\"\nshare = \"all\"\n"
+        "[workers]\ncount = 2\npin = false\ndeaths_max = 9\nheartbeat = 5\nnode_timeout = \"1h\"\nnotice = 0\nshare = "
+        "\"all\"\n"
         "claims = \"/tmp/c\"\nnice = 19\n[io]\nring = \"uring\"\ndepth = 7\n"
         "tile = 1048576\n[memory]\nsegment = \"64MiB\"\ntasks_max = 4096\n"
         "[kernels]\nplugins = [\"/x.so\", \"~/y.so\"]\n"
@@ -169,6 +171,7 @@ static void test_fields(void **state) {
     assert_int_equal(config.workers.deaths_max, 9);
     assert_int_equal(config.workers.heartbeat_s, 5);
     assert_int_equal(config.workers.node_timeout_s, 3600);
+    assert_int_equal(config.workers.notice_s, 0);
     assert_int_equal(config.workers.share, LOOM_SHARE_ALL);
     assert_string_equal(config.workers.claims, "/tmp/c");
     assert_int_equal(config.workers.nice, 19);

@@ -378,6 +378,11 @@ const char *output_so_far(scene *at, const process *running) {
     return text ? text : "";
 }
 
+const char *error_so_far(scene *at, const process *running) {
+    const char *text = read_file(at, stream_path(at, running->number, "err"), NULL);
+    return text ? text : "";
+}
+
 outcome voxloom_limited(scene *at, const limits *set, const char *format, ...) {
     va_list arguments;
     char line[8192];

@@ -92,6 +92,7 @@ __attribute__((format(printf, 2, 3))) process start_voxloom(scene *at, const cha
 outcome finish(scene *at, process *running, void (*tick)(const process *running, void *context), void *context);
 /* What it has printed so far. */
 const char *output_so_far(scene *at, const process *running);
+const char *error_so_far(scene *at, const process *running);
 /* Its child processes now; returns how many, at most `most`. */
 size_t children_of(pid_t parent, pid_t *children, size_t most);
 /* Waits until a file of the scene appears, which the process must live to see. */

@@ -79,6 +79,51 @@ static void a_hanging_node_fails(void **state) {
     assert_string_equal(string_of(at, &result, "failures.0.status"), "LOOM_WORKER_DIED");
 }
 
+/* ---- what is told ---- */
+
+/* A node that takes long: which, where, in which process, for how long. */
+static void a_long_node_is_told(void **state) {
+    scene *at = *state;
+    outcome result =
+        run_text(at, "import \"test\"\nprint \"a\" slow(3, 1800, \"log\")\n", "--workers 1 --set workers.notice=1s");
+    assert_prints(&result, "a=3.0\n");
+    assert_contains(result.err, "worker 0 (process ");
+    assert_contains(result.err, ") has run test.slow ");
+    assert_contains(result.err, " of program.imgql:2:11 for 1 s");
+}
+
+typedef struct stopping {
+    scene *at;
+    pid_t worker;
+    bool told;
+} stopping;
+
+/* Stops the worker as soon as it exists, before it has taken anything, and lets it go on when that was told. */
+static void stop_and_go_on(const process *running, void *context) {
+    stopping *of = context;
+    if (of->worker <= 0 && children_of(running->pid, &of->worker, 1) == 1) kill(of->worker, SIGSTOP);
+    if (of->told || !strstr(error_so_far(of->at, running), "has run anything for a while")) return;
+    of->told = true;
+    kill(of->worker, SIGCONT);
+}
+
+/* Nobody runs anything, though a node could: stopped before they took one. Which node, which process. */
+static void idle_workers_are_told(void **state) {
+    scene *at = *state;
+    for (int attempt = 0;; attempt++) { /* the worker may be quicker than we are */
+        scene_write(at, "p.imgql", scene_text(at, "import \"test\"\nprint \"a\" note(%d, \"log\")\n", attempt));
+        process running = start_run(at, "p.imgql", "--workers 1 --set workers.heartbeat=0 --set workers.notice=1s");
+        stopping of = {.at = at};
+        outcome result = finish(at, &running, stop_and_go_on, &of);
+        assert_prints(&result, scene_text(at, "a=%d.0\n", attempt));
+        if (!of.told && attempt < 20) continue;
+        assert_contains(result.err, scene_text(at, "no worker (process %ld) has run anything", (long)of.worker));
+        assert_contains(result.err, "1 node waits for one: test.note ");
+        assert_contains(result.err, " of p.imgql:2:11;");
+        return;
+    }
+}
+
 /* The limit is of one node, not of a worker's or a run's time. */
 static void quick_nodes_have_time(void **state) {
     scene *at = *state;
@@ -96,6 +141,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_stopped_worker_does_not_delay_the_end, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_helper_that_dies_at_the_end_delays_nobody, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_long_kernel_is_no_dead_worker, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(a_long_node_is_told, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(idle_workers_are_told, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_hanging_node_fails, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(quick_nodes_have_time, scene_setup, scene_teardown),
     };
