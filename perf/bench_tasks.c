@@ -203,28 +203,27 @@ static double metg_of(const double *work, const double *efficient, int count) {
 static void metg(uint32_t tasks, int repeats) {
     static const double work[] = {0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048};
     enum { POINTS = sizeof work / sizeof work[0] };
-    double efficient[SYSTEMS][POINTS] = {{0}};
-    int points[SYSTEMS] = {0};
-    for (int s = 0; s < SYSTEMS; s++)
-        for (int i = 0; i < POINTS; i++) {
+    puts("| system | METG(50%), us | efficiency by work |");
+    puts("| --- | --- | --- |");
+    for (int s = 0; s < SYSTEMS; s++) {
+        double efficient[POINTS];
+        int points = 0;
+        while (points < POINTS && (points == 0 || efficient[points - 1] <= 0.6)) {
             uint32_t most = systems[s].tasks_max != 0 && tasks > METG_TASKS_SLOW ? METG_TASKS_SLOW : tasks;
-            const graph own = {.shape = SHAPE_STENCIL, .width = WIDTH, .layers = most / WIDTH, .work_us = work[i]};
+            const graph own = {.shape = SHAPE_STENCIL, .width = WIDTH, .layers = most / WIDTH, .work_us = work[points]};
             outcome turns[REPEATS_MAX];
             for (int turn = 0; turn < repeats; turn++)
                 measure(&systems[s], &own, &turns[turn]);
             qsort(turns, (size_t)repeats, sizeof turns[0], by_seconds);
             if (turns[repeats / 2].problem[0] != '\0') break;
-            efficient[s][points[s]++] = efficiency(&turns[repeats / 2], &own);
-            if (efficient[s][i] > 0.6) break;
+            efficient[points++] = efficiency(&turns[repeats / 2], &own);
         }
-    puts("| system | METG(50%), us | efficiency by work |");
-    puts("| --- | --- | --- |");
-    for (int s = 0; s < SYSTEMS; s++) {
-        double found = metg_of(work, efficient[s], points[s]);
+        double found = metg_of(work, efficient, points);
         printf(found > 0 ? "| %s | %.2f |" : "| %s | not reached |", systems[s].name, found);
-        for (int i = 0; i < points[s]; i++)
-            printf(" %g us: %.2f", work[i], efficient[s][i]);
+        for (int i = 0; i < points; i++)
+            printf(" %g us: %.2f", work[i], efficient[i]);
         puts(" |");
+        fflush(stdout);
     }
 }
 

@@ -55,9 +55,10 @@ static bool same_shape(const loom_node *a, const loom_node *b) {
 
 #define FIRST_CAPACITY 1024u
 
-/* The low half: `mix` has folded the high one, which alone varies between small numbers, into it. */
+/* Numbers that are whole differ in the highest bits of a double alone, and a product hands bits on to higher ones only:
+ * `mix` has folded these down, the second product spreads them over the low bits, by which slots are chosen. */
 static uint32_t tag_of(uint64_t hash) {
-    return (uint32_t)hash;
+    return (uint32_t)(hash * 0x9e3779b97f4a7c15u >> 32);
 }
 
 loom_node_index loom_intern_find_id(const loom_plan *plan, const loom_id *id) {
