@@ -283,7 +283,7 @@ static bool batch_is_full(const loom_committer *committer) {
 static void wait_for_batch(loom_committer *committer) {
     while (!committer->stop && committer->queued.count == 0)
         pthread_cond_wait(&committer->changed, &committer->lock);
-    uint64_t until_ns = now_ns(CLOCK_REALTIME) + committer->batch_ms * 1000000u;
+    uint64_t until_ns = now_ns(CLOCK_MONOTONIC) + committer->batch_ms * 1000000u;
     struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u)};
     while (!committer->stop && !committer->flush && !committer->hurry && !batch_is_full(committer))
         if (pthread_cond_timedwait(&committer->changed, &committer->lock, &until) == ETIMEDOUT) break;
@@ -342,7 +342,11 @@ loom_status loom_committer_start(loom_store *store, loom_segment *segment, const
     committer->ttl_ns = config->store.ttl_s * UINT64_C(1000000000);
     committer->arena = loom_arena_new();
     pthread_mutex_init(&committer->lock, NULL);
-    pthread_cond_init(&committer->changed, NULL);
+    pthread_condattr_t monotonic; /* a clock that is set back must not delay a batch */
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&committer->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     int failed = committer->arena ? pthread_create(&committer->thread, NULL, committer_main, committer) : ENOMEM;
     if (failed) {
         loom_arena_free(committer->arena);

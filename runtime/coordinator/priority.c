@@ -10,6 +10,8 @@
  * Levels decide orders, nothing else: of the arguments of a step, the most critical is submitted first (so roots come
  * out most critical first, and depth-first among equals), and of the successors that a finished task readies, the most
  * critical is taken first (loom_task.priority). */
+#include <stdlib.h>
+
 #include "runtime/coordinator/session.h"
 #include "shm/platform_array.h"
 
@@ -68,16 +70,29 @@ uint64_t loom_level_of(const loom_session *session, uint32_t step) {
     return step < session->levels.visited ? session->levels.of[step] : 0;
 }
 
+typedef struct ranked {
+    uint64_t level;
+    uint32_t place, step;
+} ranked;
+
+static int by_level(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->level != y->level) return x->level < y->level ? -1 : 1;
+    return x->place < y->place ? -1 : x->place > y->place; /* equals stay in their order */
+}
+
 void loom_order_by_level(const loom_session *session, uint32_t *steps, size_t count) {
-    /* By insertion: nearly always few, or equal. At most LOOM_ARGUMENTS_MAX. */
-    for (size_t i = 1; i < count; i++) {
-        uint32_t moved = steps[i];
-        uint64_t level = loom_level_of(session, moved);
-        size_t at = i;
-        for (; at > 0 && loom_level_of(session, steps[at - 1]) > level; at--)
-            steps[at] = steps[at - 1];
-        steps[at] = moved;
+    ranked order[LOOM_ARGUMENTS_MAX];
+    bool sorted = true;
+    if (count > LOOM_ARGUMENTS_MAX) return; /* no task can have so many: loom_task_create says so */
+    for (size_t i = 0; i < count; i++) {
+        order[i] = (ranked){.level = loom_level_of(session, steps[i]), .place = (uint32_t)i, .step = steps[i]};
+        sorted &= i == 0 || order[i - 1].level <= order[i].level;
     }
+    if (sorted) return; /* nearly always: few, or equal */
+    qsort(order, count, sizeof *order, by_level);
+    for (size_t i = 0; i < count; i++)
+        steps[i] = order[i].step;
 }
 
 /* A number of 6 bits of exponent and 10 of mantissa: monotonous, to a tenth of a percent. */

@@ -124,15 +124,21 @@ static loom_status push(uint32_t **items, size_t *count, size_t *capacity, uint3
     return LOOM_OK;
 }
 
-/* Pushes arguments that have no task yet, the most critical to be submitted first. *failed is the failed argument, if
- * any. */
-static loom_status push_arguments(loom_session *session, uint32_t index, uint32_t *failed) {
+static uint32_t failed_argument(const loom_session *session, const loom_step *step) {
+    for (uint32_t i = 0; i < step->argument_count; i++) {
+        uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
+        if (session->graph.steps[argument].state == LOOM_STEP_FAILED) return argument;
+    }
+    return LOOM_STEP_NONE;
+}
+
+/* Pushes arguments that have no task yet, the most critical to be submitted first. */
+static loom_status push_arguments(loom_session *session, uint32_t index) {
     struct loom_submission *todo = &session->submission;
     const loom_step *step = &session->graph.steps[index];
     size_t before = todo->count;
     for (uint32_t i = step->argument_count; i-- > 0;) {
         uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
-        if (session->graph.steps[argument].state == LOOM_STEP_FAILED) *failed = argument;
         if (session->graph.steps[argument].task != LOOM_TASK_NONE) continue;
         session->graph.steps[argument].demanded = true;
         LOOM_TRY(push(&todo->stack, &todo->count, &todo->capacity, argument));
@@ -158,14 +164,15 @@ static loom_status visit(loom_session *session, loom_error *err) {
         return status;
     }
     LOOM_TRY(loom_part_reopen(session, index, err));
-    size_t before = todo->count;
-    uint32_t failed = LOOM_STEP_NONE;
-    if (loom_step_uses(session, index) != LOOM_OK || push_arguments(session, index, &failed) != LOOM_OK)
-        return loom_segment_full(err);
+    /* Before anything is demanded for it: what nobody submits then would count as about to be. */
+    uint32_t failed = failed_argument(session, step);
     if (failed != LOOM_STEP_NONE) {
-        todo->count = before;
+        todo->count--;
         return loom_step_skipped(session, index, session->graph.steps[failed].failure);
     }
+    size_t before = todo->count;
+    if (loom_step_uses(session, index) != LOOM_OK || push_arguments(session, index) != LOOM_OK)
+        return loom_segment_full(err);
     return todo->count == before ? submit_task(session, index, err) : LOOM_OK;
 }
 
