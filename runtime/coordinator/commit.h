@@ -41,7 +41,7 @@ bool loom_committer_hurry(loom_committer *committer);
 loom_status loom_committer_flush(loom_committer *committer, loom_error *err);
 /* Results that differ from what the store holds under their key: how many, and the message of the first. */
 uint64_t loom_committer_irreproducible(loom_committer *committer, loom_error *first);
-/* Flushes nothing; ends the thread. NULL is accepted. */
+/* Ends the thread once what is queued is written; what goes wrong is told to nobody. NULL is accepted. */
 void loom_committer_stop(loom_committer *committer);
 
 #endif

@@ -17,7 +17,8 @@
 
 #define LOOM_STEP_NONE UINT32_MAX
 
-/* A step moves only downwards in this list. */
+/* A step moves downwards in this list; back to SETTLED only when its value, or its task, has gone (settle.c, lost.c).
+ */
 typedef enum loom_step_state {
     LOOM_STEP_PENDING, /* a loop: its items are not known yet */
     LOOM_STEP_WAITING, /* some argument is not settled */

@@ -180,10 +180,6 @@ loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *
  * Hints that still name it (deques, rings, journals) do no harm. LOOM_INTERNAL, and nothing is freed: it is not
  * finished. */
 loom_status loom_task_free(loom_segment *segment, uint32_t index);
-/* Walks the tasks linked behind `index`, newest first: *cursor is 0 at first, the next *successor comes with each true.
- * One that was submitted when `index` was DONE already is not among them, nor any once its completion was taken as
- * DONE. None of them may have been freed. Any process. */
-bool loom_task_next_successor(const loom_segment *segment, uint32_t index, loom_offset *cursor, uint32_t *successor);
 /* Takes the next completion (task index) from any worker's ring; false when all are empty. A task may appear more than
  * once after a recovery, but not after it was freed. Call it until it is false: that is when workers that wait for room
  * in their ring are woken. After loom_segment_stop a worker waits for room for at most 1 s, then drops the completion;

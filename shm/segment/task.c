@@ -150,23 +150,6 @@ loom_status loom_task_submit(loom_segment *segment, uint32_t index, loom_error *
     return LOOM_OK;
 }
 
-bool loom_task_next_successor(const loom_segment *segment, uint32_t index, loom_offset *cursor, uint32_t *successor) {
-    const loom_task *task = loom_segment_task(segment, index);
-    if (!task) return false;
-    loom_offset at = *cursor;
-    if (at == 0) {
-        at = atomic_load_explicit(&task->edges, memory_order_acquire);
-    } else {
-        const loom_edge *last = loom_segment_pointer(segment, at);
-        at = last ? last->next : 0;
-    }
-    const loom_edge *edge = loom_segment_pointer(segment, at);
-    if (!edge) return false;
-    *cursor = at;
-    *successor = edge->successor;
-    return true;
-}
-
 /* Takes a task away from every worker, so that its fields can be written. */
 static bool hold(loom_task *task, uint64_t *held) {
     uint64_t word = atomic_load_explicit(&task->state, memory_order_relaxed);

@@ -260,7 +260,7 @@ static void test_failure(void **state) {
     (void)state;
     loom_segment *segment = create((loom_segment_options){0}), *worker = loom_segment_alias(segment, 0);
     uint32_t bad = add_submitted(segment, NULL, 0);
-    uint32_t before = add_submitted(segment, &bad, 1), other = add_submitted(segment, &bad, 1);
+    uint32_t before = add_submitted(segment, &bad, 1);
     assert_int_equal(take(worker), bad);
     assert_false(loom_task_fail(segment, bad, LOOM_CANCELLED, NULL)); /* it runs */
     loom_segment_task(segment, bad)->status = LOOM_BAD_ARGUMENT;
@@ -268,13 +268,6 @@ static void test_failure(void **state) {
     assert_int_equal(pop(segment), bad);
     assert_int_equal(state_of(segment, bad), LOOM_TASK_FAILED);
     assert_int_equal(take(worker), LOOM_TASK_NONE);
-    loom_offset cursor = 0;
-    uint32_t successor;
-    assert_true(loom_task_next_successor(segment, bad, &cursor, &successor));
-    assert_int_equal(successor, other);
-    assert_true(loom_task_next_successor(segment, bad, &cursor, &successor));
-    assert_int_equal(successor, before);
-    assert_false(loom_task_next_successor(segment, bad, &cursor, &successor));
     uint32_t behind = add_submitted(segment, &bad, 1); /* submitted after the failure */
     assert_int_equal(state_of(segment, behind), LOOM_TASK_WAITING);
     loom_error cause = {0};
