@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,10 +155,32 @@ static loom_status run_stuck(loom_call *call) {
     return LOOM_OK;
 }
 
+/* greedy(n, mebibytes, times, log, gate) = n, but while the log has no more than `times` lines it waits for the file
+ * `gate` and then fills so much memory. */
+static loom_status run_greedy(loom_call *call) {
+    int64_t mebibytes, times, lines;
+    const char *gate;
+    LOOM_TRY(loom_arg_integer(call, 1, false, &mebibytes));
+    LOOM_TRY(loom_arg_integer(call, 2, false, &times));
+    LOOM_TRY(add_line(call, 3, &lines));
+    LOOM_TRY(loom_arg_path(call, 4, &gate));
+    if (lines > times) return LOOM_OK;
+    while (access(gate, F_OK) != 0)
+        pause_ms(2);
+    size_t bytes = (size_t)mebibytes << 20;
+    volatile char *memory = malloc(bytes);
+    if (!memory) return loom_fail(call->err, LOOM_NO_MEMORY, "malloc refuses %lld MiB", (long long)mebibytes);
+    for (size_t i = 0; i < bytes; i += 4096)
+        memory[i] = (char)(i >> 12);
+    free((void *)memory);
+    return LOOM_OK;
+}
+
 static const loom_kernel rows[] = {
     LOOM_ROW("test.note", "ns:n", 2, 2, 0, 1, LOOM_COST_SCALAR, run_note, NULL, "n, told in a file"),
     LOOM_ROW("test.slow", "nns:n", 3, 3, 0, 1, LOOM_COST_GLOBAL, run_slow, NULL, "n, after a while"),
     LOOM_ROW("test.crash", "nnns:n", 4, 4, 0, 1, LOOM_COST_SCALAR, run_crash, NULL, "n, after some deaths"),
+    LOOM_ROW("test.greedy", "nnnss:n", 5, 5, 0, 1, LOOM_COST_SCALAR, run_greedy, NULL, "n, after filling memory"),
     LOOM_ROW("test.hang", "ns:n", 2, 2, 0, 1, LOOM_COST_SCALAR, run_hang, NULL, "does not return"),
     LOOM_ROW("test.refuse", "nn:n", 2, 2, 0, 1, LOOM_COST_SCALAR, run_refuse, NULL, "n, if it is not the other"),
     LOOM_ROW("test.cube", "nns:i", 3, 3, LOOM_OP_NEW_DOMAIN, 1, LOOM_COST_VOXEL, run_cube, NULL, "an image"),
