@@ -279,7 +279,7 @@ static void nested_loops_are_one_body(void **state) {
 
 static void what_nested_loops_keep_is_bounded(void **state) {
     scene *at = *state;
-    const int items = SANITIZED ? 9000 : 20000, inner = 10;
+    const int items = SANITIZED ? 4500 : 12000, inner = 10;
     outcome result = run_text(
         at,
         scene_text(at, "print \"sum\" fold + (for i in range(0, %d) do fold + (for j in range(0, 10) do i * j))",
