@@ -6,11 +6,14 @@
 #ifndef LOOM_SHM_PLATFORM_HUGE_H
 #define LOOM_SHM_PLATFORM_HUGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define LOOM_HUGE_BYTES (UINT64_C(2) << 20)
 
+/* Whether there may be any. Where not, nothing need be laid out for them; nor can holes be made in files in memory. */
+bool loom_memory_has_huge(void);
 /* As loom_file_allocate, for a range of a file in memory that begins on a page of 4 KiB and holds no bytes yet. What
  * lies in whole huge pages of the file becomes such pages if the system has any; no more is allocated than was asked
  * for. 0 or an errno value. */

@@ -11,6 +11,10 @@
 #define MADV_COLLAPSE 25 /* glibc 2.37 */
 #endif
 
+bool loom_memory_has_huge(void) {
+    return true;
+}
+
 static uint64_t up(uint64_t bytes) {
     return (bytes + LOOM_HUGE_BYTES - 1) / LOOM_HUGE_BYTES * LOOM_HUGE_BYTES;
 }

@@ -4,6 +4,10 @@
 #include "shm/platform_file.h"
 #include "shm/platform_huge.h"
 
+bool loom_memory_has_huge(void) {
+    return false;
+}
+
 int loom_memory_allocate(int fd, uint64_t offset, uint64_t length) {
     return loom_file_allocate(fd, offset, length);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/worker/worker.h"
+#include "shm/platform_huge.h"
 
 #define STAGED_MIN (UINT64_C(2) << 20) /* below, the window's faults are few */
 #define PIECE_BYTES (UINT64_C(2) << 20)
@@ -16,7 +17,7 @@ _Static_assert(PIECE_BYTES % LOOM_BLOCK_BYTES == 0, "a piece is hashed as it is 
 
 bool loom_worker_stages(const loom_worker *worker, uint64_t bytes) {
     bool on_disk = !loom_store_in_memory(worker->store) && !loom_store_has_working_copies(worker->store);
-    return on_disk && bytes >= STAGED_MIN;
+    return on_disk && bytes >= STAGED_MIN && loom_memory_has_huge();
 }
 
 void *loom_worker_stage(loom_worker *worker, uint64_t bytes) {

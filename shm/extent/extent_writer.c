@@ -333,7 +333,8 @@ static void align_in_memory(loom_extent_writer *writer, uint64_t aligned) {
 static void align_tail(loom_extent_writer *writer, uint64_t bytes) {
     loom_space *space = writer->extents->space;
     uint64_t aligned = (writer->tail + LOOM_HUGE_BYTES - 1) / LOOM_HUGE_BYTES * LOOM_HUGE_BYTES;
-    if (in_memory(writer->extents) && bytes >= LOOM_HUGE_BYTES) align_in_memory(writer, aligned);
+    if (in_memory(writer->extents) && bytes >= LOOM_HUGE_BYTES && loom_memory_has_huge())
+        align_in_memory(writer, aligned);
     if (bytes < ALIGNED_BYTES_MIN || space == NULL || aligned == writer->tail) return;
     if (take_up_to_once(writer, aligned, NULL) != LOOM_OK) return;
     loom_lent gap = {.extent = writer->number,
