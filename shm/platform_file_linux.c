@@ -86,7 +86,14 @@ void loom_file_prefetch(int fd, uint64_t offset, uint64_t length) {
 }
 
 int loom_memory_file(const char *name, int *fd) {
-    *fd = memfd_create(name, MFD_CLOEXEC);
+    int made = memfd_create(name, MFD_CLOEXEC);
+    *fd = made;
+    if (made >= 0 && made <= STDERR_FILENO) { /* of a host that closed its own: a child's would take its place */
+        *fd = fcntl(made, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        int failed = errno;
+        close(made);
+        errno = failed;
+    }
     return *fd < 0 ? errno : 0;
 }
 

@@ -95,11 +95,14 @@ int loom_memory_file(const char *name, int *fd) {
         if (result) return result;
         (void)name; /* POSIX names are too short (macOS: 31 bytes) to carry it */
         snprintf(path, sizeof path, "/loom-%08x", salt);
-        *fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-        if (*fd < 0 && errno == EEXIST) continue;
-        if (*fd < 0) return errno;
+        int made = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (made < 0 && errno == EEXIST) continue;
+        if (made < 0) return errno;
         shm_unlink(path);
-        return fcntl(*fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno;
+        *fd = fcntl(made, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); /* a host may have closed its own 0 to 2 */
+        result = *fd < 0 ? errno : 0;
+        close(made);
+        return result;
     }
     return EEXIST;
 }

@@ -186,15 +186,21 @@ static void release_memory(const loom_committer *committer, entry_kind kind, con
     if (bytes) loom_segment_release_bytes(committer->segment, bytes);
 }
 
-/* Stored: other runs that wait for these results find them now, and working copies may go. */
+/* Other runs that wait for these results find them now or, if they could not be stored, compute them. */
+static void give_up_claims(const loom_committer *committer, const entry_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->entries[i].kind != ENTRY_PUT) continue;
+        const loom_task *task = loom_segment_task(committer->segment, list->entries[i].task);
+        if (task->flags & LOOM_TASK_CLAIMED) loom_store_unclaim(committer->store, &task->rkey);
+    }
+}
+
+/* Stored: working copies may go. */
 static void after_commit(const loom_committer *committer, const entry_list *list) {
     for (size_t i = 0; i < list->count; i++) {
         const entry *item = &list->entries[i];
-        if (item->kind == ENTRY_FORGET) continue;
-        const loom_task *task = loom_segment_task(committer->segment, item->task);
-        release_memory(committer, item->kind, task);
-        if (item->kind == ENTRY_PUT && task->flags & LOOM_TASK_CLAIMED)
-            loom_store_unclaim(committer->store, &task->rkey);
+        if (item->kind != ENTRY_FORGET)
+            release_memory(committer, item->kind, loom_segment_task(committer->segment, item->task));
     }
 }
 
@@ -308,6 +314,7 @@ static void *committer_main(void *context) {
         loom_error err = {0};
         uint64_t start_ns = committer->recorder ? loom_recorder_now_ns() : 0;
         loom_status status = commit_or_try_again(committer, &taken, &err);
+        give_up_claims(committer, &taken);
         LOOM_USDT2(commit, taken.count, status == LOOM_OK);
         if (committer->recorder)
             loom_recorder_commit(committer->recorder, start_ns, loom_recorder_now_ns(), taken.count, bytes,
