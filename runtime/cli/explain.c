@@ -37,6 +37,16 @@ static void print_step(const explaining *at, uint32_t index) {
     if (where.file[0]) printf(", %s:%" PRIu32 ":%" PRIu32, where.file, where.line, where.column);
 }
 
+/* " (in f called at p.imgql:12:5, in g ...)": nodes of a function that is called often have one place. */
+static void print_calls(const explaining *at, uint32_t index) {
+    const loom_session *session = loom_preview_session(at->preview);
+    const loom_step *step = &session->graph.steps[index];
+    char calls[800];
+    if (step->node == LOOM_NODE_NONE) return;
+    loom_describe_calls(at->plan, loom_plan_node(at->plan, step->node)->position.calls, calls, sizeof calls);
+    if (calls[0]) printf(" (%s)", calls);
+}
+
 static void print_cause(const explaining *at, const loom_cause *cause) {
     const loom_config *config = &at->config;
     switch (cause->reason) {
@@ -133,6 +143,7 @@ static void print_explanation(explaining *at, const char *title, const loom_expl
         fputs("  ", stdout);
         if (cause->step != why->step) {
             print_step(at, cause->step);
+            if (i + 1 == why->cause_count) print_calls(at, cause->step); /* where it comes from */
             fputs("\n    ", stdout);
         }
         print_cause(at, cause);

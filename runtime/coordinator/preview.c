@@ -69,12 +69,11 @@ loom_status loom_preview_want(loom_preview *preview, uint32_t step, loom_error *
     return done ? LOOM_OK : no_memory(err);
 }
 
-loom_status loom_preview_hash(loom_preview *preview, const char *path, loom_id *content, loom_error *err) {
+loom_status loom_preview_hash(loom_preview *preview, const char *path, bool input, loom_id *content, loom_error *err) {
     uint64_t bytes;
-    loom_status status = loom_file_known_hash(preview->session.store, path, content, err);
-    if (status != LOOM_NOT_FOUND) return status;
-    status = loom_file_hash(path, content, &bytes, err);
-    if (status == LOOM_OK && !preview->unread[0]) snprintf(preview->unread, sizeof preview->unread, "%s", path);
+    loom_status status = loom_file_hash(path, content, &bytes, err);
+    if (status == LOOM_OK && input && !preview->unread[0])
+        snprintf(preview->unread, sizeof preview->unread, "%s", path);
     return status;
 }
 

@@ -66,7 +66,7 @@ const char *loom_preview_unread_input(const loom_preview *preview);
 
 /* Someone needs the step: it would run, and so would what it needs. */
 loom_status loom_preview_want(loom_preview *preview, uint32_t step, loom_error *err);
-/* Content hash of a file: remembered, else read. */
-loom_status loom_preview_hash(loom_preview *preview, const char *path, loom_id *content, loom_error *err);
+/* Reads a file for its content hash, which the store does not remember. `input`: of a program, not written by one. */
+loom_status loom_preview_hash(loom_preview *preview, const char *path, bool input, loom_id *content, loom_error *err);
 
 #endif

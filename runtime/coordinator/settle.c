@@ -38,10 +38,19 @@ loom_status loom_announce(loom_session *session, uint32_t step, loom_event event
 
 static const loom_call_services no_services;
 
-static loom_status memoised_hash(const char *path, loom_id *content, void *context, loom_error *err) {
-    loom_session *session = context;
-    if (session->preview) return loom_preview_hash(session->preview, path, content, err);
-    return loom_file_known_hash(session->store, path, content, err);
+/* A run reads no file for its hash; a preview does. */
+static loom_status file_hash(loom_session *session, const char *path, bool input, loom_id *content, loom_error *err) {
+    loom_status status = loom_file_known_hash(session->store, path, content, err);
+    if (status != LOOM_NOT_FOUND || !session->preview) return status;
+    return loom_preview_hash(session->preview, path, input, content, err);
+}
+
+static loom_status hash_of_input(const char *path, loom_id *content, void *context, loom_error *err) {
+    return file_hash(context, path, true, content, err);
+}
+
+static loom_status hash_of_output(const char *path, loom_id *content, void *context, loom_error *err) {
+    return file_hash(context, path, false, content, err);
 }
 
 /* Hashes of what a file-reading step depends on, if they are known without reading; else not LOOM_OK. */
@@ -61,7 +70,7 @@ static loom_status known_inputs(loom_session *session, const loom_step *step, lo
                       .services = &no_services,
                       .arena = arena,
                       .err = &ignored};
-    return loom_key_inputs(&call, memoised_hash, session, parts);
+    return loom_key_inputs(&call, hash_of_input, session, parts);
 }
 
 /* Computes the key if everything in it is known. */
@@ -102,7 +111,7 @@ static loom_status look_up(loom_session *session, loom_step *step, loom_error *e
     loom_result result;
     loom_status status = loom_store_find(session->store, &step->rkey, session->scratch, &result, err);
     if (status == LOOM_OK) {
-        if (step->op->flags & LOOM_OP_EFFECT && !loom_effect_holds(&result, session->scratch, memoised_hash, session))
+        if (step->op->flags & LOOM_OP_EFFECT && !loom_effect_holds(&result, session->scratch, hash_of_output, session))
             return LOOM_OK;
         step->vid = result.vid;
         step->type = (uint8_t)result.type;

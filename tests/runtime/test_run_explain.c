@@ -145,6 +145,13 @@ static void test_images_between_are_not_kept(void **state) {
     assert_at(at, &result, "causes.1.now", "goals");
     result = voxloom(at, "explain p.imgql size --store store --set store.persist=\"goals\"");
     assert_contains(result.out, "are not kept here (store.persist = \"goals\")");
+
+    /* The step at the end of the chain is told with the calls that it comes from. */
+    scene_write(at, "p.imgql",
+                scene_text(at, "import \"simpleitk\"\nabove(t) = geq_sv(t, intensity(ReadImage(\"in.nii\")))\n"
+                               "print \"size\" volume(above(4))\n"));
+    result = voxloom(at, "explain p.imgql size --store store --set store.persist=\"goals\"");
+    assert_contains(result.out, "p.imgql:2:12 (in above called at p.imgql:3:21)");
 }
 
 static void test_another_input(void **state) {
