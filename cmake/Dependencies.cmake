@@ -1,5 +1,5 @@
 # Everything that voxloom links. Each has its find module in this folder; all that are missing are reported in one message.
-set(loom_dependencies LMDB XXHash libcrypto msgpack libz isal libpng libjpeg libtiff zstd hwloc tomlPlusPlus)
+set(loom_dependencies LMDB XXHash libcrypto msgpack libz isal libpng libjpeg libtiff gdcm zstd hwloc tomlPlusPlus)
 if(NOT VOXLOOM_PORTABLE)
     list(APPEND loom_dependencies liburing)
 endif()

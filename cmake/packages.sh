@@ -4,7 +4,7 @@
 # compiler and build; then the libraries of cmake/Dependencies.cmake
 voxloom_packages="gcc g++ make cmake
     liblmdb-dev libhwloc-dev liburing-dev libssl-dev libxxhash-dev libmsgpack-dev
-    zlib1g-dev libisal-dev libpng-dev libjpeg62-turbo-dev libtiff-dev libzstd-dev libtomlplusplus-dev libcmocka-dev"
+    zlib1g-dev libisal-dev libpng-dev libjpeg62-turbo-dev libtiff-dev libgdcm-dev libzstd-dev libtomlplusplus-dev libcmocka-dev"
 
 say() {
     printf '\n== %s\n' "$*"

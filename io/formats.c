@@ -6,9 +6,9 @@
 
 /* The first that recognises a file reads it: those with a magic number come before those that are known by their text.
  */
-static const loom_format *const formats[] = {&loom_format_nifti,    &loom_format_png,  &loom_format_nrrd,
-                                             &loom_format_jpeg,     &loom_format_tiff, &loom_format_bmp,
-                                             &loom_format_metaimage};
+static const loom_format *const formats[] = {&loom_format_nifti, &loom_format_dicom,    &loom_format_png,
+                                             &loom_format_nrrd,  &loom_format_jpeg,     &loom_format_tiff,
+                                             &loom_format_bmp,   &loom_format_metaimage};
 
 #define FORMATS (sizeof formats / sizeof formats[0])
 

@@ -5,33 +5,40 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/output.h"
 
 #define LEVEL_DEFAULT 6
-#define LOOM_FORMATS_READ "NIfTI, NRRD, MetaImage, TIFF, PNG, JPEG, BMP"
+#define LOOM_FORMATS_READ "NIfTI, NRRD, MetaImage, DICOM, TIFF, PNG, JPEG, BMP"
 
 /* ---- reading ---- */
 
-static loom_status fail_unknown(const loom_volume *volume, const uint8_t *start, size_t length, loom_error *err) {
+static loom_status fail_unknown(const loom_volume *volume, size_t length, loom_error *err) {
     if (length == 0) return loom_fail(err, LOOM_BAD_INPUT, "%s: is empty; get a fresh copy of the file", volume->path);
-    if (length > 132 && memcmp(start + 128, "DICM", 4) == 0)
-        return loom_fail(err, LOOM_BAD_INPUT, "%s: is a DICOM file; convert the series to .nii.gz, e.g. with dcm2niix",
-                         volume->path);
     return loom_fail(err, LOOM_BAD_INPUT,
                      "%s: is none of the image formats that are read (" LOOM_FORMATS_READ "); convert it to one",
                      volume->path);
 }
 
+static bool is_folder(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
 static loom_status recognise(loom_volume *volume, loom_error *err) {
     uint8_t start[LOOM_START_BYTES];
     size_t length;
+    if (is_folder(volume->path)) {
+        volume->format = &loom_format_dicom_folder;
+        return volume->format->open(volume, NULL, 0, err);
+    }
     LOOM_TRY(loom_input_open(volume->path, &volume->input, err));
     LOOM_TRY(loom_stream_open(&volume->input, &volume->stream, err));
     LOOM_TRY(loom_stream_read(volume->stream, start, sizeof start, &length, err));
     volume->format = loom_format_of_content(start, length, loom_stream_is_gzip(volume->stream));
-    if (!volume->format) return fail_unknown(volume, start, length, err);
+    if (!volume->format) return fail_unknown(volume, length, err);
     return volume->format->open(volume, start, length, err);
 }
 
@@ -58,6 +65,7 @@ bool loom_volume_may_have_more_files(const char *path) {
     loom_input input;
     uint8_t start[LOOM_START_BYTES];
     size_t length = 0;
+    if (is_folder(path)) return true;
     if (loom_input_open(path, &input, NULL) != LOOM_OK) return false;
     loom_status status = loom_input_read(&input, start, sizeof start, 0, &length, NULL);
     loom_input_close(&input);
@@ -70,10 +78,11 @@ const loom_image_header *loom_volume_header(const loom_volume *volume) {
 }
 
 size_t loom_volume_file_count(const loom_volume *volume) {
-    return 1 + volume->other_count;
+    return (volume->input.fd >= 0 ? 1 : 0) + volume->other_count;
 }
 
 const char *loom_volume_file(const loom_volume *volume, size_t index) {
+    if (volume->input.fd < 0) return volume->others[index];
     return index == 0 ? volume->path : volume->others[index - 1];
 }
 
@@ -109,7 +118,7 @@ char *loom_volume_beside(const loom_volume *volume, const char *name) {
 loom_status loom_volume_load(loom_volume *volume, const loom_volume_sink *sink, loom_error *err) {
     loom_status status = volume->format->load(volume, sink, err);
     /* A file that is being replaced looks damaged: say which of the two it is. */
-    if (status == LOOM_OK || status == LOOM_BAD_INPUT) {
+    if (volume->input.fd >= 0 && (status == LOOM_OK || status == LOOM_BAD_INPUT)) {
         loom_error changed;
         loom_error_clear(&changed);
         if (loom_input_check_unchanged(&volume->input, &changed) != LOOM_OK) {

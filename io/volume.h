@@ -22,15 +22,15 @@ typedef struct loom_volume_sink {
     size_t tile_bytes; /* 0 = 256 KiB */
 } loom_volume_sink;
 
-/* Opens and checks the header. Errors name the file and the cause: missing, not an image, truncated, sizes that
- * overflow or disagree with the file's length, unsupported datatype (complex, ...). A gzip file's claim is
- * checked while it is loaded: longer or shorter than the header says is LOOM_BAD_INPUT. */
+/* Opens and checks the header. A folder stands for the DICOM series in it. Errors name the file and the cause: missing,
+ * not an image, truncated, sizes that overflow or disagree with the file's length, unsupported datatype (complex, ...).
+ * A gzip file's claim is checked while it is loaded: longer or shorter than the header says is LOOM_BAD_INPUT. */
 loom_status loom_volume_open(const char *path, loom_volume **volume, loom_error *err);
 /* The image as it will be delivered: pixel type after scl_slope/scl_inter (as ITK: unscaled keeps the type, scaled
  * gives f32, or f64 from f64), components, geometry. */
 const loom_image_header *loom_volume_header(const loom_volume *volume);
-/* The files that are read for it: the one that was named first, then those that it names, in the order of reading. The
- * paths belong to the volume. */
+/* The files that are read for it: the one that was named first, then those that it names, in the order of reading; of a
+ * folder, those of its series. The paths belong to the volume. */
 size_t loom_volume_file_count(const loom_volume *volume);
 const char *loom_volume_file(const loom_volume *volume, size_t index);
 /* Streams the voxels; may be called again. LOOM_BAD_INPUT (truncated, damaged, longer than its header says),

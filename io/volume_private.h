@@ -58,6 +58,8 @@ extern const loom_format loom_format_nrrd;
 extern const loom_format loom_format_bmp;
 extern const loom_format loom_format_jpeg;
 extern const loom_format loom_format_tiff;
+extern const loom_format loom_format_dicom;
+extern const loom_format loom_format_dicom_folder; /* not in the table: what a folder is */
 
 /* formats.c: the table. */
 const loom_format *loom_format_of_content(const uint8_t *start, size_t length, bool gzip); /* NULL if none */

@@ -26,12 +26,12 @@ static loom_status add_file(loom_input_list *list, const char *path, loom_error 
     return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while listing the input %s", path);
 }
 
-/* A header with its voxels elsewhere: they are inputs as it is. */
-static loom_status add_further_files(loom_input_list *list, const char *path, loom_error *err) {
+/* A header with its voxels elsewhere, or a folder of slices: each file is an input. */
+static loom_status add_all_files(loom_input_list *list, const char *path, loom_error *err) {
     loom_volume *volume = NULL;
     LOOM_TRY(loom_volume_open(path, &volume, err));
     loom_status status = LOOM_OK;
-    for (size_t i = 1; i < loom_volume_file_count(volume) && status == LOOM_OK; i++) {
+    for (size_t i = 0; i < loom_volume_file_count(volume) && status == LOOM_OK; i++) {
         /* The list keeps the path longer than the volume. */
         const char *file = loom_volume_file(volume, i);
         char *copy = loom_arena_text(list->arena, file, strlen(file));
@@ -45,8 +45,8 @@ static loom_status add_further_files(loom_input_list *list, const char *path, lo
 loom_status loom_inputs_read_image(loom_call *call, loom_input_list *list) {
     const char *path = NULL;
     LOOM_TRY(loom_arg_path(call, 0, &path));
-    LOOM_TRY(add_file(list, path, call->err));
-    return loom_volume_may_have_more_files(path) ? add_further_files(list, path, call->err) : LOOM_OK;
+    return loom_volume_may_have_more_files(path) ? add_all_files(list, path, call->err)
+                                                 : add_file(list, path, call->err);
 }
 
 /* SimpleITK's further arguments: an output pixel type (-1: that of the file) and the name of a reader (empty: any). */

@@ -216,10 +216,20 @@ static loom_status publish_memo(loom_worker *worker, loom_error *err) {
 
 /* ---- the whole ---- */
 
-/* What was read is what the key says: hashed files have kept their stat fields; a folder is listed again. */
+/* One file was hashed, the very one that the program names: there is no listing to compare. */
+static bool read_named_file(const loom_worker *worker, const loom_call *call) {
+    if (worker->hashed_count != 1 || call->argument_count == 0 || call->arguments[0].type != LOOM_STRING) return false;
+    const char *path = worker->hashed[0].path;
+    return strlen(path) == call->arguments[0].text.length &&
+           memcmp(path, call->arguments[0].text.bytes, call->arguments[0].text.length) == 0;
+}
+
+/* What was read is what the key says: hashed files have kept their stat fields; a folder, or an image of several files,
+ * is listed again. */
 static loom_status inputs_unchanged(loom_worker *worker, loom_call *call) {
     if (!(call->op->flags & LOOM_OP_READS_FILES)) return LOOM_OK;
-    if (worker->hashed_count) return loom_worker_inputs_unchanged(worker, call->err);
+    if (worker->hashed_count) LOOM_TRY(loom_worker_inputs_unchanged(worker, call->err));
+    if (read_named_file(worker, call)) return LOOM_OK;
     const loom_id before = worker->task->rkey;
     LOOM_TRY(find_key(worker, call));
     if (loom_id_equal(&before, &worker->task->rkey)) return LOOM_OK;

@@ -33,17 +33,13 @@ static void things_that_are_no_image_files(void **state) {
     (void)state;
     assert_int_equal(expect_refusal(scratch_path("missing.nii"), "no such file"), LOOM_BAD_INPUT);
     assert_int_equal(mkdir(scratch_path("folder.nii"), 0700), 0);
-    assert_int_equal(expect_refusal(scratch_path("folder.nii"), "is a folder"), LOOM_BAD_INPUT);
+    assert_int_equal(expect_refusal(scratch_path("folder.nii"), "folder without DICOM"), LOOM_BAD_INPUT);
     assert_int_equal(mkfifo(scratch_path("pipe.nii"), 0600), 0);
     assert_int_equal(expect_refusal(scratch_path("pipe.nii"), "regular file"), LOOM_BAD_INPUT);
     write_file(scratch_path("empty.nii.gz"), "", 0);
     assert_int_equal(expect_refusal(scratch_path("empty.nii.gz"), "is empty"), LOOM_BAD_INPUT);
     write_file(scratch_path("text.nii"), "hello\n", 6);
     assert_int_equal(expect_refusal(scratch_path("text.nii"), "none of"), LOOM_BAD_INPUT);
-    unsigned char dicom[1000] = {0};
-    memcpy(dicom + 128, "DICM", 4);
-    write_file(scratch_path("slice.dcm"), dicom, sizeof dicom);
-    assert_int_equal(expect_refusal(scratch_path("slice.dcm"), "DICOM"), LOOM_BAD_INPUT);
     if (geteuid() != 0) {
         write_file(scratch_path("secret.nii"), "x", 1);
         chmod(scratch_path("secret.nii"), 0);

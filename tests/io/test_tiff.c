@@ -243,10 +243,10 @@ static void files_that_lie(void **state) {
                  .compression = COMPRESSION_LZW,
                  .format = 1};
     free(make_pages(path, &p));
-    check_hostile(path, 31);
+    check_hostile(path, 97);
     p.tile = 16;
     free(make_pages(path, &p));
-    check_hostile(path, 37);
+    check_hostile(path, 101);
 }
 
 int main(void) {

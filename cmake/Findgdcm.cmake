@@ -1,0 +1,13 @@
+# GDCM, DICOM files (io/dicom). Its own CMake package also wants parts that are not used here.
+include(Dependency)
+loom_dependency(gdcm HEADER gdcm-3.0/gdcmReader.h LIBRARY gdcmMSFF PACKAGE libgdcm-dev)
+foreach(part DSED DICT Common)
+    find_library(loom_gdcm_${part} NAMES gdcm${part})
+    mark_as_advanced(loom_gdcm_${part})
+    if(TARGET loom::gdcm AND loom_gdcm_${part})
+        target_link_libraries(loom::gdcm INTERFACE ${loom_gdcm_${part}})
+    endif()
+endforeach()
+if(TARGET loom::gdcm)
+    target_include_directories(loom::gdcm SYSTEM INTERFACE ${loom_gdcm_HEADER}/gdcm-3.0)
+endif()
