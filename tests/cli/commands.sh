@@ -285,7 +285,7 @@ expect 0 store get goal:brain.nii.gz brain2.nii.gz --store s
 check "get gives the file that save wrote" same_voxels brain.nii.gz brain2.nii.gz
 expect 2 store get goal:brain.nii.gz --store s
 says err "name a file"
-expect 2 store get goal:brain.nii.gz x.jpg --store s
+expect 2 store get goal:brain.nii.gz x.gif --store s
 expect 1 store get 0000000000 --store s
 expect 2 store get 12 --store s
 expect 1 store get key:nobody --store s
