@@ -63,9 +63,10 @@ static void close_part(const loom_volume *volume, loom_input *input) {
     input->fd = -1;
 }
 
+/* The last bytes of a file that is cut off would reach into the header before them. */
 static uint64_t part_offset(const loom_raw *raw, const loom_input *input, uint64_t wanted) {
-    if (!raw->at_end) return raw->offset;
-    return input->bytes > wanted ? input->bytes - wanted : 0;
+    uint64_t last = input->bytes > wanted ? input->bytes - wanted : 0;
+    return raw->at_end && last > raw->offset ? last : raw->offset;
 }
 
 loom_status loom_raw_open(loom_volume *volume, const loom_raw *raw, loom_error *err) {

@@ -12,7 +12,7 @@ typedef struct loom_raw {
     bool planar;          /* all first components come first, then all second ones, ... */
     bool at_end;          /* the data are the last bytes of each file, whatever comes before; not compressed */
     loom_packing packing; /* not AUTO */
-    uint64_t offset;      /* of the data in each file, if not at_end */
+    uint64_t offset;      /* of the data in each file; if at_end, they begin there or later */
 } loom_raw;
 
 /* Makes volume->detail, and compares what the header promises with the length of each file. */

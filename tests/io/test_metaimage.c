@@ -199,6 +199,7 @@ static void headers_that_lie(void **state) {
         {HEAD "CompressedData = Maybe\n" LOCAL, "CompressedData", LOOM_BAD_INPUT},
         {HEAD "HeaderSize = 9\n" LOCAL, "HeaderSize", LOOM_BAD_INPUT},
         {HEAD "nonsense\n" LOCAL, "nonsense", LOOM_BAD_INPUT},
+        {"NDims = 3\nDimSize = 2 3 5\nElementType = MET_UCHAR\nHeaderSize = -1\n" LOCAL, "promises", LOOM_BAD_INPUT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_int_equal(expect_refusal(make(cases[i].text), cases[i].fragment), cases[i].status);

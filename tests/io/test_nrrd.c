@@ -234,6 +234,8 @@ static void headers_that_lie(void **state) {
         {HEAD4 "kinds: 3D-symmetric-matrix domain domain domain\n\n", "matrix", LOOM_UNSUPPORTED},
         {HEAD4 "kinds: domain vector domain domain\n\n", "middle", LOOM_UNSUPPORTED},
         {HEAD "line skip: 1\n\n", "line skip", LOOM_UNSUPPORTED},
+        {"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 3 5\nencoding: raw\nbyte skip: -1\n\n", "promises",
+         LOOM_BAD_INPUT},
         {HEAD "nonsense\n\n", "nonsense", LOOM_BAD_INPUT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
