@@ -12,8 +12,9 @@ void *loom_shared_alloc(size_t bytes);
 void loom_shared_free(void *memory, size_t bytes);
 
 typedef loom_status loom_isolated_work(void *argument, loom_error *err);
-/* Runs `work` in a child and waits. What it leaves behind must be in shared memory. LOOM_BAD_INPUT with `path` if the
- * child died or took longer than `seconds` of CPU time; else what the work returned. */
+/* Runs `work` in a child and waits. What it leaves behind must be in shared memory. If the child died before
+ * it was done: LOOM_BAD_INPUT with `path`, or LOOM_TOO_LARGE (it took longer than `seconds` of CPU time),
+ * LOOM_NO_MEMORY (it was killed), LOOM_IO (it was told to end); else what the work returned. */
 loom_status loom_isolated(const char *path, loom_isolated_work *work, void *argument, unsigned seconds,
                           loom_error *err);
 

@@ -141,13 +141,33 @@ static void series_close(dicom_series *series) {
     free(series->slices);
 }
 
+/* What should be a slice and is none would be missing from the image, which nobody sees if it is the first or last. */
+static const char *lost_slice(const char *path, const uint8_t *start, size_t length) {
+    static const char *const suffixes[] = {".dcm", ".dicom", ".ima"};
+    size_t zeros = 0;
+    while (zeros < length && start[zeros] == 0)
+        zeros++;
+    if (zeros == length) return "is empty";
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (loom_path_has_suffix(path, suffixes[i])) return "is named like a DICOM file and is none";
+    /* A data set, little-endian, from group 8 on. */
+    bool bare = length >= 8 && start[0] == 8 && start[1] == 0 && start[2] <= 0x18 && start[3] == 0;
+    return bare ? "has DICOM data without a file's preamble" : NULL;
+}
+
 /* Other things in the folder (notes, DICOMDIR, folders) are passed over; a file that is DICOM must be readable. */
 static loom_status add_slice(dicom_series *series, char *path, loom_error *err) {
     loom_input input;
     uint8_t start[256];
     size_t length = 0;
     struct stat facts;
-    if (stat(path, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+    if (stat(path, &facts) != 0) {
+        loom_status failed = loom_fail(err, LOOM_BAD_INPUT, "%s: cannot be examined (%s); get the file, or remove it",
+                                       path, strerror(errno));
+        free(path);
+        return failed;
+    }
+    if (!S_ISREG(facts.st_mode)) {
         free(path);
         return LOOM_OK;
     }
@@ -155,6 +175,8 @@ static loom_status add_slice(dicom_series *series, char *path, loom_error *err) 
     if (status == LOOM_OK) status = loom_input_read(&input, start, sizeof start, 0, &length, err);
     bool dicom = dicom_recognise(start, length) && strcmp(strrchr(path, '/') + 1, "DICOMDIR") != 0;
     if (status == LOOM_OK && dicom) status = loom_dicom_check_layout(&input, err);
+    const char *lost = dicom || status != LOOM_OK ? NULL : lost_slice(path, start, length);
+    if (lost) status = loom_fail(err, LOOM_BAD_INPUT, "%s: %s; get a fresh copy of it, or move it away", path, lost);
     loom_input_close(&input);
     if (status != LOOM_OK || !dicom) {
         free(path);

@@ -1,8 +1,10 @@
 /* test_dicom.c - DICOM files assembled element by element, alone and as series in a folder. Values and geometry are
  * what ITK 5.2's GDCMImageIO read from the same bytes (recorded once). */
 #include "dicom_maker.h"
+#include "io/dicom/isolate.h"
 #include "written.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +138,22 @@ static void a_folder_is_a_series(void **state) {
     make_series("series", 0.002); /* positions have few digits */
     expected.spacing[2] = 7.502 / 3;
     check_file(folder, &expected, voxels);
+    /* What was a slice once, or should have become one. */
+    const unsigned char zeros[200] = {0}, bare[16] = {8, 0, 5, 0, 'C', 'S', 0, 0};
+    write_file(scratch_path("series/f"), zeros, 0);
+    assert_int_equal(expect_refusal(folder, "is empty"), LOOM_BAD_INPUT);
+    write_file(scratch_path("series/f"), zeros, sizeof zeros);
+    assert_int_equal(expect_refusal(folder, "is empty"), LOOM_BAD_INPUT);
+    write_file(scratch_path("series/f"), bare, sizeof bare);
+    assert_int_equal(expect_refusal(folder, "without a file's preamble"), LOOM_BAD_INPUT);
+    unlink(scratch_path("series/f"));
+    write_file(scratch_path("series/f.DCM"), "hello", 5);
+    assert_int_equal(expect_refusal(folder, "named like"), LOOM_BAD_INPUT);
+    unlink(scratch_path("series/f.DCM"));
+    assert_int_equal(symlink("nowhere", scratch_path("series/f")), 0);
+    assert_int_equal(expect_refusal(folder, "cannot be examined"), LOOM_BAD_INPUT);
+    unlink(scratch_path("series/f"));
+    check_file(folder, &expected, voxels);
     mkdir(scratch_path("empty"), 0700);
     assert_int_equal(expect_refusal(scratch_path("empty"), "without DICOM"), LOOM_BAD_INPUT);
 }
@@ -153,8 +171,42 @@ static void files_that_lie(void **state) {
     assert_int_equal(expect_refusal(make("lie.dcm", &recipe), "YBR_FULL"), LOOM_UNSUPPORTED);
 }
 
+static loom_status dies(void *argument, loom_error *err) {
+    (void)err;
+    raise(*(const int *)argument);
+    return LOOM_OK;
+}
+
+static loom_status refuses(void *argument, loom_error *err) {
+    (void)argument;
+    return loom_fail(err, LOOM_UNSUPPORTED, "no");
+}
+
+static void a_dead_reader_is_not_always_a_damaged_file(void **state) {
+    (void)state;
+    static const struct {
+        int by;
+        loom_status status;
+        const char *fragment;
+    } deaths[] = {{SIGABRT, LOOM_BAD_INPUT, "damaged"},
+                  {SIGSEGV, LOOM_BAD_INPUT, "damaged"},
+                  {SIGKILL, LOOM_NO_MEMORY, "memory"},
+                  {SIGXCPU, LOOM_TOO_LARGE, "more than 9 s"},
+                  {SIGTERM, LOOM_IO, "run again"}};
+    loom_error err;
+    for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++) {
+        int by = deaths[i].by;
+        loom_error_clear(&err);
+        assert_int_equal(loom_isolated("a.dcm", dies, &by, 9, &err), deaths[i].status);
+        assert_non_null(strstr(err.message, deaths[i].fragment));
+    }
+    assert_int_equal(loom_isolated("a.dcm", refuses, NULL, 9, &err), LOOM_UNSUPPORTED);
+    assert_string_equal(err.message, "no");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(values_are_rescaled), cmocka_unit_test(geometry),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_dead_reader_is_not_always_a_damaged_file),
+                                       cmocka_unit_test(values_are_rescaled), cmocka_unit_test(geometry),
                                        cmocka_unit_test(a_folder_is_a_series), cmocka_unit_test(files_that_lie)};
     return cmocka_run_group_tests_name("io dicom", tests, scratch_setup, scratch_teardown);
 }
