@@ -23,12 +23,27 @@ static loom_status remember_file(loom_worker *worker, const char *path, const lo
 }
 
 static loom_status add_memo(loom_worker *worker, const loom_file_stamp *stamp, const loom_id *content) {
-    loom_memo_entry *grown = loom_arena_array(worker->arena, worker->memo_count + 1, sizeof *grown);
-    if (!grown) return LOOM_NO_MEMORY;
-    if (worker->memo_count) memcpy(grown, worker->memo, worker->memo_count * sizeof *grown);
-    grown[worker->memo_count++] = (loom_memo_entry){.stamp = *stamp, .content = *content};
-    worker->memo = grown;
+    if (worker->memo_count == worker->memo_capacity) {
+        size_t capacity = worker->memo_capacity ? worker->memo_capacity * 2 : 4;
+        loom_memo_entry *grown = loom_arena_array(worker->arena, capacity, sizeof *grown);
+        if (!grown) return LOOM_NO_MEMORY;
+        if (worker->memo_count) memcpy(grown, worker->memo, worker->memo_count * sizeof *grown);
+        worker->memo = grown;
+        worker->memo_capacity = capacity;
+    }
+    worker->memo[worker->memo_count++] = (loom_memo_entry){.stamp = *stamp, .content = *content};
     return LOOM_OK;
+}
+
+/* What this task has hashed is not in the store yet, and an image of several files is listed again when it was read: in
+ * the same order. */
+static bool take_memo(loom_worker *worker, const loom_file_stamp *stamp, loom_id *content) {
+    if (worker->memo_next >= worker->memo_count) return false;
+    const loom_memo_entry *next = &worker->memo[worker->memo_next];
+    if (!loom_file_stamp_equal(&next->stamp, stamp)) return false;
+    *content = next->content;
+    worker->memo_next++;
+    return true;
 }
 
 loom_status loom_worker_hash_file(const char *path, loom_id *content, void *context, loom_error *err) {
@@ -38,6 +53,7 @@ loom_status loom_worker_hash_file(const char *path, loom_id *content, void *cont
     LOOM_TRY(loom_file_stamp_of(path, &stamp, err));
     if (remember_file(worker, path, &stamp) != LOOM_OK)
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while hashing %s", path);
+    if (take_memo(worker, &stamp, content)) return LOOM_OK;
     if (loom_store_get_file(worker->store, &stamp, content, NULL) == LOOM_OK) return LOOM_OK;
     LOOM_TRY(loom_file_hash(path, content, &bytes, err));
     LOOM_TRY(loom_file_stamp_of(path, &after, err));

@@ -124,6 +124,7 @@ void loom_worker_release(loom_worker *worker) {
     worker->memo = NULL;
     worker->hashed = NULL;
     worker->view_count = worker->view_capacity = worker->scratch_count = worker->scratch_capacity = 0;
-    worker->memo_count = worker->hashed_count = worker->hashed_capacity = 0;
+    worker->memo_count = worker->memo_capacity = worker->memo_next = 0;
+    worker->hashed_count = worker->hashed_capacity = 0;
     loom_arena_reset(worker->arena);
 }

@@ -73,7 +73,8 @@ typedef struct loom_worker {
         const char *path;
         loom_file_stamp stamp;
     } * hashed;
-    size_t memo_count, hashed_count, hashed_capacity;
+    size_t memo_count, memo_capacity, memo_next; /* next: that was not asked for again */
+    size_t hashed_count, hashed_capacity;
 } loom_worker;
 
 /* Runs the task that loom_task_take returned, and publishes its end. */
