@@ -16,7 +16,7 @@
 bool loom_memory_has_huge(void);
 /* As loom_file_allocate, for a range of a file in memory that begins on a page of 4 KiB and holds no bytes yet. What
  * lies in whole huge pages of the file becomes such pages if the system has any; no more is allocated than was asked
- * for. 0 or an errno value. */
+ * for. 0 or an errno value: then nothing is. */
 int loom_memory_allocate(int fd, uint64_t offset, uint64_t length);
 /* As mmap with MAP_SHARED of a file in memory, at an address at which huge pages of the file can be mapped whole.
  * NULL with errno set. */

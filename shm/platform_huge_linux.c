@@ -29,8 +29,8 @@ static void collapse(int fd, uint64_t offset, uint64_t end) {
     (void)munmap(map, length);
 }
 
-int loom_memory_allocate(int fd, uint64_t offset, uint64_t length) {
-    if (length > UINT64_MAX - LOOM_HUGE_BYTES - offset) return EFBIG;
+/* 0 or an errno value; what was allocated before a refusal is there. */
+static int allocate(int fd, uint64_t offset, uint64_t length) {
     uint64_t first = up(offset), end = (offset + length) / LOOM_HUGE_BYTES * LOOM_HUGE_BYTES;
     /* A page each, and not all, which collapsing would copy; and asked for, as a store to a page that the machine does
      * not have is a signal, not an error. */
@@ -42,6 +42,14 @@ int loom_memory_allocate(int fd, uint64_t offset, uint64_t length) {
         if (refused == 0) collapse(fd, first, end);
     }
     return refused ? refused : loom_file_allocate(fd, offset, length);
+}
+
+int loom_memory_allocate(int fd, uint64_t offset, uint64_t length) {
+    if (offset > INT64_MAX - LOOM_HUGE_BYTES || length > INT64_MAX - LOOM_HUGE_BYTES - offset) return EFBIG;
+    int refused = allocate(fd, offset, length);
+    /* Memory is short then, and nobody else would ever return these pages. */
+    if (refused) (void)loom_file_punch(fd, offset, length);
+    return refused;
 }
 
 /* `hole` is address space of `reserved` bytes, a huge page more than the map needs; what the map leaves of it goes. */

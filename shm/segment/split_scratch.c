@@ -33,12 +33,18 @@ void *loom_split_scratch_huge(loom_segment *segment, uint64_t bytes, loom_split_
     uint64_t next = atomic_load_explicit(&slot->scratch_next, memory_order_relaxed); /* only we write it */
     uint64_t before = (LOOM_HUGE_BYTES - (begin_of(segment, segment->self) + next) % LOOM_HUGE_BYTES) % LOOM_HUGE_BYTES;
     *block = (loom_split_block){0};
-    if (segment->scratch_at == 0 || next > LOOM_SPLIT_SCRATCH_SPAN - LOOM_HUGE_BYTES) return NULL;
+    /* No range is given twice. The half that is left is for splits, which need less; without them a run gets slow. */
+    if (segment->scratch_at == 0 || next > LOOM_SPLIT_SCRATCH_SPAN / 2 || bytes > LOOM_SPLIT_SCRATCH_SPAN / 4)
+        return NULL;
     atomic_store_explicit(&slot->scratch_next, next + before, memory_order_relaxed); /* a hole */
     if (!loom_split_scratch(segment, bytes, block)) return NULL;
     void *map = NULL;
     if (loom_memory_allocate(segment->file, block->offset, bytes) == 0) map = loom_split_map(segment, block);
-    if (!map) *block = (loom_split_block){0}; /* its pages go with the others */
+    if (!map) { /* its owner has no block then, and might not call loom_split_scratch_free */
+        uint64_t end = atomic_load_explicit(&slot->scratch_next, memory_order_relaxed);
+        (void)loom_file_punch(segment->file, block->offset, begin_of(segment, segment->self) + end - block->offset);
+        *block = (loom_split_block){0};
+    }
     return map;
 }
 

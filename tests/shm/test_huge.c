@@ -105,6 +105,24 @@ static void small_maps_and_many(void **state) {
     close(fd);
 }
 
+#ifndef VOXLOOM_PORTABLE
+/* A limit on the file's size that lies within the range stands for memory that runs out on the way. */
+static void nothing_stays_of_what_was_refused(void **state) {
+    (void)state;
+    struct rlimit before;
+    int fd = memory_file();
+    assert_int_equal(loom_memory_allocate(fd, 0, PAGE), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit tight = {.rlim_cur = AT + 2 * LOOM_HUGE_BYTES, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    int refused = loom_memory_allocate(fd, AT, LENGTH);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(refused, EFBIG);
+    assert_int_equal(allocated_pages(fd), 1);
+    close(fd);
+}
+#endif
+
 /* By the kernel's count of faults, where it gives huge pages to files in memory (Linux 6.1, not switched off). */
 static void few_faults(void **state) {
     (void)state;
@@ -129,6 +147,10 @@ static void few_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(no_more_than_asked_for), cmocka_unit_test(maps_the_files_bytes),
-                                       cmocka_unit_test(small_maps_and_many), cmocka_unit_test(few_faults)};
+                                       cmocka_unit_test(small_maps_and_many), cmocka_unit_test(few_faults),
+#ifndef VOXLOOM_PORTABLE /* the twin has no holes */
+                                       cmocka_unit_test(nothing_stays_of_what_was_refused)
+#endif
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
