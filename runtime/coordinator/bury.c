@@ -77,8 +77,9 @@ static loom_status condemn(loom_session *session, uint32_t number, const circums
         session->condemned_capacity = capacity;
     }
     struct loom_condemned *added = &session->condemned[session->condemned_count++];
-    unsigned deaths = loom_segment_task(session->segment, number)->deaths;
-    *added = (struct loom_condemned){.task = number};
+    const loom_task *task = loom_segment_task(session->segment, number);
+    unsigned deaths = task->deaths;
+    *added = (struct loom_condemned){.task = number, .attempt = loom_task_attempt(task)};
     describe_death(session, of, last, sizeof last);
     loom_fail(&added->cause, LOOM_WORKER_DIED, "%u worker%s died running it, the last: %s; %s", deaths,
               deaths == 1 ? "" : "s", last, remedy(of));
@@ -89,6 +90,8 @@ void loom_fail_condemned(loom_session *session) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < session->condemned_count; i++) {
         struct loom_condemned *it = &session->condemned[i];
+        /* Withdrawn meanwhile (lost.c), and its slot another task's, which has done nothing wrong. */
+        if (loom_task_attempt(loom_segment_task(session->segment, it->task)) != it->attempt) continue;
         if (loom_split_is_read(session->segment, it->task))
             session->condemned[kept++] = *it;
         else

@@ -151,7 +151,7 @@ struct loom_session {
     uint64_t oom_kills;         /* of this cgroup and machine, as last looked at */
     bool out_of_space;          /* a step failed for lack of room: others would */
     struct loom_condemned {     /* tasks that killed too many workers, and still have readers; see bury.c */
-        uint32_t task;
+        uint32_t task, attempt; /* of that task: its slot may be another's by then */
         loom_error cause;
     } * condemned;
     uint32_t condemned_count, condemned_capacity;
