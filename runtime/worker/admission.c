@@ -1,8 +1,12 @@
 /* Whether there is memory for what a task is about to make: the workers' side of the brake (coordinator/brake.c has the
  * other). Sizes are known before bytes are written, so this is a decision, not a reaction: bytes are committed before
  * they are reserved, and a task whose bytes do not fit is held back and runs later. */
+#include <time.h>
+
 #include "planner/domain.h"
 #include "runtime/worker/worker.h"
+
+#define AGAIN_NS 1000000
 
 static uint64_t whole_pages(uint64_t bytes) {
     return bytes + (LOOM_PAGE_BYTES - bytes % LOOM_PAGE_BYTES) % LOOM_PAGE_BYTES;
@@ -57,8 +61,12 @@ bool loom_worker_admit(loom_worker *worker, uint64_t bytes) {
 }
 
 void loom_worker_hold_back(loom_worker *worker, uint32_t number) {
+    bool again = worker->planned_bytes > 0;
     loom_worker_unclaim(worker);
     loom_worker_release(worker);
     loom_recorder_task_put_back(worker->recorder);
     loom_task_hold_back(worker->segment, number, worker->wanted_bytes);
+    /* A search of the table finds what is held back too, at once and for as long as some task waits for disk space: not
+     * a core of its own for that, and a moment in which the coordinator sees that nothing runs. */
+    if (again) nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
 }
