@@ -1,8 +1,8 @@
 /* call_chain.c - which function called which, kept beyond reduction as a tree of calls with links to the caller.
  *
  * A call has 16 bytes, made when its body is entered; all nodes of the body have its number. Each call expression
- * remembers the last one made for it, so that bodies of loops, which are reduced for item after item, make theirs once.
- */
+ * remembers the last one made for it, so that bodies of loops, which are reduced for item after item, make theirs once;
+ * but for the calls within a function that is called at several places, which are made anew as these take turns. */
 #include "planner/call_chain.h"
 
 #include <stdlib.h>
