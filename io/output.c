@@ -107,6 +107,13 @@ static void sync_folder_of(char *path) {
     close(folder);
 }
 
+loom_status loom_output_sync(const loom_output *output, loom_error *err) {
+    loom_activity before = loom_enter(LOOM_DOING_IO);
+    int error = fsync(output->fd) != 0 ? errno : 0;
+    loom_enter(before);
+    return error ? loom_fail_errno(err, error, "%s: cannot be written", output->path) : LOOM_OK;
+}
+
 loom_status loom_output_commit(loom_output *output, loom_error *err) {
     int error = 0;
     loom_activity before = loom_enter(LOOM_DOING_IO);

@@ -15,6 +15,8 @@ typedef struct loom_output {
 /* Creates missing parent folders and a temporary file. LOOM_DENIED, LOOM_NO_SPACE, LOOM_IO; LOOM_BAD_ARGUMENT when the
  * path names something other than a regular file. */
 loom_status loom_output_open(const char *path, loom_output *output, loom_error *err);
+/* Makes the content durable, nothing more: of two files that go together, both before either appears. */
+loom_status loom_output_sync(const loom_output *output, loom_error *err);
 /* Makes the content durable and renames it into place. Ends the output in any case; on failure nothing is left behind
  * and an existing file is untouched. */
 loom_status loom_output_commit(loom_output *output, loom_error *err);

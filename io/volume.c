@@ -157,10 +157,20 @@ static char *data_path_of(const char *path) {
     return data;
 }
 
-/* A header must never meet the voxels of another image: the old one is removed before the new voxels appear. */
+/* Whether readers take the name, as it stands in a header, for one file: not for a pattern, a list or other lines. */
+static bool can_be_named(const char *name) {
+    bool plain = *name != ' ' && strchr(name, '%') == NULL && strncmp(name, "LIST ", 5) != 0;
+    for (; *name != '\0' && plain; name++)
+        plain = (unsigned char)*name >= ' ' && *name != 0x7f;
+    return plain;
+}
+
+/* A header must never meet the voxels of another image: the old one is removed before the new voxels appear, and not
+ * before both are on the disk, which may be full. */
 static loom_status commit_pair(const char *path, loom_output *output, loom_output *data, loom_error *err) {
-    loom_status status = LOOM_OK;
-    if (unlink(output->path) != 0 && errno != ENOENT)
+    loom_status status = loom_output_sync(data, err);
+    if (status == LOOM_OK) status = loom_output_sync(output, err);
+    if (status == LOOM_OK && unlink(output->path) != 0 && errno != ENOENT)
         status = loom_fail_errno(err, errno, "%s: the old file cannot be removed", path);
     if (status == LOOM_OK)
         status = loom_output_commit(data, err);
@@ -175,16 +185,22 @@ static loom_status write_pair(const loom_format *format, loom_writing *writing, 
     loom_output output, data;
     char *data_path = data_path_of(writing->path);
     if (!data_path) return loom_fail(err, LOOM_NO_MEMORY, "no memory to write %s", writing->path);
-    loom_status status = loom_output_open(data_path, &data, err);
+    const char *slash = strrchr(data_path, '/'), *data_name = slash ? slash + 1 : data_path;
+    loom_status status = LOOM_OK;
+    if (!can_be_named(data_name))
+        status = loom_fail(err, LOOM_BAD_ARGUMENT,
+                           "%s: readers would not find the voxels by the name in the header; use a name without %% and "
+                           "control characters that begins with neither a blank nor LIST",
+                           writing->path);
+    if (status == LOOM_OK) status = loom_output_open(data_path, &data, err);
     if (status == LOOM_OK) {
         status = loom_output_open(writing->path, &output, err);
         if (status != LOOM_OK) loom_output_abandon(&data);
     }
     if (status == LOOM_OK) {
-        const char *slash = strrchr(data_path, '/');
         writing->fd = output.fd;
         writing->data_fd = data.fd;
-        writing->data_name = slash ? slash + 1 : data_path;
+        writing->data_name = data_name;
         status = format->write(writing, err);
         if (status == LOOM_OK) {
             status = commit_pair(writing->path, &output, &data, err);

@@ -43,8 +43,9 @@ void loom_volume_close(loom_volume *volume);
  * format. Reads the first 4 KiB. */
 bool loom_volume_may_have_more_files(const char *path);
 
-/* Writes to a temporary name in the same folder, then renames (an existing file is replaced whole or not at all).
- * Format by suffix. LOOM_UNSUPPORTED for an image that the format cannot hold. Creates parent folders. */
+/* Writes to a temporary name in the same folder, then renames (an existing file is replaced whole or not at all;
+ * of .mhd and .nhdr the old header is removed before the two new files appear). Format by suffix. LOOM_UNSUPPORTED for
+ * an image that the format cannot hold. Creates parent folders. */
 loom_status loom_volume_write(const char *path, const loom_image_header *header, const void *voxels, loom_error *err);
 /* The same with zlib's level, 0 (stored) to 9 (smallest), instead of 6. Equal images and levels give equal bytes. */
 loom_status loom_volume_write_level(const char *path, const loom_image_header *header, const void *voxels, int level,

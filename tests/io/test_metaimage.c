@@ -238,6 +238,13 @@ static void written_as_itk_writes(void **state) {
     assert_int_equal(length, 24);
     assert_memory_equal(bytes, numbers, 24);
     free(bytes);
+    /* Names that readers would take for something else, and those that they would not. */
+    static const char *const odd[] = {"s%03d.mhd", "LIST 2.mhd", " blank.mhd", "line\nbreak.mhd", "s%d.nhdr"};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        assert_int_equal(loom_volume_write(scratch_path(odd[i]), &image, numbers, &err), LOOM_BAD_ARGUMENT);
+    static const char *const plain_names[] = {"two words.mhd", "#LISTE.mhd", "two words.nhdr", "#LISTE.nhdr"};
+    for (size_t i = 0; i < sizeof plain_names / sizeof plain_names[0]; i++)
+        check_round_trip(scratch_path(plain_names[i]), &image, numbers, 0);
 }
 
 static void round_trips(void **state) {
