@@ -22,6 +22,7 @@ typedef struct tiff_job {
     loom_status status; /* of our own calls inside libtiff's */
     loom_error *err;
     uint64_t offset;
+    bool in_pixels;
     char message[200]; /* libtiff's first */
 } tiff_job;
 
@@ -78,14 +79,11 @@ __attribute__((format(printf, 4, 0))) static int on_error(TIFF *tiff, void *cont
     return 1;
 }
 
+/* Of directories libtiff warns for little. Of pixels it warns when some are missing, and makes them up. */
 __attribute__((format(printf, 4, 0))) static int on_warning(TIFF *tiff, void *context, const char *module,
                                                             const char *format, va_list arguments) {
-    (void)tiff;
-    (void)context;
-    (void)module;
-    (void)format;
-    (void)arguments;
-    return 1;
+    tiff_job *job = context;
+    return job->in_pixels ? on_error(tiff, context, module, format, arguments) : 1;
 }
 
 static loom_status fail_damaged(tiff_job *job) {
@@ -302,12 +300,14 @@ static loom_status read_band(tiff_job *job, const tiff_band *band, uint32_t y, u
 static loom_status read_page_rows(tiff_job *job, const tiff_page *page, loom_sink *sink) {
     tiff_band band = {0};
     loom_status status = band_open(job, &band);
+    job->in_pixels = true;
     for (uint32_t y = 0; y < page->height && status == LOOM_OK;) {
         uint32_t rows = page->height - y < band.rows ? page->height - y : band.rows;
         status = read_band(job, &band, y, rows);
         if (status == LOOM_OK) status = loom_sink_append(sink, band.pixels, rows * band.row_bytes, job->err);
         y += rows;
     }
+    job->in_pixels = false;
     band_close(&band);
     return status;
 }

@@ -222,6 +222,36 @@ static void what_is_written_is_read_by_libtiff(void **state) {
     free(voxels);
 }
 
+/* libtiff itself would fill what is missing with grey, and warn. */
+static void damaged_jpeg_within(void **state) {
+    (void)state;
+    const picture p = {.width = 64,
+                       .height = 64,
+                       .pages = 1,
+                       .bits = 8,
+                       .components = 1,
+                       .compression = COMPRESSION_JPEG,
+                       .format = SAMPLEFORMAT_UINT,
+                       .tile = 64};
+    const char *path = scratch_path("jpeg.tif");
+    free(make_pages(path, &p));
+    loom_image_header header;
+    free(load_volume(path, &header));
+    TIFF *tiff = TIFFOpen(path, "r");
+    uint64_t *offsets = NULL, *counts = NULL;
+    assert_non_null(tiff);
+    assert_int_equal(TIFFGetField(tiff, TIFFTAG_TILEOFFSETS, &offsets), 1);
+    assert_int_equal(TIFFGetField(tiff, TIFFTAG_TILEBYTECOUNTS, &counts), 1);
+    uint64_t middle = offsets[0] + counts[0] / 2;
+    TIFFClose(tiff);
+    size_t length;
+    unsigned char *bytes = read_file(path, &length);
+    memcpy(bytes + middle, "\xff\xd9", 2); /* the end of the image */
+    write_file(path, bytes, length);
+    free(bytes);
+    assert_int_equal(expect_refusal(path, "damaged"), LOOM_BAD_INPUT);
+}
+
 static void files_that_lie(void **state) {
     (void)state;
     const char *path = scratch_path("lie.tif");
@@ -252,8 +282,8 @@ static void files_that_lie(void **state) {
 int main(void) {
     TIFFSetWarningHandler(NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_pixel_type), cmocka_unit_test(strips_tiles_pages_and_compression),
+        cmocka_unit_test(every_pixel_type),      cmocka_unit_test(strips_tiles_pages_and_compression),
         cmocka_unit_test(resolution_is_spacing), cmocka_unit_test(what_is_written_is_read_by_libtiff),
-        cmocka_unit_test(files_that_lie)};
+        cmocka_unit_test(damaged_jpeg_within),   cmocka_unit_test(files_that_lie)};
     return cmocka_run_group_tests_name("io tiff", tests, scratch_setup, scratch_teardown);
 }
