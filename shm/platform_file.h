@@ -38,9 +38,12 @@ int loom_file_resize(int fd, uint64_t length);
 /* Advises that the range will be read soon: starts reading it into the page cache where that can be asked for. */
 void loom_file_prefetch(int fd, uint64_t offset, uint64_t length);
 
-/* Advises that the range, which was just written, may go to the disk now, so that a later sync finds less to do. Durable
- * only after that sync. */
+/* Advises that the range, which was just written, may go to the disk now, so that a later sync finds less to do.
+ * Durable only after that sync. */
 void loom_file_write_out(int fd, uint64_t offset, uint64_t length);
+
+/* Closes every descriptor from `first` on: of a child that must hold nobody's locks and pipes. */
+void loom_file_close_from(int first);
 
 /* A new anonymous file in memory, close-on-exec, shareable by descriptor. `name` (<= 31 letters) is for reports. */
 int loom_memory_file(const char *name, int *fd);

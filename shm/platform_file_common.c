@@ -9,11 +9,22 @@
 
 #include "shm/platform_file.h"
 
+/* Where any number is allowed. A run has some hundreds. */
+#define CLOSE_MAX 65536
+
 int loom_file_check_limit(uint64_t end) {
     struct rlimit limit;
     if (end > INT64_MAX) return EFBIG;
     if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return errno;
     return limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur ? EFBIG : 0;
+}
+
+void loom_file_close_each(int first) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    int end = limit.rlim_cur < CLOSE_MAX ? (int)limit.rlim_cur : CLOSE_MAX;
+    for (int fd = first; fd < end; fd++)
+        (void)close(fd);
 }
 
 int loom_file_write_zeros(int fd, uint64_t offset, uint64_t length) {

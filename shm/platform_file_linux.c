@@ -13,6 +13,11 @@
 
 #include "shm/platform_file_common.h"
 
+/* Linux 5.9. */
+void loom_file_close_from(int first) {
+    if (close_range((unsigned)first, ~0u, 0) != 0) loom_file_close_each(first);
+}
+
 static struct flock lock_range(short kind, uint64_t offset, uint64_t length) {
     /* l_pid must be 0 for OFD locks. */
     return (struct flock){.l_type = kind, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)length};

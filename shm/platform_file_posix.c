@@ -14,6 +14,10 @@
 
 #include "shm/platform_file_common.h"
 
+void loom_file_close_from(int first) {
+    loom_file_close_each(first);
+}
+
 static struct flock lock_range(short kind, uint64_t offset, uint64_t length) {
     return (struct flock){.l_type = kind, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)length};
 }

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shm/platform_file.h"
+
 typedef struct outcome {
     bool done;
     loom_status status;
@@ -34,6 +36,7 @@ static void prepare_child(unsigned seconds) {
     (void)setrlimit(RLIMIT_CPU, &time);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         (void)signal(signals[i], SIG_DFL);
+    loom_file_close_from(STDERR_FILENO + 1); /* locks and pipes by which others see that we live, if we die meanwhile */
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (nowhere < 0) return;
     (void)dup2(nowhere, STDERR_FILENO);

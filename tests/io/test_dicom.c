@@ -4,6 +4,7 @@
 #include "io/dicom/isolate.h"
 #include "written.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,22 @@ static loom_status refuses(void *argument, loom_error *err) {
     return loom_fail(err, LOOM_UNSUPPORTED, "no");
 }
 
+static loom_status holds(void *argument, loom_error *err) {
+    if (fcntl(*(const int *)argument, F_GETFD) < 0) return LOOM_OK;
+    return loom_fail(err, LOOM_INTERNAL, "the child holds a descriptor of its parent");
+}
+
+static void a_reader_holds_nothing_of_its_parent(void **state) {
+    (void)state;
+    int pair[2];
+    loom_error err = {0};
+    assert_int_equal(pipe(pair), 0);
+    assert_loom_ok(loom_isolated("a.dcm", holds, &pair[1], 9, &err), &err);
+    assert_int_equal(fcntl(pair[1], F_GETFD), 0);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void a_dead_reader_is_not_always_a_damaged_file(void **state) {
     (void)state;
     static const struct {
@@ -206,7 +223,10 @@ static void a_dead_reader_is_not_always_a_damaged_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_dead_reader_is_not_always_a_damaged_file),
-                                       cmocka_unit_test(values_are_rescaled), cmocka_unit_test(geometry),
-                                       cmocka_unit_test(a_folder_is_a_series), cmocka_unit_test(files_that_lie)};
+                                       cmocka_unit_test(a_reader_holds_nothing_of_its_parent),
+                                       cmocka_unit_test(values_are_rescaled),
+                                       cmocka_unit_test(geometry),
+                                       cmocka_unit_test(a_folder_is_a_series),
+                                       cmocka_unit_test(files_that_lie)};
     return cmocka_run_group_tests_name("io dicom", tests, scratch_setup, scratch_teardown);
 }
