@@ -107,6 +107,13 @@ void loom_graph_give_back(loom_graph_run *graph, uint32_t index) {
     graph->free_steps = index;
 }
 
+bool loom_graph_was_given_back(const loom_graph_run *graph, uint32_t index) {
+    const loom_step *step = &graph->steps[index];
+    /* Any other without an operator has a node or a value. */
+    return step->state == LOOM_STEP_DONE && !step->op && step->node == LOOM_NODE_NONE && !step->constant &&
+           !step->stored;
+}
+
 static loom_status take_link(loom_graph_run *graph, uint32_t *link) {
     *link = graph->free_links;
     if (*link) {

@@ -102,6 +102,8 @@ loom_status loom_graph_add_borrowing(loom_graph_run *graph, const loom_operator 
 /* Gives a step and its list of users back, for another step to have its number. Nothing may refer to it any more:
  * neither as an argument nor as an alias, and no list of users but those of steps that are given back as well. */
 void loom_graph_give_back(loom_graph_run *graph, uint32_t step);
+/* Whether that was done, and its number is not another step's yet. */
+bool loom_graph_was_given_back(const loom_graph_run *graph, uint32_t step);
 /* Takes `link` out of the users of `step`; `before` is the one before it, 0 if it is the first. */
 void loom_graph_unlink(loom_graph_run *graph, uint32_t step, uint32_t before, uint32_t link);
 /* `user` hears of an event of `step`, and waits for it unless it is its failure. */

@@ -224,6 +224,8 @@ loom_status loom_submit(loom_session *session, uint32_t step, loom_error *err);
 /* Goes on with it. Call it when tasks have ended. */
 loom_status loom_submit_more(loom_session *session, loom_error *err);
 bool loom_submission_is_over(const loom_session *session);
+/* Steps were just given back: some of them may wait to be submitted, for users that have failed meanwhile. */
+void loom_submission_forget(loom_session *session);
 
 /* ---- priority.c ---- */
 /* Gives all steps that have none their levels; `step` is about to be submitted. LOOM_NO_MEMORY. */

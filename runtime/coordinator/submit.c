@@ -191,6 +191,21 @@ static bool has_room(loom_session *session) {
     return true;
 }
 
+/* Drops, of steps[first .. count - 1], those that are nobody's any more; returns how many there are then. */
+static size_t drop_given_back(const loom_graph_run *graph, uint32_t *steps, size_t first, size_t count) {
+    size_t kept = first;
+    for (size_t i = first; i < count; i++)
+        if (!loom_graph_was_given_back(graph, steps[i])) steps[kept++] = steps[i];
+    return kept;
+}
+
+void loom_submission_forget(loom_session *session) {
+    struct loom_submission *todo = &session->submission;
+    todo->count = drop_given_back(&session->graph, todo->stack, 0, todo->count);
+    todo->root_count = drop_given_back(&session->graph, todo->roots, todo->first, todo->root_count);
+    if (todo->first == todo->root_count) todo->first = todo->root_count = 0;
+}
+
 bool loom_submission_is_over(const loom_session *session) {
     return session->submission.count == 0 && session->submission.first == session->submission.root_count;
 }

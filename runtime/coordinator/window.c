@@ -264,6 +264,7 @@ loom_status loom_window_close(loom_session *session, uint32_t number) {
         loom_status given = give_back(session, window->steps[i]);
         if (status == LOOM_OK) status = given;
     }
+    loom_submission_forget(session);
     loom_arena_free(window->arena);
     window->arena = NULL;
     window->step_count = 0;

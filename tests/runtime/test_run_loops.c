@@ -238,6 +238,20 @@ static void one_failing_item_is_named(void **state) {
     assert_contains(result.err, ":1:");
 }
 
+/* Items that wait to be submitted, the segment being full, when what all of them need fails: their steps are gone then,
+ * and were submitted all the same, which ended with a memory fault. */
+static void items_wait_when_what_they_need_fails(void **state) {
+    scene *at = *state;
+    outcome result = run_text(at,
+                              "z = 1 / (2 - 2)\n"
+                              "print \"bad\" fold + (for i in range(0, 10000) do i + z)\n"
+                              "print \"good\" fold + (for i in range(0, 100) do i + 1)\n",
+                              "--store :memory: --workers 2 --set memory.tasks_max=1024" WINDOWS);
+    assert_int_equal(result.status, 1);
+    assert_string_equal(result.out, "good=5050.0\n");
+    assert_contains(result.err, "not done: print \"bad\"");
+}
+
 static void what_a_run_keeps_is_bounded(void **state) {
     scene *at = *state;
     const int items = SANITIZED ? 50000 : 200000;
@@ -314,6 +328,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(one_more_element_is_one_more_item, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(a_missing_part_is_made_again, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(one_failing_item_is_named, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(items_wait_when_what_they_need_fails, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(picking_makes_what_is_picked, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(what_a_run_keeps_is_bounded, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(nested_loops_are_one_body, scene_setup, scene_teardown),
