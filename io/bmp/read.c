@@ -20,6 +20,7 @@ typedef struct bmp_layout {
     uint64_t row_bytes;
     bool top_down;
     unsigned bits;
+    uint32_t colours;            /* of the palette */
     uint8_t palette[PALETTE][3]; /* red, green, blue */
 } bmp_layout;
 
@@ -37,6 +38,7 @@ static loom_status read_palette(const loom_volume *volume, const uint8_t *start,
     for (uint32_t i = 0; i < colours; i++)
         for (unsigned c = 0; c < 3; c++)
             layout->palette[i][c] = start[at + 4 * i + 2 - c];
+    layout->colours = colours;
     return LOOM_OK;
 }
 
@@ -58,7 +60,8 @@ static loom_status describe(loom_volume *volume, const uint8_t *start, bmp_layou
     volume->header.components = layout->bits == 32 ? 4 : 3;
     layout->row_bytes = (size[0] * layout->bits / 8 + 3) / 4 * 4;
     uint64_t wanted = layout->offset + layout->row_bytes * size[1];
-    if (wanted > volume->input.bytes || volume->input.bytes - wanted >= PADDING_MAX)
+    if (layout->offset < FILE_HEADER_BYTES + loom_le32(start + 14) || wanted > volume->input.bytes ||
+        volume->input.bytes - wanted >= PADDING_MAX)
         return loom_fail(err, LOOM_BAD_INPUT, "%s: has %llu bytes but its header describes %llu; get a complete copy",
                          volume->path, (unsigned long long)volume->input.bytes, (unsigned long long)wanted);
     return LOOM_OK;
@@ -72,6 +75,13 @@ static loom_status bmp_open(loom_volume *volume, const uint8_t *start, size_t le
     volume->detail = layout;
     LOOM_TRY(describe(volume, start, layout, err));
     return layout->bits == 8 ? read_palette(volume, start, length, layout, err) : LOOM_OK;
+}
+
+static bool has_colours(const bmp_layout *layout, const uint8_t *row, uint64_t width) {
+    uint8_t largest = 0;
+    for (uint64_t x = 0; x < width; x++)
+        largest = row[x] > largest ? row[x] : largest;
+    return largest < layout->colours;
 }
 
 static void convert_row(const bmp_layout *layout, const uint8_t *from, uint8_t *to, uint64_t width) {
@@ -98,6 +108,9 @@ static loom_status read_rows(loom_volume *volume, loom_sink *sink, uint8_t *stor
                                  layout->offset + place * layout->row_bytes, &got, err));
         if (got < layout->row_bytes)
             return loom_fail(err, LOOM_BAD_INPUT, "%s: ends early; get a complete copy of the file", volume->path);
+        if (layout->bits == 8 && !has_colours(layout, stored, width))
+            return loom_fail(err, LOOM_BAD_INPUT, "%s: has pixels whose colour is not in its palette; get a fresh copy",
+                             volume->path);
         convert_row(layout, stored, row, width);
         LOOM_TRY(loom_sink_append(sink, row, (size_t)width * volume->header.components, err));
     }

@@ -123,6 +123,12 @@ static void headers_that_lie(void **state) {
     put32(file + 46, 200); /* colours */
     write_file(path, file, length);
     assert_int_equal(expect_refusal(path, "palette"), LOOM_BAD_INPUT);
+    write_file(path, file, make_bmp(3, 1, 8, "\1\2\3\0\4\5\6", 2, "\0\1\2", 4));
+    assert_int_equal(expect_refusal(path, "not in its palette"), LOOM_BAD_INPUT);
+    size_t whole = make_bmp(3, 1, 24, NULL, 0, "\1\2\3\4\5\6\7\10\11\0\0", 12);
+    file[10] = 50; /* the pixels begin in the header */
+    write_file(path, file, whole);
+    assert_int_equal(expect_refusal(path, "describes"), LOOM_BAD_INPUT);
     write_file(path, file, make_bmp(3, 1, 24, NULL, 0, rows, sizeof rows));
     check_hostile(path, 1);
 }
