@@ -38,18 +38,19 @@ void loom_blame_item(loom_session *session, uint32_t failure, uint32_t index, ui
     if (named == LOOM_NODE_NONE || (gather->argument_count == LOOM_ARGUMENTS_MAX && !gather->window))
         return; /* a part of a longer loop */
     const loom_node *loop = loom_plan_node(session->plan, named);
-    char element[160], note[400];
+    char element[160], place[300], note[500];
     loom_error *error = &session->failures[failure].error;
     if (!is_loop(loop) && !gather->window) return; /* a filter's items are conditions, in a window */
+    snprintf(place, sizeof place, " of the loop at %s:%u:%u)", loop->position.file ? loop->position.file : "the plan",
+             loop->position.line, loop->position.column);
+    if (strstr(error->message, place)) return; /* one is enough, of what all of them use too */
     for (uint32_t i = 0; i < gather->argument_count; i++) {
         if (loom_graph_resolve(&session->graph, gather->arguments[i]) != index) continue;
         uint64_t item = i;
         const loom_value *from;
         if (!loom_part_item(session, user, i, &item, &from)) from = element_of(session, loop, gather->context, i);
         describe_element(from, element, sizeof element);
-        snprintf(note, sizeof note, " (item %llu%s, of the loop at %s:%u:%u)", (unsigned long long)item, element,
-                 loop->position.file ? loop->position.file : "the plan", loop->position.line, loop->position.column);
-        if (strstr(error->message, note)) return;
+        snprintf(note, sizeof note, " (item %llu%s,%s", (unsigned long long)item, element, place);
         size_t used = strlen(error->message);
         snprintf(error->message + used, sizeof error->message - used, "%s", note);
         session->failures[failure].names_item = true;

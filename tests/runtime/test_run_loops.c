@@ -250,6 +250,9 @@ static void items_wait_when_what_they_need_fails(void **state) {
     assert_int_equal(result.status, 1);
     assert_string_equal(result.out, "good=5050.0\n");
     assert_contains(result.err, "not done: print \"bad\"");
+    const char *named = strstr(result.err, "(item ");
+    assert_non_null(named); /* one, not as many as there is room for */
+    assert_null(strstr(named + 1, "(item "));
 }
 
 static void what_a_run_keeps_is_bounded(void **state) {
