@@ -136,6 +136,10 @@ static loom_status decode(const char *path, const loom_dicom *dicom, char *pixel
         if (!change.Change()) return fail_damaged(path, "its grey values cannot be turned round", err);
     }
     const gdcm::Image &image = inverted ? change.GetOutput() : reader.GetImage();
+    if (dicom->components > 1 && image.GetPlanarConfiguration() != 0)
+        return loom_fail(err, LOOM_UNSUPPORTED,
+                         "%s: has each colour in a plane of its own, which is not read; convert it with dcm2niix",
+                         path);
     const unsigned int *size = image.GetDimensions();
     const gdcm::PixelFormat &format = image.GetPixelFormat();
     uint64_t count = 1;
@@ -143,7 +147,7 @@ static loom_status decode(const char *path, const loom_dicom *dicom, char *pixel
         count *= size[i];
     if (size[0] != dicom->size[0] || size[1] != dicom->size[1] ||
         count != dicom->size[0] * dicom->size[1] * dicom->size[2] || format.GetSamplesPerPixel() != dicom->components ||
-        length != count * dicom->components * dicom->bytes || image.GetPlanarConfiguration() != 0)
+        length != count * dicom->components * dicom->bytes)
         return fail_damaged(path, "its pixels are not those that its header describes", err);
     gdcm::Rescaler rescaler = make_rescaler({image.GetIntercept(), image.GetSlope()}, format);
     bool scaled = dicom->components == 1 && (image.GetIntercept() != 0.0 || image.GetSlope() != 1.0);

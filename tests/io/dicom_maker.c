@@ -90,7 +90,7 @@ size_t dicom_make(const dicom_recipe *recipe, unsigned char file[4096]) {
     at += put_text(at, 0x20, 0x37, "DS", recipe->orientation);
     at += put_short(at, 0x28, 2, recipe->samples);
     at += put_text(at, 0x28, 4, "CS", recipe->colours);
-    if (recipe->samples > 1) at += put_short(at, 0x28, 6, 0);
+    if (recipe->samples > 1) at += put_short(at, 0x28, 6, recipe->in_planes);
     at += put_short(at, 0x28, 0x10, recipe->rows);
     at += put_short(at, 0x28, 0x11, recipe->columns);
     at += put_text(at, 0x28, 0x30, "DS", recipe->spacing);

@@ -12,7 +12,7 @@ typedef struct dicom_recipe {
     const char *intercept, *slope, *thickness;
     const char *colours; /* "MONOCHROME2" */
     uint16_t rows, columns, samples, bits, stored;
-    bool is_signed;
+    bool is_signed, in_planes;
     int number;
     const void *pixels;
     size_t pixels_bytes;

@@ -168,6 +168,15 @@ static void files_that_lie(void **state) {
     recipe.rows = recipe.columns = 300;
     assert_int_equal(expect_refusal(make("lie.dcm", &recipe), ""), LOOM_BAD_INPUT);
     recipe = dicom_slice(numbers, sizeof numbers);
+    const unsigned char planes[18] = {0};
+    recipe.bits = recipe.stored = 8;
+    recipe.samples = 3;
+    recipe.colours = "RGB";
+    recipe.in_planes = true;
+    recipe.pixels = planes;
+    recipe.pixels_bytes = sizeof planes;
+    assert_int_equal(expect_refusal(make("lie.dcm", &recipe), "plane of its own"), LOOM_UNSUPPORTED);
+    recipe = dicom_slice(numbers, sizeof numbers);
     recipe.colours = "YBR_FULL";
     assert_int_equal(expect_refusal(make("lie.dcm", &recipe), "YBR_FULL"), LOOM_UNSUPPORTED);
 }
