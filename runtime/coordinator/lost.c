@@ -5,6 +5,7 @@
 
 #include "runtime/coordinator/session.h"
 #include "runtime/task_result.h"
+#include "shm/segment/split.h"
 
 #define LOSSES_MAX 3 /* of one result: then something else is wrong */
 
@@ -66,32 +67,40 @@ static loom_status forget_task(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
     if (session->withdrawn_count == session->withdrawn_capacity) {
         uint32_t capacity = session->withdrawn_capacity ? session->withdrawn_capacity * 2 : 16;
-        struct loom_withdrawn *grown = realloc(session->withdrawn, capacity * sizeof *grown);
+        uint32_t *grown = realloc(session->withdrawn, capacity * sizeof *grown);
         if (!grown) return LOOM_NO_MEMORY;
         session->withdrawn = grown;
         session->withdrawn_capacity = capacity;
     }
-    session->withdrawn[session->withdrawn_count++] = (struct loom_withdrawn){.task = step->task, .step = index};
+    session->withdrawn[session->withdrawn_count++] = step->task;
     step->state = LOOM_STEP_SETTLED;
     step->task = LOOM_TASK_NONE;
     return LOOM_OK;
 }
 
-static bool has_running_argument(const loom_session *session, const loom_step *step) {
-    for (uint32_t i = 0; i < step->argument_count; i++)
-        if (session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].state == LOOM_STEP_TASK)
-            return true;
+/* Whether the completion of some argument of a task has not come yet. By the task's own links: the step may have been
+ * given back, and its number be another's. */
+static bool has_running_argument(const loom_session *session, const loom_task *task) {
+    const uint32_t *arguments = loom_segment_pointer(session->segment, task->arguments);
+    for (uint32_t i = 0; arguments && i < task->argument_count; i++) {
+        const loom_task *argument = loom_segment_task(session->segment, arguments[i]);
+        if (!argument || argument->cookie >= session->graph.step_count) continue;
+        const loom_step *step = &session->graph.steps[argument->cookie];
+        if (step->state == LOOM_STEP_TASK && step->task == arguments[i]) return true;
+    }
     return false;
 }
 
 loom_status loom_release_withdrawn(loom_session *session) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < session->withdrawn_count; i++) {
-        const struct loom_withdrawn it = session->withdrawn[i];
-        if (has_running_argument(session, &session->graph.steps[it.step]))
-            session->withdrawn[kept++] = it;
+        uint32_t number = session->withdrawn[i];
+        /* Read: by a worker that helped an attempt whose owner died. */
+        if (has_running_argument(session, loom_segment_task(session->segment, number)) ||
+            loom_split_is_read(session->segment, number))
+            session->withdrawn[kept++] = number;
         else
-            LOOM_TRY(loom_task_free(session->segment, it.task));
+            LOOM_TRY(loom_task_free(session->segment, number));
     }
     session->withdrawn_count = kept;
     return LOOM_OK;

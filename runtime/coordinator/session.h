@@ -155,9 +155,7 @@ struct loom_session {
         loom_error cause;
     } * condemned;
     uint32_t condemned_count, condemned_capacity;
-    struct loom_withdrawn { /* tasks that were taken back, whose links finishers may still walk over; see lost.c */
-        uint32_t task, step;
-    } * withdrawn;
+    uint32_t *withdrawn; /* tasks that were taken back, whose links finishers may still walk over; see lost.c */
     uint32_t withdrawn_count, withdrawn_capacity;
     uint32_t deaths, idle_deaths; /* of workers; of those that ran nothing, since one last finished a task */
     loom_profiling *profiling;    /* NULL: nobody asks */
