@@ -98,10 +98,24 @@ typedef struct stopping {
     bool told;
 } stopping;
 
+/* Whether a child is the worker's program already: stopped between fork and exec it would stop its parent too, which
+ * waits for the exec (vfork). */
+static bool is_a_worker(scene *at, pid_t pid) {
+    char name[32] = "";
+    FILE *file = fopen(scene_text(at, "/proc/%ld/comm", (long)pid), "re");
+    bool read = file && fgets(name, sizeof name, file);
+    if (file) fclose(file);
+    return read && strcmp(name, "voxloom-worker\n") == 0;
+}
+
 /* Stops the worker as soon as it exists, before it has taken anything, and lets it go on when that was told. */
 static void stop_and_go_on(const process *running, void *context) {
     stopping *of = context;
-    if (of->worker <= 0 && children_of(running->pid, &of->worker, 1) == 1) kill(of->worker, SIGSTOP);
+    pid_t child;
+    if (of->worker <= 0 && children_of(running->pid, &child, 1) == 1 && is_a_worker(of->at, child)) {
+        of->worker = child;
+        kill(child, SIGSTOP);
+    }
     if (of->told || !strstr(error_so_far(of->at, running), "has run anything for a while")) return;
     of->told = true;
     kill(of->worker, SIGCONT);
