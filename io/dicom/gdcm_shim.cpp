@@ -166,7 +166,7 @@ static loom_status decode(const char *path, const loom_dicom *dicom, char *pixel
     return LOOM_OK;
 }
 
-loom_status loom_dicom_describe(const char *path, loom_dicom *dicom, loom_error *err) {
+static loom_status describe_safely(const char *path, loom_dicom *dicom, loom_error *err) {
     try {
         be_quiet();
         *dicom = loom_dicom();
@@ -180,7 +180,8 @@ loom_status loom_dicom_describe(const char *path, loom_dicom *dicom, loom_error 
     }
 }
 
-loom_status loom_dicom_decode(const char *path, const loom_dicom *dicom, void *pixels, size_t length, loom_error *err) {
+static loom_status decode_safely(const char *path, const loom_dicom *dicom, void *pixels, size_t length,
+                                 loom_error *err) {
     try {
         be_quiet();
         return decode(path, dicom, static_cast<char *>(pixels), length, err);
@@ -191,4 +192,9 @@ loom_status loom_dicom_decode(const char *path, const loom_dicom *dicom, void *p
     } catch (...) {
         return fail_damaged(path, "GDCM gave up", err);
     }
+}
+
+const loom_gdcm *loom_gdcm_functions(void) {
+    static const loom_gdcm functions = {sizeof(loom_dicom), describe_safely, decode_safely};
+    return &functions;
 }

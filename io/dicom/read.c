@@ -28,6 +28,7 @@ static bool dicom_recognise(const uint8_t *start, size_t length) {
 /* ---- GDCM in a child ---- */
 
 typedef struct describe_request {
+    const loom_gdcm *gdcm;
     const char *const *paths;
     size_t count;
     loom_dicom *found; /* shared */
@@ -36,14 +37,16 @@ typedef struct describe_request {
 static loom_status describe_work(void *argument, loom_error *err) {
     const describe_request *request = argument;
     for (size_t i = 0; i < request->count; i++)
-        LOOM_TRY(loom_dicom_describe(request->paths[i], &request->found[i], err));
+        LOOM_TRY(request->gdcm->describe(request->paths[i], &request->found[i], err));
     return LOOM_OK;
 }
 
 /* Describes files in one child; `name` is for a message if it breaks down. */
 static loom_status describe_files(const char *name, const char *const *paths, size_t count, loom_dicom *dicoms,
                                   loom_error *err) {
-    describe_request request = {.paths = paths, .count = count, .found = loom_shared_alloc(count * sizeof *dicoms)};
+    describe_request request = {.paths = paths, .count = count};
+    LOOM_TRY(loom_gdcm_load(&request.gdcm, err));
+    request.found = loom_shared_alloc(count * sizeof *dicoms);
     if (!request.found) return loom_fail(err, LOOM_NO_MEMORY, "no memory to read %s", name);
     loom_status status = loom_isolated(name, describe_work, &request, SECONDS_MAX, err);
     if (status == LOOM_OK) memcpy(dicoms, request.found, count * sizeof *dicoms);
@@ -52,6 +55,7 @@ static loom_status describe_files(const char *name, const char *const *paths, si
 }
 
 typedef struct decode_request {
+    const loom_gdcm *gdcm;
     const char *path;
     const loom_dicom *dicom;
     void *pixels; /* shared */
@@ -60,7 +64,7 @@ typedef struct decode_request {
 
 static loom_status decode_work(void *argument, loom_error *err) {
     const decode_request *request = argument;
-    return loom_dicom_decode(request->path, request->dicom, request->pixels, request->bytes, err);
+    return request->gdcm->decode(request->path, request->dicom, request->pixels, request->bytes, err);
 }
 
 /* ---- one file ---- */
@@ -346,12 +350,14 @@ static loom_status load_slice(decode_request *request, loom_error *err) {
 }
 
 static loom_status load_all(const loom_volume *volume, loom_sink *sink, void *pixels, size_t bytes, loom_error *err) {
+    const loom_gdcm *gdcm;
+    LOOM_TRY(loom_gdcm_load(&gdcm, err));
     size_t files = volume->other_count > 0 ? volume->other_count : 1;
     loom_dicom slice = *(const loom_dicom *)volume->detail;
     if (volume->other_count > 1) slice.size[2] = 1;
     for (size_t i = 0; i < files; i++) {
         const char *path = volume->other_count > 0 ? volume->others[i] : volume->path;
-        decode_request request = {.path = path, .dicom = &slice, .pixels = pixels, .bytes = bytes};
+        decode_request request = {.gdcm = gdcm, .path = path, .dicom = &slice, .pixels = pixels, .bytes = bytes};
         LOOM_TRY(load_slice(&request, err));
         LOOM_TRY(loom_sink_append(sink, pixels, bytes, err));
     }

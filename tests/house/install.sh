@@ -10,6 +10,11 @@ trap 'rm -rf "$folder"' EXIT
 library=$(dirname "$(find "$folder/usr" -name 'libvoxloom.so')")
 [ -f "$library/pkgconfig/voxloom.pc" ] || { echo "no voxloom.pc"; exit 1; }
 "$folder/usr/bin/voxloom" --version | grep -q '^voxloom [0-9]'
+# An installed program finds the part that reads DICOM: what it says of a file without pixels is GDCM's to say.
+{ head -c 128 /dev/zero; printf 'DICM\002\000\020\000UI\024\0001.2.840.10008.1.2.1\000\010\000\140\000CS\002\000MR'; } >"$folder/x.dcm"
+printf 'import "simpleitk"\nsave "%s/x.nii" ReadImage("%s/x.dcm")\n' "$folder" "$folder" >"$folder/x.imgql"
+"$folder/usr/bin/voxloom" run "$folder/x.imgql" --store :memory: 2>"$folder/errors" && { echo "a DICOM file without pixels was read"; exit 1; }
+if ! grep -q 'x.dcm' "$folder/errors" || grep -q 'voxloom-dicom' "$folder/errors"; then cat "$folder/errors"; exit 1; fi
 
 cat >"$folder/host.c" <<'PROGRAM'
 #include <string.h>
