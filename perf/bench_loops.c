@@ -59,15 +59,17 @@ static cost measure(const char *const *arguments) {
 }
 
 static void row(const char *way, const char *setting, const char *text, long items) {
-    FILE *program = fopen("loops.imgql", "we");
-    if (!program || fprintf(program, text, items) < 0 || fclose(program) != 0) die("loops.imgql");
+    char program[200];
+    snprintf(program, sizeof program, text, items);
+    FILE *file = fopen("loops.imgql", "we");
+    if (!file || fputs(program, file) < 0 || fclose(file) != 0) die("loops.imgql");
     remove_store();
     for (int warm = 0; warm < 2; warm++) {
         cost spent = measure((const char *const[]){voxloom, "run", "loops.imgql", "--store", "store", "--workers", "2",
                                                    "--set", setting, "-q", "--summary", "summary.json", NULL});
         double each = (double)items;
-        printf("| `%.*s` | %s | %s | %.1f | %.1f | %.1f | %.0f | %.0f | %.0f |\n", (int)strcspn(text, "\n"), text, way,
-               warm ? "warm" : "cold", spent.seconds, spent.seconds / each * 1e6, spent.cpu_seconds / each * 1e6,
+        printf("| `%.*s` | %s | %s | %.1f | %.1f | %.1f | %.0f | %.0f | %.0f |\n", (int)strcspn(program, "\n"), program,
+               way, warm ? "warm" : "cold", spent.seconds, spent.seconds / each * 1e6, spent.cpu_seconds / each * 1e6,
                spent.private_bytes / each, summary_number("steps_peak"), summary_number("segment_bytes") / each);
         fflush(stdout);
     }
