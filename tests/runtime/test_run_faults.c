@@ -135,7 +135,7 @@ static void lines_stay_while_items_are_picked(void **state) {
     static char lines[2][70 * 16 + 1];
     for (int file = 0; file < 2; file++)
         for (int i = 0; i < 70; i++)
-            snprintf(lines[file] + 16 * i, 17, "%c%03d-----------\n", "ab"[file], i);
+            snprintf(lines[file] + 16 * i, 17, "%c%03u-----------\n", "ab"[file], (unsigned)i % 1000);
     scene_write(at, "a.txt", lines[0]);
     scene_write(at, "b.txt", lines[1]);
     scene_settle(); /* else its content is not known without a worker */

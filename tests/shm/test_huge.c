@@ -89,11 +89,10 @@ static void small_maps_and_many(void **state) {
     assert_non_null(map);
     map[3 * PAGE - 1] = 1;
     assert_int_equal(munmap(map, 3 * PAGE), 0);
-    struct rlimit limit = {.rlim_cur = UINT64_C(1) << 40, .rlim_max = RLIM_INFINITY}, before;
+    struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
-    limit.rlim_max = before.rlim_max;
 #ifndef __SANITIZE_ADDRESS__
-    limit.rlim_cur = UINT64_C(4) << 30;
+    struct rlimit limit = {.rlim_cur = UINT64_C(4) << 30, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 #endif
     for (int i = 0; i < 3000; i++) { /* 3,000 x 2 MiB would be too much */
