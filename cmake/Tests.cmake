@@ -3,7 +3,7 @@
 # planner), else runtime; "none" links only LIBRARIES, as a host program would. Exit status 77 means "cannot run here" and is reported as skipped.
 # loom_test_environment(NAME): what every registered test finds in its environment.
 function(loom_test_environment name)
-    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600
         ENVIRONMENT "VOXLOOM_SHARED=${PROJECT_SOURCE_DIR}/../shared;VOXLOOM_SOURCE=${PROJECT_SOURCE_DIR};VOXLOOM_BUILD=${PROJECT_BINARY_DIR}")
 endfunction()
 
