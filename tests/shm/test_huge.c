@@ -27,11 +27,13 @@ static int memory_file(void) {
     return fd;
 }
 
+#ifndef VOXLOOM_PORTABLE
 static uint64_t allocated_pages(int fd) {
     struct stat now;
     assert_int_equal(fstat(fd, &now), 0);
     return (uint64_t)now.st_blocks * 512 / PAGE;
 }
+#endif
 
 static void no_more_than_asked_for(void **state) {
     (void)state;
