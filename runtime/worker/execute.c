@@ -12,6 +12,7 @@
 #include "runtime/inputs.h"
 #include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
+#include "shm/platform_file.h"
 #include "shm/segment/signs.h"
 #include "shm/usdt.h"
 
@@ -91,9 +92,12 @@ static loom_status take_stored(loom_worker *worker, const loom_operator *op, boo
 
 #define CLAIM_WAIT_MS_MAX 20
 
-/* Claims cost about as much as the cheapest kernels: they are for what reads files, handles images or takes long. */
+/* Claims cost about as much as the cheapest kernels: they are for what reads files, handles images or takes long. Where
+ * locks belong to processes there are none: the coordinator could not give up a worker's, and another worker of this
+ * run, which makes again what was not kept, would wait for ever. */
 static bool is_worth_a_claim(const loom_worker *worker, const loom_operator *op) {
     const loom_task *task = worker->task;
+    if (!loom_file_locks_are_shared()) return false;
     if (op->flags & (LOOM_OP_EFFECT | LOOM_OP_NOT_STORED)) return false;
     if (op->flags & LOOM_OP_READS_FILES || loom_signature_result(op) == 'i' || op->cost >= LOOM_COST_GLOBAL)
         return true;
