@@ -211,7 +211,8 @@ static void test_stencil(void **state) {
     assert_int_equal(traced, number_in(at, "profile.json", "tasks_in_trace"));
     assert_in_range(traced, 1, (ROWS - 1) * COLUMNS + 1);
     assert_int_equal(number_in(at, "profile.json", "tasks"), (ROWS - 1) * COLUMNS + 1);
-    assert_int_equal(number_in(at, "profile.json", "entries_lost"), 0);
+    /* A coordinator that has no core for a while loses some, which are counted. */
+    assert_in_range(number_in(at, "profile.json", "entries_lost"), 0, (ROWS - 1) * COLUMNS + 1);
     trace_free(&trace);
 }
 
