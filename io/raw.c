@@ -69,7 +69,7 @@ static uint64_t part_offset(const loom_raw *raw, const loom_input *input, uint64
     return raw->at_end && last > raw->offset ? last : raw->offset;
 }
 
-loom_status loom_raw_open(loom_volume *volume, const loom_raw *raw, loom_error *err) {
+static loom_status compare_with_files(loom_volume *volume, const loom_raw *raw, loom_error *err) {
     uint64_t wanted = loom_image_bytes(&volume->header) / parts_of(volume);
     loom_raw *kept = malloc(sizeof *kept);
     if (!kept) return loom_fail(err, LOOM_NO_MEMORY, "no memory to read %s", volume->path);
@@ -83,6 +83,15 @@ loom_status loom_raw_open(loom_volume *volume, const loom_raw *raw, loom_error *
         LOOM_TRY(status);
     }
     return LOOM_OK;
+}
+
+loom_status loom_raw_open(loom_volume *volume, loom_raw_describe *describe, loom_error *err) {
+    loom_text text;
+    loom_raw raw = {0};
+    LOOM_TRY(loom_text_open(&volume->input, &text, err));
+    loom_status status = describe(volume, &text, &raw, err);
+    loom_text_close(&text);
+    return status == LOOM_OK ? compare_with_files(volume, &raw, err) : status;
 }
 
 static void source_close(raw_source *source) {

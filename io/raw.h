@@ -3,6 +3,7 @@
 #ifndef LOOM_IO_RAW_H
 #define LOOM_IO_RAW_H
 
+#include "io/text.h"
 #include "io/volume_private.h"
 
 /* The detail of such a volume. The image header says what is stored; if there are other files, each holds an equal part
@@ -15,8 +16,10 @@ typedef struct loom_raw {
     uint64_t offset;      /* of the data in each file; if at_end, they begin there or later */
 } loom_raw;
 
-/* Makes volume->detail, and compares what the header promises with the length of each file. */
-loom_status loom_raw_open(loom_volume *volume, const loom_raw *raw, loom_error *err);
+/* Reads the text of a header: fills in volume->header, *raw, and the files that hold the data. */
+typedef loom_status loom_raw_describe(loom_volume *volume, loom_text *text, loom_raw *raw, loom_error *err);
+/* Makes volume->detail of what `describe` says, and compares what the header promises with the length of each file. */
+loom_status loom_raw_open(loom_volume *volume, loom_raw_describe *describe, loom_error *err);
 loom_status loom_raw_load(loom_volume *volume, const loom_volume_sink *sink, loom_error *err);
 
 #endif

@@ -82,12 +82,7 @@ static loom_status describe(loom_volume *volume, loom_text *text, loom_raw *raw,
 static loom_status nrrd_open(loom_volume *volume, const uint8_t *start, size_t length, loom_error *err) {
     (void)start;
     (void)length;
-    loom_text text;
-    loom_raw raw;
-    LOOM_TRY(loom_text_open(&volume->input, &text, err));
-    loom_status status = describe(volume, &text, &raw, err);
-    loom_text_close(&text);
-    return status == LOOM_OK ? loom_raw_open(volume, &raw, err) : status;
+    return loom_raw_open(volume, describe, err);
 }
 
 const loom_format loom_format_nrrd = {.name = "NRRD",
