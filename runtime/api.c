@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "runtime/api.h"
-#include "runtime/kernels/plugin.h"
+#include "runtime/kernels/plugin/plugin.h"
 #include "runtime/program.h"
 #include "runtime/report.h"
 

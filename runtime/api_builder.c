@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "runtime/api.h"
-#include "runtime/kernels/utf8.h"
+#include "runtime/kernels/base/utf8.h"
 #include "runtime/store_api.h"
 
 #define NAME_BYTES_MAX 128u

@@ -8,7 +8,8 @@
 /* The error of whoever finds the segment full, with its remedy. Returns LOOM_NO_MEMORY. */
 loom_status loom_segment_full(loom_error *err);
 
-/* The encoded value of a done task; NULL, with *length 0, if it is a blob or has none. Valid until the task is freed. */
+/* The encoded value of a done task; NULL, with *length 0, if it is a blob or has none. Valid until the task is freed.
+ */
 const void *loom_task_payload(const loom_segment *segment, const loom_task *task, size_t *length);
 /* Writes an encoded value into a task: inline when it fits. LOOM_NO_MEMORY when the segment is full. */
 loom_status loom_task_put_payload(loom_segment *segment, loom_task *task, const void *bytes, size_t length);

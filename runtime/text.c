@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/kernels/unprintable.h"
-#include "runtime/kernels/utf8.h"
+#include "runtime/kernels/base/unprintable.h"
+#include "runtime/kernels/base/utf8.h"
 #include "shm/number.h"
 
 static loom_status put(loom_buffer *out, const char *text) {

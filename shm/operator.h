@@ -44,7 +44,7 @@ typedef struct loom_operator {
     uint16_t arity_max; /* LOOM_ARITY_ANY for no limit */
     uint32_t flags;     /* loom_operator_flag */
     int64_t version;    /* of the kernel: part of every result key; raise it when results change. Above 16 bits: of a
-                           plug-in's file (runtime/kernels/plugin.h). Not negative */
+                           plug-in's file (runtime/kernels/plugin/plugin.h). Not negative */
     uint16_t cost;      /* loom_cost_class */
     const char *doc;    /* one line */
 } loom_operator;

@@ -76,9 +76,9 @@ __attribute__((format(printf, 3, 4)))
 loom_status
 loom_fail(loom_error *err, loom_status status, const char *format, ...);
 
-/* As loom_fail, with ": strerror(errnum)" put before the remedy (what follows the last "; "), else appended, and the status derived from errnum (ENOSPC, EDQUOT -> LOOM_NO_SPACE;
- * EACCES, EPERM, EROFS -> LOOM_DENIED; ENOENT -> LOOM_NOT_FOUND; ENOMEM -> LOOM_NO_MEMORY; EBUSY -> LOOM_BUSY; else
- * LOOM_IO). */
+/* As loom_fail, with ": strerror(errnum)" put before the remedy (what follows the last "; "), else appended, and the
+ * status derived from errnum (ENOSPC, EDQUOT -> LOOM_NO_SPACE; EACCES, EPERM, EROFS -> LOOM_DENIED; ENOENT ->
+ * LOOM_NOT_FOUND; ENOMEM -> LOOM_NO_MEMORY; EBUSY -> LOOM_BUSY; else LOOM_IO). */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

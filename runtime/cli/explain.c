@@ -11,7 +11,7 @@
 #include "runtime/cli/settings.h"
 #include "runtime/coordinator/explain.h"
 #include "runtime/coordinator/session.h"
-#include "runtime/kernels/plugin.h"
+#include "runtime/kernels/plugin/plugin.h"
 #include "runtime/program.h"
 
 typedef struct explaining {

@@ -5,7 +5,7 @@
 
 #include "runtime/cli/settings.h"
 #include "runtime/coordinator/partition_dot.h"
-#include "runtime/kernels/plugin.h"
+#include "runtime/kernels/plugin/plugin.h"
 #include "runtime/program.h"
 
 typedef loom_status (*plan_writer)(const loom_plan *plan, FILE *out, loom_error *err);

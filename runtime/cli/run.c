@@ -10,7 +10,7 @@
 #include "runtime/cli/settings.h"
 #include "runtime/cli/summary.h"
 #include "runtime/coordinator/run.h"
-#include "runtime/kernels/plugin.h"
+#include "runtime/kernels/plugin/plugin.h"
 #include "runtime/program.h"
 
 /* Files to be written beside the results; NULL: none. */

@@ -6,8 +6,8 @@
 
 #include "io/volume.h"
 #include "runtime/cli/store.h"
-#include "runtime/kernels/json.h"
-#include "runtime/kernels/utf8.h"
+#include "runtime/kernels/base/utf8.h"
+#include "runtime/kernels/files/json.h"
 #include "runtime/program.h"
 #include "runtime/stored_value.h"
 #include "runtime/text.h"

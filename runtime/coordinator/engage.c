@@ -2,7 +2,7 @@
  * finds everything in the store starts no process. */
 #include "io/ring.h"
 #include "runtime/coordinator/session.h"
-#include "runtime/kernels/plugin.h"
+#include "runtime/kernels/plugin/plugin.h"
 #include "runtime/machine.h"
 
 #define TOPOLOGY_KEY "topology"

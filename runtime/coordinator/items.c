@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runtime/coordinator/expand.h"
-#include "runtime/kernels/items.h"
+#include "runtime/kernels/base/items.h"
 
 #define DEPTH_MAX 200                    /* loops over loops over loops ... */
 #define ANY_CONTEXT (LOOM_STEP_NONE - 1) /* no step has this number */

@@ -1,4 +1,4 @@
-/* kernels.h - the kernels, by family; what each does is said in the operator's row of table_*.c. */
+/* kernels.h - the kernels, by family; what each does is said in the operator's row of the folder tables. */
 #ifndef LOOM_KERNELS_KERNELS_H
 #define LOOM_KERNELS_KERNELS_H
 

@@ -1,6 +1,6 @@
 /* registry.c - every operator that this build knows, in one sorted table, and the kernel behind each.
  *
- * The rows come from the tables in table_*.c. Sorting happens once a process, at first use. */
+ * The rows come from the tables in the folder tables. Sorting happens once a process, at first use. */
 #include "runtime/kernels/kernel.h"
 
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/kernels/table.h"
+#include "runtime/kernels/tables/table.h"
 
 #define OPERATORS_MAX 512
 

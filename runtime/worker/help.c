@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "runtime/kernels/parts.h"
+#include "runtime/kernels/base/parts.h"
 #include "runtime/worker/worker.h"
 #include "shm/activity.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "io/zstd_codec.h"
-#include "runtime/kernels/plugin.h"
+#include "runtime/kernels/plugin/plugin.h"
 #include "runtime/machine.h"
 #include "runtime/worker/fault.h"
 #include "runtime/worker/pulse.h"

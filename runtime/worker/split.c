@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/kernels/parts.h"
+#include "runtime/kernels/base/parts.h"
 #include "runtime/worker/worker.h"
 #include "shm/activity.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/kernels/domain.h"
+#include "runtime/kernels/base/domain.h"
 
 #define FOREVER UINT32_MAX
 

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "evaluate.h"
-#include "runtime/kernels/json.h"
+#include "runtime/kernels/files/json.h"
 
 static const loom_value *field(const loom_value *record, const char *name) {
     const loom_value *value = loom_record_get(record, name);

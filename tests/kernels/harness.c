@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "runtime/kernels/parts.h"
+#include "runtime/kernels/base/parts.h"
 
 static void *keep(struct block **list, void *bytes, size_t mapped) {
     struct block *block = malloc(sizeof *block);

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
-#include "runtime/kernels/domain.h"
+#include "runtime/kernels/base/domain.h"
 
 #define KINDS_MAX 32
 #define CALLS_MAX 6000 /* of one operator at one arity: beyond that, a random sample */

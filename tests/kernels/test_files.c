@@ -14,8 +14,8 @@
 
 #include "harness.h"
 #include "io/volume.h"
-#include "runtime/kernels/glob.h"
-#include "runtime/kernels/json.h"
+#include "runtime/kernels/files/glob.h"
+#include "runtime/kernels/files/json.h"
 #include "runtime/text.h"
 
 #define S loom_string_of

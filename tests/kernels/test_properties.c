@@ -146,7 +146,8 @@ static void distances(void **state) {
             double expected = distance_to_boundary(s, bytes_of(&mask), v, &any), got = floats_of(&map)[v];
             if (!any) expected = (double)sqrtf(FLT_MAX);
             if (bytes_of(&mask)[v]) expected = -expected;
-            /* Spacings that float32 cannot hold round in two ways, as in ITK: see runtime/kernels/distance.c. */
+            /* Spacings that float32 cannot hold round in two ways, as in ITK: see runtime/kernels/spatial/distance.c.
+             */
             if (fabs(got - expected) > 2e-6 * fabs(expected) + 2e-6)
                 fail_msg("shape %zu voxel %d: %.9g, want %.9g", k, (int)v, got, expected);
             if (got == 0) assert_false(signbit(got));

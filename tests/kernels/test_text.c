@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
-#include "runtime/kernels/format.h"
+#include "runtime/kernels/text/format.h"
 #include "runtime/text.h"
 
 #define F(v)                                                                                                           \

@@ -1,6 +1,6 @@
 /* faulty_kernels.c - kernels that misbehave on purpose, and that tell in a file how often they ran. The programs
- * build/tests/runtime/faulty/{voxloom,voxloom-worker} are the real ones with this table in place of table_other.c,
- * whose operators no test of failure needs.
+ * build/tests/runtime/faulty/{voxloom,voxloom-worker} are the real ones with this table in place of
+ * kernels/tables/other.c, whose operators no test of failure needs.
  *
  * `log` is a file to which each call of a kernel adds a line, with one write: what ran is counted there, not by
  * voxloom's own counters. */
@@ -12,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/kernels/arguments.h"
-#include "runtime/kernels/parts.h"
-#include "runtime/kernels/table.h"
+#include "runtime/kernels/base/arguments.h"
+#include "runtime/kernels/base/parts.h"
+#include "runtime/kernels/tables/table.h"
 
 static void pause_ms(int64_t milliseconds) {
     struct timespec time = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};

@@ -17,7 +17,8 @@ static const manner manners[] = {
 
 /* A kernel or a build without io_uring; a write that failed is no refusal. */
 static bool refused(const manner *how, const outcome *result) {
-    return strcmp(how->ring, "uring") == 0 && result->status != 0 && strstr(result->err, "; set io.ring to auto or posix");
+    return strcmp(how->ring, "uring") == 0 && result->status != 0 &&
+           strstr(result->err, "; set io.ring to auto or posix");
 }
 
 /* The first run's output is what all others must print, to the last digit of a mean. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "runtime/kernels/json.h"
+#include "runtime/kernels/files/json.h"
 
 /* ---- JSON as data ---- */
 
