@@ -90,6 +90,7 @@ loom_status loom_run_slice(loom_call *call);
 loom_status loom_run_sub_sv(loom_call *call);
 loom_status loom_run_sub_vs(loom_call *call);
 loom_status loom_run_subsequence(loom_call *call);
+loom_status loom_run_sweep(loom_call *call);
 loom_status loom_run_subtract(loom_call *call);
 loom_status loom_run_through(loom_call *call);
 loom_status loom_run_times(loom_call *call);
@@ -116,6 +117,7 @@ extern const loom_loops loom_loops_percentiles;
 extern const loom_loops loom_loops_pixels;
 extern const loom_loops loom_loops_shape;
 extern const loom_loops loom_loops_statistics;
+extern const loom_loops loom_loops_sweep;
 
 /* Files that a call reads, before it runs. */
 loom_status loom_inputs_dir(loom_call *call, loom_input_list *list);

@@ -219,6 +219,11 @@ static bool list_case(harness *h, const scene *s, const loom_operator *op, unsig
         unsigned more = is(op, "default.index") ? 1 : is(op, "default.slice") ? 2 : 1 + variant % 2;
         for (unsigned k = 0; k < more; k++)
             add(call, variant % 7 == 6 ? loom_null() : loom_float(bounds[(variant + k) % COUNT(bounds)]));
+    } else if (is(op, "loom.sweep")) {
+        add(call, picture(h, s, 0));
+        add(call, loom_string_of("bcdefgin")); /* comparisons, then what does not hold */
+        for (unsigned k = 0; k < 9; k++)
+            add(call, number(variant, k));
     } else if (strstr(op->name, "_scalar") != NULL) {
         for (unsigned k = 0; k < op->arity_max; k++)
             add(call, variant < 8 ? loom_bool((variant >> k & 1) != 0) : number(variant, k));
