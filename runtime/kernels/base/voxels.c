@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "runtime/kernels/base/simd.h"
+
 bool loom_dtype_is_float(uint8_t dtype) {
     return dtype == LOOM_F32 || dtype == LOOM_F64;
 }
@@ -67,6 +69,16 @@ loom_pixel loom_pixel_from_double(uint8_t dtype, double value) {
     return pixel;
 }
 
+static LOOM_SIMD void bytes_of_floats(const float *restrict in, uint8_t *restrict out, size_t count) {
+    for (size_t k = 0; k < count; k++)
+        out[k] = (uint8_t)int32_of_float(in[k]);
+}
+
+static LOOM_SIMD void truths_of(const uint8_t *in, uint8_t *out, size_t count) {
+    for (size_t k = 0; k < count; k++)
+        out[k] = in[k] != 0;
+}
+
 const uint8_t *loom_as_u8(const loom_value *image, uint64_t first, size_t count, uint8_t *buffer) {
     uint8_t dtype = image->image.header->dtype;
     const void *voxels = image->image.voxels;
@@ -75,12 +87,9 @@ const uint8_t *loom_as_u8(const loom_value *image, uint64_t first, size_t count,
     case LOOM_U8:
     case LOOM_I8:
         return (const uint8_t *)voxels + first;
-    case LOOM_F32: {
-        const float *values = (const float *)voxels + first;
-        for (size_t k = 0; k < count; k++)
-            buffer[k] = (uint8_t)int32_of_float(values[k]);
+    case LOOM_F32:
+        bytes_of_floats((const float *)voxels + first, buffer, count);
         return buffer;
-    }
     default:
         loom_cast(dtype, (const uint8_t *)voxels + first * loom_dtype_bytes(dtype), LOOM_U8, buffer, count);
         return buffer;
@@ -90,8 +99,7 @@ const uint8_t *loom_as_u8(const loom_value *image, uint64_t first, size_t count,
 const uint8_t *loom_as_bool(const loom_value *image, uint64_t first, size_t count, uint8_t *buffer) {
     const uint8_t *bytes = loom_as_u8(image, first, count, buffer);
     if (image->image.header->dtype == LOOM_BOOL8) return bytes;
-    for (size_t k = 0; k < count; k++)
-        buffer[k] = bytes[k] != 0;
+    truths_of(bytes, buffer, count);
     return buffer;
 }
 
@@ -119,7 +127,7 @@ const float *loom_as_float(const loom_value *image, uint64_t first, size_t count
         break;                                                                                                         \
     }
 #define DEFINE_CAST(type_, each_)                                                                                      \
-    static void cast_from_##type_(const type_ *in, uint8_t to, void *target, size_t count) {                           \
+    static LOOM_SIMD void cast_from_##type_(const type_ *in, uint8_t to, void *target, size_t count) {                 \
         switch (to) {                                                                                                  \
             LOOM_EACH_PIXEL(each_)                                                                                     \
         default:                                                                                                       \

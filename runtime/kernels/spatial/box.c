@@ -5,6 +5,7 @@
 
 #include "runtime/kernels/base/arguments.h"
 #include "runtime/kernels/base/parts.h"
+#include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/base/voxels.h"
 
 loom_status loom_box_open(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box) {
@@ -94,7 +95,7 @@ static void read_row(const loom_box *box, uint64_t first, uint8_t *row) {
     }
 }
 
-static void widen_row(const uint8_t *row, uint8_t *out, uint64_t width) {
+static LOOM_SIMD void widen_row(const uint8_t *row, uint8_t *out, uint64_t width) {
     if (width == 1) {
         out[0] = row[0];
         return;
@@ -105,13 +106,14 @@ static void widen_row(const uint8_t *row, uint8_t *out, uint64_t width) {
     out[width - 1] = row[width - 2] | row[width - 1];
 }
 
-static void unite2(const uint8_t *restrict a, const uint8_t *restrict b, uint8_t *restrict out, uint64_t count) {
+static LOOM_SIMD void unite2(const uint8_t *restrict a, const uint8_t *restrict b, uint8_t *restrict out,
+                             uint64_t count) {
     for (uint64_t k = 0; k < count; k++)
         out[k] = a[k] | b[k];
 }
 
-static void unite3(const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c,
-                   uint8_t *restrict out, uint64_t count) {
+static LOOM_SIMD void unite3(const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c,
+                             uint8_t *restrict out, uint64_t count) {
     for (uint64_t k = 0; k < count; k++)
         out[k] = a[k] | b[k] | c[k];
 }
