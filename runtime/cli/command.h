@@ -21,6 +21,7 @@ typedef struct loom_command {
 extern const loom_command loom_command_run;
 extern const loom_command loom_command_plan;
 extern const loom_command loom_command_explain;
+extern const loom_command loom_command_list_primitives;
 extern const loom_command loom_command_store;
 extern const loom_command loom_command_view;
 extern const loom_command loom_command_topology;

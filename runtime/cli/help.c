@@ -8,17 +8,9 @@
 enum { COMMANDS_MAX = 16 };
 
 const loom_command *const loom_commands[] = {
-    &loom_command_run,
-    &loom_command_plan,
-    &loom_command_explain,
-    &loom_command_store,
-    &loom_command_view,
-    &loom_command_phantom,
-    &loom_command_topology,
-    &loom_command_doctor,
-    &loom_command_config,
-    &loom_command_help,
-    NULL,
+    &loom_command_run,    &loom_command_plan,   &loom_command_explain, &loom_command_list_primitives,
+    &loom_command_store,  &loom_command_view,   &loom_command_phantom, &loom_command_topology,
+    &loom_command_doctor, &loom_command_config, &loom_command_help,    NULL,
 };
 _Static_assert(sizeof loom_commands / sizeof loom_commands[0] <= COMMANDS_MAX, "raise COMMANDS_MAX");
 
@@ -48,7 +40,7 @@ static void print_commands(FILE *out) {
             LOOM_VERSION);
     fputs("usage: voxloom COMMAND ...\n\n", out);
     for (size_t i = 0; loom_commands[i] != NULL; i++)
-        fprintf(out, "  %-9s %s\n", loom_commands[i]->name, loom_commands[i]->summary);
+        fprintf(out, "  %-15s %s\n", loom_commands[i]->name, loom_commands[i]->summary);
     fputs("\n  voxloom help COMMAND   what a command takes\n"
           "  voxloom --version      the version\n\n"
           "Exit status: 0 well; 1 failed while running; 2 wrong usage, program or configuration.\n",

@@ -75,7 +75,7 @@ expect 2
 says out "usage: voxloom COMMAND"
 expect 0 help
 lines_at_most out 24
-commands="run plan explain store view phantom topology doctor config help"
+commands="run plan explain list-primitives store view phantom topology doctor config help"
 for command in $commands; do
     expect 0 help "$command"
     cp out help
@@ -156,6 +156,31 @@ for check in machine memory store "disk space" io_uring "core claims" "locked me
 done
 expect 0 topology
 [ "$(wc -l <out)" -ge 1 ] || { failures=$((failures + 1)); echo "FAILED: topology prints nothing"; }
+
+# ---- the operators ----
+expect 0 list-primitives vox1
+says out "near(image) -> image"
+says out "border([image]) -> image"
+says out "  crossCorrelation(number, image, image, image, number, number, number) -> image"
+says out "dilation by the 3x3x3 box"
+check "other namespaces are not listed" sh -c '! grep -q "^default" out'
+check "lines are at most 100 columns" awk 'length > 100 { wide = 1 } END { exit wide }' out
+expect 0 list-primitives
+for namespace in arrays default geom nnunet simpleitk strings test vox1; do
+    check "$namespace is listed" grep -qx "$namespace" out
+done
+check "the runtime's own operators are not listed" sh -c '! grep -qx loom out'
+check "lines are at most 100 columns" awk 'length > 100 { wide = 1 } END { exit wide }' out
+cp out listed
+expect 0 list-primitives --json
+says out '{"name":"vox1.near","namespace":"vox1","call":"near(image) -> image","arguments":["image"],'
+says out '"name":"nnunet.predict"'
+check "each operator is one line of JSON" [ "$(wc -l <out)" -eq "$(grep -c -E ' (native|python) ' listed)" ]
+check "what needs Python says so" sh -c 'grep "nnunet.predict" out | grep -q "\"kernel\":\"python\""'
+expect 2 list-primitives vox2
+says err "unknown namespace vox2; did you mean vox1? There are arrays, default,"
+lines_at_most err 1
+silent out
 
 # ---- the plan over a machine ----
 printf 'print "a" (1 + 2) * 3\n' >cut.imgql
