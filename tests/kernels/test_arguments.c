@@ -214,7 +214,7 @@ static void messages_name_argument_and_need(void **state) {
     assert_int_equal(REFUSED("whole number", "default.range", loom_float(1.5)), LOOM_BAD_ARGUMENT);
     assert_int_equal(REFUSED("at most", "default.range", loom_float(1e12)), LOOM_TOO_LARGE);
     assert_int_equal(REFUSED("colour", "vox1.red", number), LOOM_BAD_ARGUMENT);
-    assert_int_equal(REFUSED("no native kernel", "vox1.gradient", number), LOOM_UNSUPPORTED);
+    assert_int_equal(REFUSED("no native kernel", "nnunet.predict", number), LOOM_UNSUPPORTED);
     harness_free(h);
 }
 
