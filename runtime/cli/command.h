@@ -24,6 +24,7 @@ extern const loom_command loom_command_explain;
 extern const loom_command loom_command_list_primitives;
 extern const loom_command loom_command_store;
 extern const loom_command loom_command_view;
+extern const loom_command loom_command_audit;
 extern const loom_command loom_command_topology;
 extern const loom_command loom_command_doctor;
 extern const loom_command loom_command_config;

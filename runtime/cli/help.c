@@ -8,9 +8,19 @@
 enum { COMMANDS_MAX = 16 };
 
 const loom_command *const loom_commands[] = {
-    &loom_command_run,    &loom_command_plan,   &loom_command_explain, &loom_command_list_primitives,
-    &loom_command_store,  &loom_command_view,   &loom_command_phantom, &loom_command_topology,
-    &loom_command_doctor, &loom_command_config, &loom_command_help,    NULL,
+    &loom_command_run,
+    &loom_command_plan,
+    &loom_command_explain,
+    &loom_command_list_primitives,
+    &loom_command_store,
+    &loom_command_audit,
+    &loom_command_view,
+    &loom_command_phantom,
+    &loom_command_topology,
+    &loom_command_doctor,
+    &loom_command_config,
+    &loom_command_help,
+    NULL,
 };
 _Static_assert(sizeof loom_commands / sizeof loom_commands[0] <= COMMANDS_MAX, "raise COMMANDS_MAX");
 

@@ -114,8 +114,9 @@ static int spawn(loom_crew *crew, uint32_t index, pid_t *pid) {
     if (seat->bound) snprintf(cpu, sizeof cpu, "%u", seat->cpu);
     snprintf(recorder, sizeof recorder, "%d", crew->options.recorder ? loom_recorder_fd(crew->options.recorder) : -1);
     char *plugins = (char *)(uintptr_t)crew->options.plugins; /* posix_spawn changes no argument */
-    char *arguments[] = {crew->program, segment, lifeline, worker, crew->token, ring,    depth,
-                         tile,          limit,   domain,   cpu,    recorder,    plugins, NULL};
+    char afresh[2] = {crew->options.afresh ? '1' : '0', 0};
+    char *arguments[] = {crew->program, segment, lifeline, worker,   crew->token, ring,   depth, tile,
+                         limit,         domain,  cpu,      recorder, plugins,     afresh, NULL};
 
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;

@@ -20,6 +20,7 @@ typedef struct loom_crew_options {
     uint32_t workers;
     const loom_seats *seats;       /* one a worker; outlives the crew */
     const loom_recorder *recorder; /* what workers tell of themselves; NULL: nothing */
+    bool afresh;                   /* workers look nothing up: an audit */
     const char *plugins;           /* of the run's operators: loom_operators_plugins. Borrowed */
 } loom_crew_options;
 

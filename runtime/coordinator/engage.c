@@ -89,6 +89,7 @@ loom_status loom_engage(loom_session *session, loom_error *err) {
                               .workers = session->workers,
                               .seats = &session->seats,
                               .recorder = loom_profiling_recorder(session),
+                              .afresh = session->options->audit != NULL,
                               .plugins = loom_operators_plugins(session->operators)};
     LOOM_TRY(loom_crew_start(&crew, &session->crew, err));
     const loom_watch_options watch = {.segment = session->segment,

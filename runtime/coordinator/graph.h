@@ -34,7 +34,8 @@ typedef struct loom_step {
     uint32_t argument_count;
     loom_node_index node;       /* plan node that it stands for; LOOM_NODE_NONE for internal steps */
     loom_node_index blame;      /* plan node to name in messages; differs from `node` for internal steps */
-    const loom_value *constant; /* the value, where the plan does not have it: a loop's element; else NULL */
+    const loom_value *constant; /* the value, where the plan does not have it: a loop's element; of an operator its
+                                   attributes, where the plan does not have them; else NULL */
     uint32_t context;           /* domain step in which it was instantiated, or LOOM_STEP_NONE */
     uint32_t domain_source;     /* step of the image that fixes its domain; itself by default */
     uint32_t alias;             /* step that it became; LOOM_STEP_NONE if it is itself */

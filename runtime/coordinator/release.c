@@ -139,6 +139,7 @@ void loom_commit_queued(loom_session *session, uint32_t index) {
 }
 
 loom_status loom_store_step(loom_session *session, uint32_t index) {
+    if (session->options->audit) return loom_audit_compare(session, index);
     loom_step *step = &session->graph.steps[index];
     const loom_task *task = loom_segment_task(session->segment, step->task);
     static const loom_id none;

@@ -88,6 +88,7 @@ void loom_session_close(loom_session *session) {
     loom_arena_free(session->arena);
     loom_arena_free(session->scratch);
     loom_loops_release(session);
+    loom_memo_release(&session->audited);
     loom_memo_release(&session->picked_sources);
     free(session->picked_values);
     loom_graph_release(&session->graph);
@@ -179,6 +180,11 @@ static bool others_may_complete(const loom_session *session) {
     return session->failure_count > 0 && session->in_flight > 0 && !session->out_of_space;
 }
 
+static bool is_over(const loom_session *session, size_t goals) {
+    if (session->options->audit) return loom_audit_is_over(session);
+    return session->goals_met == goals && !others_may_complete(session);
+}
+
 static loom_status drive(loom_session *session, double start, loom_error *err) {
     size_t goals = loom_plan_goal_count(session->plan);
     double last_tick = start;
@@ -189,7 +195,7 @@ static loom_status drive(loom_session *session, double start, loom_error *err) {
         if (session->segment && loom_segment_take_space_wanted(session->segment))
             (void)loom_committer_hurry(session->committer);
         LOOM_TRY(loom_goals_advance(session, err));
-        if (session->goals_met == goals && !others_may_complete(session)) return LOOM_OK;
+        if (is_over(session, goals)) return LOOM_OK;
         if (stop_asked(session)) return loom_fail(err, LOOM_CANCELLED, "stopped on request; what was finished is kept");
         if (session->work_count > 0) continue;
         if (session->in_flight == 0 && session->committing > 0) {
@@ -293,13 +299,14 @@ loom_status loom_run(const loom_run_options *options, loom_summary *summary, loo
     loom_session session;
     loom_status status = loom_session_open(&session, options, NULL, err);
     if (status == LOOM_OK) status = loom_profiling_open(&session, (uint64_t)(start * 1e9), err);
-    if (status == LOOM_OK) status = loom_goals_start(&session, err);
+    if (status == LOOM_OK) status = options->audit ? loom_audit_start(&session, err) : loom_goals_start(&session, err);
     summary->plan_seconds = now_seconds() - start;
     if (status == LOOM_OK) status = drive(&session, start, err);
     loom_error late = {0};
     loom_status ended = wind_down(&session, status == LOOM_OK ? err : &late);
     if (status == LOOM_OK) status = ended;
-    if (status == LOOM_OK) status = loom_record_goals(&session, err);
+    if (status == LOOM_OK && options->audit) loom_audit_finish(&session);
+    if (status == LOOM_OK && !options->audit) status = loom_record_goals(&session, err);
     if (options->kept && session.goals) { /* whatever failed: independent goals were met */
         loom_status kept = loom_keep_goals(&session, status == LOOM_OK ? err : &late);
         if (status == LOOM_OK) status = kept;

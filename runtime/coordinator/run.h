@@ -10,6 +10,7 @@
 #include "perf/profile.h"
 #include "planner/plan.h"
 #include "runtime/config/config.h"
+#include "runtime/coordinator/audit.h"
 #include "shm/id.h"
 #include "shm/status.h"
 
@@ -82,6 +83,7 @@ typedef struct loom_run_options {
     void *context;
     bool profile;           /* measure, for summary->profile */
     const char *trace;      /* write a trace to this file; NULL = none */
+    loom_audit *audit;      /* nothing of the plan is run, but what this asks for: see audit.h. NULL: a run */
     struct loom_kept *kept; /* filled with the values of the goals that are met; see keep.h. May be NULL */
     /* Counted up by signal handlers and other threads: 1, stop cleanly; 2 or more, stop now. May be NULL. */
     const atomic_int *stop;

@@ -28,6 +28,7 @@
  *   bury.c     workers that died
  *   stall.c    who waits for what
  *   seats.c    which core and NUMA domain each of them gets
+ *   audit.c    stored results computed again and compared; audit_steps.c
  *   run.c      the loop that drives all this
  *   preview.c  the same without computing anything; explain.c says why
  *
@@ -93,6 +94,7 @@ struct loom_session {
     loom_memo gathered; /* plan node -> step of its items, where these are the same in every context */
     loom_items *expansions;
     uint32_t expansion_count, expansion_capacity;
+    loom_memo audited;        /* step -> item of options->audit */
     loom_memo picked_sources; /* plan node -> entry of `picked_values`; see pick.c */
     loom_value *picked_values;
     uint32_t picked_count, picked_capacity;
@@ -356,6 +358,15 @@ loom_status loom_goals_report(loom_session *session, loom_summary *summary);
 /* ---- keep.c ---- */
 /* Reads the values of the goals that are met into options->kept, which takes the store over. */
 loom_status loom_keep_goals(loom_session *session, loom_error *err);
+
+/* ---- audit.c: a run with options->audit, see audit.h ---- */
+/* Draws the sample and demands it; in place of goals. */
+loom_status loom_audit_start(loom_session *session, loom_error *err);
+/* A step was computed: compares it with what is stored, in place of storing it. */
+loom_status loom_audit_compare(loom_session *session, uint32_t step);
+bool loom_audit_is_over(const loom_session *session);
+/* What failed, when it is over. */
+void loom_audit_finish(loom_session *session);
 
 /* ---- record.c ---- */
 /* Tells the store which results met the goals of this run, unless it knows. */

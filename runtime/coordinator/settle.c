@@ -109,7 +109,9 @@ static bool makes_image(const loom_session *session, const loom_step *step) {
 
 static loom_status look_up(loom_session *session, loom_step *step, loom_error *err) {
     loom_result result;
-    loom_status status = loom_store_find(session->store, &step->rkey, session->scratch, &result, err);
+    bool asks = !session->options->audit; /* which computes everything again */
+    loom_status status =
+        asks ? loom_store_find(session->store, &step->rkey, session->scratch, &result, err) : LOOM_NOT_FOUND;
     if (status == LOOM_OK) {
         if (step->op->flags & LOOM_OP_EFFECT && !loom_effect_holds(&result, session->scratch, hash_of_output, session))
             return LOOM_OK;
@@ -120,7 +122,7 @@ static loom_status look_up(loom_session *session, loom_step *step, loom_error *e
     }
     if (status != LOOM_NOT_FOUND) return status;
     loom_type type;
-    status = loom_store_trace(session->store, &step->rkey, &step->vid, &type, err);
+    if (asks) status = loom_store_trace(session->store, &step->rkey, &step->vid, &type, err);
     if (status == LOOM_OK) {
         step->type = (uint8_t)type;
         step->has_vid = true;

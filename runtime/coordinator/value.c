@@ -102,6 +102,7 @@ void loom_describe_step(const loom_session *session, uint32_t index, loom_error 
 
 loom_status loom_step_attributes(const loom_session *session, uint32_t index, loom_buffer *out) {
     const loom_step *step = &session->graph.steps[index];
+    if (step->op && step->constant) return loom_value_encode(step->constant, out);
     if (step->node == LOOM_NODE_NONE || !step->op) return LOOM_OK;
     const loom_node *node = loom_plan_node(session->plan, step->node);
     if (!node->fold_operator || node->op != step->op) return LOOM_OK;

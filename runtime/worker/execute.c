@@ -97,7 +97,7 @@ static loom_status take_stored(loom_worker *worker, const loom_operator *op, boo
  * run, which makes again what was not kept, would wait for ever. */
 static bool is_worth_a_claim(const loom_worker *worker, const loom_operator *op) {
     const loom_task *task = worker->task;
-    if (!loom_file_locks_are_shared()) return false;
+    if (worker->afresh || !loom_file_locks_are_shared()) return false;
     if (op->flags & (LOOM_OP_EFFECT | LOOM_OP_NOT_STORED)) return false;
     if (op->flags & LOOM_OP_READS_FILES || loom_signature_result(op) == 'i' || op->cost >= LOOM_COST_GLOBAL)
         return true;
@@ -298,7 +298,7 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
     const loom_id told = task->rkey;
     LOOM_TRY(find_key(worker, &call));
     bool asked = task->flags & LOOM_TASK_NO_LOOKUP && loom_id_equal(&told, &task->rkey);
-    bool taken = false, look = !asked && !(op->flags & LOOM_OP_NOT_STORED);
+    bool taken = false, look = !asked && !worker->afresh && !(op->flags & LOOM_OP_NOT_STORED);
     if (look) LOOM_TRY(take_stored(worker, op, &taken, err));
     if (!taken && !loom_worker_may_begin(worker, op)) return LOOM_NO_MEMORY;
     if (!taken && !(task->flags & LOOM_TASK_REPLACES) && is_worth_a_claim(worker, op)) {

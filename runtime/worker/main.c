@@ -25,6 +25,7 @@ enum {
     CPU,
     RECORDER,
     PLUGINS,
+    AFRESH,
     ARGUMENTS
 };
 
@@ -33,6 +34,7 @@ static loom_status attach(loom_worker *worker, char **arguments, loom_error *err
     worker->index = (uint32_t)strtoul(arguments[INDEX], NULL, 10);
     worker->tile_bytes = strtoul(arguments[TILE], NULL, 10);
     worker->inline_bytes = strtoul(arguments[INLINE_LIMIT], NULL, 10);
+    worker->afresh = atoi(arguments[AFRESH]) != 0;
     worker->hasher = loom_hasher_new();
     worker->arena = loom_arena_new();
     if (!worker->hasher || !worker->arena)

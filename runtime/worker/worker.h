@@ -47,6 +47,7 @@ typedef struct loom_worker {
     const loom_operator_table *operators;
     size_t tile_bytes;   /* of streams through the ring */
     size_t inline_bytes; /* larger encoded values go to extents */
+    bool afresh;         /* nothing is looked up: everything is computed */
     uint64_t starved_ns; /* since when there was no room for a result and nothing was finished; 0 = there is room */
     uint64_t starved_at; /* how much was finished then */
 
