@@ -8,13 +8,14 @@
 
 #include "runtime/kernels/base/arguments.h"
 #include "runtime/kernels/base/parts.h"
+#include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/base/voxels.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/statistics/statistics.h"
 
 #define LANES 8
 
-static uint64_t count_true(const uint8_t *bytes, size_t count) {
+static LOOM_SIMD uint64_t count_true(const uint8_t *bytes, size_t count) {
     uint64_t sum = 0;
     for (size_t first = 0; first < count; first += 255) {
         size_t n = count - first < 255 ? count - first : 255;
@@ -59,7 +60,7 @@ loom_status loom_run_volume(loom_call *call) {
 /* A part leaves what each lane has found; of equal values (the two zeros) a lane keeps the first, also over parts. */
 #define EXTREME_LANES 32
 #define DEFINE_EXTREMES(type_, least_, greatest_)                                                                      \
-    static void extremes_##type_(const type_ *in, size_t count, type_ *small, type_ *large) {                          \
+    static LOOM_SIMD void extremes_##type_(const type_ *in, size_t count, type_ *small, type_ *large) {                \
         for (size_t j = 0; j < EXTREME_LANES; j++) {                                                                   \
             small[j] = (greatest_);                                                                                    \
             large[j] = (least_);                                                                                       \
@@ -174,7 +175,7 @@ loom_status loom_run_minimum_maximum(loom_call *call) {
 
 /* Sum of the values where the mask is true, and how many there are. A voxel outside contributes nothing, whatever it
  * is: not even NaN. */
-static double masked_sum(const float *values, const uint8_t *mask, size_t count) {
+static LOOM_SIMD double masked_sum(const float *values, const uint8_t *mask, size_t count) {
     double lane[LANES] = {0};
     size_t k = 0;
     for (; k + LANES <= count; k += LANES)

@@ -4,6 +4,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "runtime/kernels/base/simd.h"
+
 /* The unsigned type in which a pixel type's arithmetic is done, so that wrapping is defined. */
 typedef uint32_t wide_uint8_t, wide_int8_t, wide_uint16_t, wide_int16_t, wide_uint32_t, wide_int32_t;
 typedef uint64_t wide_uint64_t, wide_int64_t;
@@ -79,16 +81,16 @@ DEFINE_REAL_DIVIDE(double, DBL_MAX, DBL_EPSILON, fabs)
         break;                                                                                                         \
     }
 #define DEFINE_ARITHMETIC(type_)                                                                                       \
-    static void images_##type_(loom_arith op, const type_ *a, const type_ *b, type_ *out, size_t count) {              \
+    static LOOM_SIMD void images_##type_(loom_arith op, const type_ *a, const type_ *b, type_ *out, size_t count) {    \
         EVERY_OPERATION(type_, a[k], b[k])                                                                             \
     }                                                                                                                  \
-    static void right_##type_(loom_arith op, const type_ *a, type_ b, type_ *out, size_t count) {                      \
+    static LOOM_SIMD void right_##type_(loom_arith op, const type_ *a, type_ b, type_ *out, size_t count) {            \
         EVERY_OPERATION(type_, a[k], b)                                                                                \
     }                                                                                                                  \
-    static void left_##type_(loom_arith op, type_ a, const type_ *b, type_ *out, size_t count) {                       \
+    static LOOM_SIMD void left_##type_(loom_arith op, type_ a, const type_ *b, type_ *out, size_t count) {             \
         EVERY_OPERATION(type_, a, b[k])                                                                                \
     }                                                                                                                  \
-    static void absolute_##type_(const type_ *in, type_ *out, size_t count) {                                          \
+    static LOOM_SIMD void absolute_##type_(const type_ *in, type_ *out, size_t count) {                                \
         for (size_t k = 0; k < count; k++)                                                                             \
             out[k] = abs_##type_(in[k]);                                                                               \
     }

@@ -7,6 +7,7 @@
 #include "runtime/kernels/base/arguments.h"
 #include "runtime/kernels/base/broadcast.h"
 #include "runtime/kernels/base/parts.h"
+#include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/base/voxels.h"
 #include "runtime/kernels/kernels.h"
 
@@ -55,16 +56,16 @@ static bool holds(relation what, double a, double b) {
         LOOP(>=, right_)                                                                                               \
     }
 #define DEFINE_COMPARE(type_)                                                                                          \
-    static void compare_images_##type_(relation what, const type_ *restrict left, const type_ *restrict right,         \
-                                       uint8_t *restrict out, size_t count) {                                          \
+    static LOOM_SIMD void compare_images_##type_(relation what, const type_ *restrict left,                            \
+                                                 const type_ *restrict right, uint8_t *restrict out, size_t count) {   \
         EVERY_RELATION(right[k])                                                                                       \
     }                                                                                                                  \
-    static void compare_scalar_##type_(relation what, const type_ *restrict left, type_ right, uint8_t *restrict out,  \
-                                       size_t count) {                                                                 \
+    static LOOM_SIMD void compare_scalar_##type_(relation what, const type_ *restrict left, type_ right,               \
+                                                 uint8_t *restrict out, size_t count) {                                \
         EVERY_RELATION(right)                                                                                          \
     }                                                                                                                  \
-    static void within_##type_(const type_ *restrict in, type_ low, type_ high, uint8_t inside, uint8_t outside,       \
-                               uint8_t *restrict out, size_t count) {                                                  \
+    static LOOM_SIMD void within_##type_(const type_ *restrict in, type_ low, type_ high, uint8_t inside,              \
+                                         uint8_t outside, uint8_t *restrict out, size_t count) {                       \
         const uint8_t difference = inside ^ outside;                                                                   \
         for (size_t k = 0; k < count; k++)                                                                             \
             out[k] = (uint8_t)(outside ^ (difference & (uint8_t) - ((in[k] >= low) & (in[k] <= high))));               \

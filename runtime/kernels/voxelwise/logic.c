@@ -8,6 +8,7 @@
 #include "runtime/kernels/base/arguments.h"
 #include "runtime/kernels/base/domain.h"
 #include "runtime/kernels/base/parts.h"
+#include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/base/voxels.h"
 #include "runtime/kernels/kernels.h"
 
@@ -46,9 +47,9 @@ static loom_status needs_integer_pixels(loom_call *call, const loom_value *image
 }
 
 #define COMPLEMENT(type_)                                                                                              \
-    static void complement_##type_(const void *source, void *target, size_t count) {                                   \
-        const type_ *in = source;                                                                                      \
-        type_ *out = target;                                                                                           \
+    static LOOM_SIMD void complement_##type_(const void *source, void *target, size_t count) {                         \
+        const type_ *restrict in = source;                                                                             \
+        type_ *restrict out = target;                                                                                  \
         for (size_t k = 0; k < count; k++)                                                                             \
             out[k] = in[k] == 0;                                                                                       \
     }
@@ -100,7 +101,8 @@ loom_status loom_run_not_compat(loom_call *call) {
 typedef enum junction { AND, OR } junction;
 
 /* Bitwise on bytes: neither operation minds the width of the pixel. */
-static void join_images(junction what, const uint8_t *a, const uint8_t *b, uint8_t *out, size_t bytes) {
+static LOOM_SIMD void join_images(junction what, const uint8_t *restrict a, const uint8_t *restrict b,
+                                  uint8_t *restrict out, size_t bytes) {
     if (what == AND)
         for (size_t k = 0; k < bytes; k++)
             out[k] = a[k] & b[k];
@@ -110,8 +112,8 @@ static void join_images(junction what, const uint8_t *a, const uint8_t *b, uint8
 }
 
 /* The scalar in the image's pixel type, repeated to fill eight bytes. */
-static void join_scalar(junction what, const uint8_t *image, loom_pixel scalar, size_t pixel_bytes, uint8_t *out,
-                        size_t bytes) {
+static LOOM_SIMD void join_scalar(junction what, const uint8_t *restrict image, loom_pixel scalar, size_t pixel_bytes,
+                                  uint8_t *restrict out, size_t bytes) {
     uint8_t pattern[8];
     for (size_t k = 0; k < sizeof pattern; k += pixel_bytes)
         memcpy(pattern + k, &scalar, pixel_bytes);
@@ -198,11 +200,11 @@ loom_status loom_run_or(loom_call *call) {
 }
 
 #define KEEP_WHERE(type_)                                                                                              \
-    static void keep_##type_(const void *source, const uint8_t *mask, void *target, size_t count) {                    \
-        const type_ *in = source;                                                                                      \
-        type_ *out = target;                                                                                           \
+    static LOOM_SIMD void keep_##type_(const void *source, const uint8_t *restrict mask, void *target, size_t count) { \
+        const type_ *restrict in = source;                                                                             \
+        type_ *restrict out = target;                                                                                  \
         for (size_t k = 0; k < count; k++)                                                                             \
-            out[k] = mask[k] != 0 ? in[k] : 0;                                                                         \
+            out[k] = (type_)(in[k] & (mask[k] != 0 ? ~(type_)0 : (type_)0));                                           \
     }
 KEEP_WHERE(uint8_t)
 KEEP_WHERE(uint16_t)

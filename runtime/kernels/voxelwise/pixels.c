@@ -7,6 +7,7 @@
 
 #include "runtime/kernels/base/arguments.h"
 #include "runtime/kernels/base/parts.h"
+#include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/base/voxels.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/statistics/statistics.h"
@@ -192,7 +193,7 @@ typedef struct linear_map {
 } linear_map;
 
 #define DEFINE_RESCALE(type_)                                                                                          \
-    static void rescale_##type_(const type_ *in, type_ *out, size_t count, linear_map map) {                           \
+    static LOOM_SIMD void rescale_##type_(const type_ *in, type_ *out, size_t count, linear_map map) {                 \
         for (size_t k = 0; k < count; k++) {                                                                           \
             double value = (double)in[k] * map.scale + map.shift;                                                      \
             value = value > map.high ? map.high : value;                                                               \
