@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { WIDTH = CALLS_WIDTH, HEIGHT = CALLS_HEIGHT, ARGUMENTS = 4 };
+enum { WIDTH = CALLS_WIDTH, HEIGHT = CALLS_HEIGHT, ARGUMENTS = 7 };
 
 static const loom_dtype kinds[] = {LOOM_F32, LOOM_I16, LOOM_BOOL8};
 static_assert(sizeof kinds / sizeof kinds[0] == CALLS_KINDS, "an image of each kind");
@@ -90,7 +90,7 @@ static uint32_t choices(harness *h, char letter, uint32_t position, loom_value i
         made[2] = loom_float(3.0);
         return 3;
     default:
-        made[0] = loom_int(8); /* a threshold, a pixel type, bins */
+        made[0] = loom_int(position < 4 ? 8 : 8 * (position - 3)); /* a threshold, a radius, a range, bins */
         return 1;
     }
 }
@@ -98,7 +98,7 @@ static uint32_t choices(harness *h, char letter, uint32_t position, loom_value i
 static uint32_t call_all(harness *h, const loom_operator *op, loom_value image, loom_value mask, calls_each *each,
                          void *context) {
     loom_value made[ARGUMENTS][3], arguments[ARGUMENTS];
-    uint32_t count = 0, of[ARGUMENTS] = {1, 1, 1, 1}, ran = 0;
+    uint32_t count = 0, of[ARGUMENTS] = {1, 1, 1}, ran = 0;
     for (const char *letter = op->signature; *letter != ':' && *letter != '*' && count < ARGUMENTS; letter++, count++)
         of[count] = choices(h, *letter, count, image, mask, made[count]);
     if (op->flags & LOOM_OP_OPEN && strchr(op->signature, 'i') > strchr(op->signature, ':')) {
@@ -109,7 +109,7 @@ static uint32_t call_all(harness *h, const loom_operator *op, loom_value image, 
     for (uint32_t a = 0; a < of[0]; a++)
         for (uint32_t b = 0; b < of[1]; b++)
             for (uint32_t c = 0; c < of[2]; c++) {
-                const uint32_t chosen[ARGUMENTS] = {a, b, c, 0};
+                const uint32_t chosen[ARGUMENTS] = {a, b, c};
                 for (uint32_t k = 0; k < count; k++)
                     arguments[k] = made[k][chosen[k]];
                 for (uint32_t used = least; used <= count; used++)

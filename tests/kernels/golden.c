@@ -1,7 +1,8 @@
 /* golden.c - recorded cases against kernels: see golden.h.
  *
  * Everything is compared exactly: voxels by SHA-256, numbers by bits; means within 1e-12 of their size, because the
- * order of the original's double additions is not ours. */
+ * order of the original's double additions is not ours; correlations within 1e-6, because ours come from whole numbers
+ * and the original's from sums of doubles, without the voxels that the original leaves (defect S3). */
 #include "golden.h"
 
 #include <math.h>
@@ -53,8 +54,26 @@ static bool same_axes(const double *ours, const loom_value *recorded, unsigned r
     return true;
 }
 
+/* Voxels of a correlation against those kept in a file. The original walks there and back along rows, by two workers,
+ * and leaves the last voxel if their number is odd: in this image the last of all, as it has odd sizes. */
+static const char *correlation_difference(harness *h, const char *folder, const loom_value *ours,
+                                          const loom_value *recorded) {
+    char path[4096];
+    const loom_value *file = field(recorded, "file");
+    snprintf(path, sizeof path, "%s/%.*s", folder, (int)file->text.length, file->text.bytes);
+    loom_value kept = RUN(h, "simpleitk.ReadImage", loom_string_of(path));
+    uint64_t voxels = loom_image_voxels(ours->image.header);
+    if (!loom_image_same_domain(ours->image.header, kept.image.header, NULL)) return "the grid of the file";
+    assert_int_equal(kept.image.header->dtype, LOOM_F32);
+    const float *is = ours->image.voxels, *want = kept.image.voxels;
+    for (uint64_t k = 0; k < voxels / 2 * 2; k++)
+        if (!(fabsf(is[k] - want[k]) <= 1e-6f)) return "a correlation";
+    return NULL;
+}
+
 /* What differs from the recorded image, or NULL. */
-static const char *image_difference(const loom_value *ours, const loom_value *recorded) {
+static const char *image_difference(harness *h, const char *folder, const loom_value *ours,
+                                    const loom_value *recorded) {
     if (ours->type != LOOM_IMAGE) return "it is no image";
     const loom_image_header *header = ours->image.header;
     const loom_value *size = field(recorded, "size");
@@ -65,6 +84,8 @@ static const char *image_difference(const loom_value *ours, const loom_value *re
         if (header->size[d] != (uint64_t)number(&size->sequence.items[d])) return "size";
     if (!same_axes(header->spacing, field(recorded, "spacing"), header->rank)) return "spacing";
     if (!same_axes(header->origin, field(recorded, "origin"), header->rank)) return "origin";
+    if (strncmp(field(recorded, "name")->text.bytes, "cross", 5) == 0)
+        return correlation_difference(h, folder, ours, recorded);
     char hex[LOOM_ID_HEX_BYTES];
     loom_id hash = loom_sha256(ours->image.voxels, loom_image_bytes(header));
     loom_id_hex(&hash, hex);
@@ -96,30 +117,16 @@ static loom_status evaluate_case(harness *h, const loom_value *manifest, const l
     return evaluate(h, "golden.imgql", program, result);
 }
 
-/* True if the case could be compared; counts a difference in *wrong. */
-static bool check_case(harness *h, const loom_value *manifest, const loom_value *one, const char *data,
-                       unsigned *wrong) {
+/* What differs, or NULL. */
+static const char *case_difference(harness *h, const loom_value *manifest, const char *folder, const loom_value *one,
+                                   const char *data) {
     const loom_value *name = field(one, "name"), *kind = field(one, "kind");
     loom_value result = loom_null();
-    loom_status status = evaluate_case(h, manifest, one, data, &result);
-    int width = (int)name->text.length;
-    if (status == LOOM_UNSUPPORTED) {
-        print_message("not covered: %.*s (%s)\n", width, name->text.bytes, h->err.message);
-        return false;
-    }
-    const char *difference = NULL;
-    if (status != LOOM_OK)
-        difference = h->err.message;
-    else if (is_text(kind, "image"))
-        difference = image_difference(&result, one);
-    else if (!same_value(&result, field(one, "value"),
-                         strncmp(name->text.bytes, "s_avg", 5) == 0 || is_text(name, "avg_dt") ? 1e-12 : 0.0))
-        difference = "the value";
-    if (difference != NULL) {
-        print_error("%.*s differs: %s\n", width, name->text.bytes, difference);
-        (*wrong)++;
-    }
-    return true;
+    if (evaluate_case(h, manifest, one, data, &result) != LOOM_OK) return h->err.message;
+    if (is_text(kind, "image")) return image_difference(h, folder, &result, one);
+    if (!is_text(kind, "value")) return "it is neither an image nor a value";
+    double tolerance = strncmp(name->text.bytes, "s_avg", 5) == 0 || is_text(name, "avg_dt") ? 1e-12 : 0.0;
+    return same_value(&result, field(one, "value"), tolerance) ? NULL : "the value";
 }
 
 void check_manifest(const char *set, unsigned least) {
@@ -127,18 +134,25 @@ void check_manifest(const char *set, unsigned least) {
     char name[128];
     snprintf(name, sizeof name, "golden/%s/manifest.json", set);
     const char *path = shared_path(h, name), *data = shared_path(h, "data");
+    snprintf(name, sizeof name, "golden/%s", set);
+    const char *folder = shared_path(h, name);
     size_t length = 0;
     const char *text = read_text(h, path, &length);
     loom_value manifest = loom_null();
     if (loom_json_read(path, text, length, h->arena, &manifest, &h->err) != LOOM_OK) fail_msg("%s", h->err.message);
     const loom_value *cases = field(&manifest, "cases");
-    unsigned compared = 0, wrong = 0;
+    unsigned wrong = 0;
     for (size_t k = 0; k < cases->sequence.count; k++) {
-        compared += check_case(h, &manifest, &cases->sequence.items[k], data, &wrong);
+        const loom_value *one = &cases->sequence.items[k], *title = field(one, "name");
+        const char *difference = case_difference(h, &manifest, folder, one, data);
+        if (difference != NULL) {
+            print_error("%.*s differs: %s\n", (int)title->text.length, title->text.bytes, difference);
+            wrong++;
+        }
         evaluate_forget(h);
     }
-    print_message("%s: %u of %zu cases compared, %u differ\n", set, compared, cases->sequence.count, wrong);
+    print_message("%s: %zu cases, %u differ\n", set, cases->sequence.count, wrong);
+    assert_true(cases->sequence.count >= least);
     harness_free(h);
     assert_int_equal(wrong, 0);
-    assert_true(compared >= least);
 }

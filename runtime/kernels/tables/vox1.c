@@ -143,8 +143,10 @@ static const loom_kernel rows[] = {
                    loom_loops_percentiles, "rank of each voxel within the mask, 0 to 1; -1 outside"),
     LOOM_ROW_PARTS("vox1.otsu", "iin:i", 3, 3, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_otsu, loom_loops_otsu,
                    "voxels of the mask above Otsu's threshold"),
-    LOOM_ROW("vox1.crossCorrelation", "niiinnn:i", 7, 7, LOOM_FILTER, 1, LOOM_COST_GLOBAL, NULL, NULL,
-             "similarity of local histograms to that of a reference"),
+    LOOM_ROW_PARTS(
+        "vox1.crossCorrelation", "niiinnn:i", 7, 7, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_cross_correlation,
+        loom_loops_correlation,
+        "(radius, a, b, region of b, least, upper bound, bins): similarity of histograms around each voxel of a"),
     LOOM_ROW_PARTS("vox1.label_mean", "ii:i", 2, 2, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_label_mean,
                    loom_loops_label_mean, "(labels, values): at each voxel the mean of the values over its label"),
     LOOM_ROW_PARTS("vox1.hd95", "ii:n", 2, 2, LOOM_REDUCE, 1, LOOM_COST_GLOBAL, loom_run_hd95, loom_loops_surfaces,
