@@ -173,16 +173,25 @@ loom_status loom_run_minimum_maximum(loom_call *call) {
 
 /* ---- means ---- */
 
-/* Sum of the values where the mask is true, and how many there are. A voxel outside contributes nothing, whatever it
- * is: not even NaN. */
-static LOOM_SIMD double masked_sum(const float *values, const uint8_t *mask, size_t count) {
+/* 0 where the mask is false: a voxel outside contributes nothing, whatever it is: not even NaN. */
+static LOOM_SIMD void zero_outside(const float *restrict values, const uint8_t *restrict mask, float *restrict out,
+                                   size_t count) {
+    for (size_t k = 0; k < count; k++) {
+        uint32_t bits;
+        memcpy(&bits, &values[k], sizeof bits);
+        bits &= mask[k] != 0 ? UINT32_MAX : 0;
+        memcpy(&out[k], &bits, sizeof bits);
+    }
+}
+
+static LOOM_SIMD double sum_of(const float *values, size_t count) {
     double lane[LANES] = {0};
     size_t k = 0;
     for (; k + LANES <= count; k += LANES)
         for (size_t j = 0; j < LANES; j++)
-            lane[j] += mask[k + j] != 0 ? (double)values[k + j] : 0.0;
+            lane[j] += (double)values[k + j];
     for (; k < count; k++)
-        lane[k % LANES] += mask[k] != 0 ? (double)values[k] : 0.0;
+        lane[k % LANES] += (double)values[k];
     return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
@@ -196,15 +205,14 @@ static loom_status mean_part(loom_part *part) {
     const loom_value *image = NULL, *mask = NULL;
     chunk_sum *sums = part->shared[0];
     uint8_t bytes[LOOM_CHUNK];
-    float numbers[LOOM_CHUNK];
+    float numbers[LOOM_CHUNK], inside[LOOM_CHUNK];
     LOOM_TRY(loom_arg_image(part->call, 0, &image));
     LOOM_TRY(loom_arg_image(part->call, 1, &mask));
     for (uint64_t first = part->first, end = part->first + part->count; first < end; first += LOOM_CHUNK) {
         size_t count = end - first < LOOM_CHUNK ? (size_t)(end - first) : LOOM_CHUNK;
         const uint8_t *truth = loom_as_u8(mask, first, count, bytes);
-        sums[first / LOOM_CHUNK] =
-            (chunk_sum){.sum = masked_sum(loom_as_float(image, first, count, numbers), truth, count),
-                        .voxels = count_true(truth, count)};
+        zero_outside(loom_as_float(image, first, count, numbers), truth, inside, count);
+        sums[first / LOOM_CHUNK] = (chunk_sum){.sum = sum_of(inside, count), .voxels = count_true(truth, count)};
     }
     return LOOM_OK;
 }
