@@ -141,10 +141,11 @@ static void test_killed_coordinator(void **state) {
     uint64_t reused = 0;
     int kills = 0;
     random_state = seed;
-    print_message("seed %u; an undisturbed run takes %.3f s\n", seed, expected.seconds);
+    double length = expected.seconds;
+    print_message("seed %u; an undisturbed run takes %.3f s\n", seed, length);
     for (int round = 0; round < KILLS; round++) {
         pid_t children[8];
-        double moment = (round + random_fraction()) / KILLS * expected.seconds;
+        double moment = (round + random_fraction()) / KILLS * length;
         scene_remove(at, "store");
         process running = start_run(at, "long.imgql", "--workers 2 --set store.batch_ms=20");
         while (seconds_now() - running.started < moment)
@@ -154,6 +155,7 @@ static void test_killed_coordinator(void **state) {
         outcome killed = finish(at, &running, NULL, NULL);
         if (killed.status != 0) assert_int_equal(killed.status, 128 + SIGKILL); /* 0: it had just ended */
         kills += killed.status != 0;
+        if (killed.status == 0) length *= 0.7; /* the machine was busier when it was measured */
         assert_all_end(children, count);
         uint64_t stored = scene_has(at, "store/FORMAT") ? results_in(at, "store") : 0;
         reused += stored;
