@@ -37,8 +37,4 @@ loom_status loom_facts_of(loom_facts *facts, loom_node_index node, loom_node_fac
 char loom_signature_argument(const loom_operator *op, uint32_t position);
 char loom_signature_result(const loom_operator *op);
 
-/* Type errors, in what the goals need, that need no data to be seen: a string where only an image fits, and the like.
- * LOOM_BAD_PROGRAM with position, operator, argument, what came and what is needed. */
-loom_status loom_plan_check(const loom_plan *plan, loom_facts *facts, loom_error *err);
-
 #endif

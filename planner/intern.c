@@ -107,6 +107,23 @@ bool loom_intern_reserve(loom_intern *table) {
     return true;
 }
 
+/* What goes leaves gaps that would end the search for others: a run of slots up to the next free one is put in again.
+ * The runs that a table's end cuts in two are taken whole by beginning behind a free slot. */
+void loom_intern_truncate(loom_intern *table, size_t count) {
+    if (!table->capacity) return;
+    size_t mask = table->capacity - 1, start = 0;
+    while (table->slots[start])
+        start++; /* there is one: a third of the slots is free */
+    for (size_t step = 1; step <= table->capacity; step++) {
+        size_t at = (start + step) & mask;
+        uint64_t slot = table->slots[at];
+        if (!slot) continue;
+        table->slots[at] = 0;
+        table->count--;
+        if ((uint32_t)slot <= count) put(table, slot); /* moves towards its place, never past this slot */
+    }
+}
+
 void loom_intern_free(loom_intern *table) {
     loom_array_free(table->slots, table->capacity * sizeof *table->slots);
     *table = (loom_intern){0};

@@ -249,6 +249,13 @@ loom_status loom_plan_add_closure(loom_plan *plan, loom_closure closure, loom_po
     return LOOM_OK;
 }
 
+void loom_plan_truncate(loom_plan *plan, size_t count) {
+    if (count >= plan->node_count) return;
+    loom_intern_truncate(&plan->by_id, count);
+    loom_intern_truncate(&plan->by_shape, count);
+    plan->node_count = count;
+}
+
 /* ---- growing while it runs ---- */
 
 loom_status loom_plan_constant(loom_plan *plan, const loom_value *value, loom_node_index *node, loom_error *err) {

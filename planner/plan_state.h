@@ -85,6 +85,9 @@ loom_status loom_plan_add_primitive(loom_plan *plan, const loom_operator *op, lo
                                     loom_position position, loom_node_index *node, loom_error *err);
 loom_status loom_plan_add_closure(loom_plan *plan, loom_closure closure, loom_position position, loom_node_index *node,
                                   loom_error *err);
+/* Forgets all nodes from number `count` on, which nothing may refer to: what a check made. Their memory in the arena
+ * stays taken. */
+void loom_plan_truncate(loom_plan *plan, size_t count);
 loom_output_kind loom_output_kind_named(const char *name, size_t length, bool *known);
 const char *loom_output_kind_name(loom_output_kind kind);
 
@@ -97,6 +100,8 @@ loom_node_index loom_intern_find_id(const loom_plan *plan, const loom_id *id);
 loom_node_index loom_intern_find_shape(const loom_plan *plan, const loom_node *node, uint64_t hash);
 /* Room must have been reserved. */
 void loom_intern_add(loom_intern *table, uint64_t hash, loom_node_index node);
+/* Forgets the nodes from number `count` on. */
+void loom_intern_truncate(loom_intern *table, size_t count);
 void loom_intern_free(loom_intern *table);
 
 /* ---- resolve.c ---- */

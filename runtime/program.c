@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/domain.h"
+#include "planner/check.h"
 
 #define FILE_BYTES_MAX (UINT64_C(2) << 30)
 
@@ -86,11 +86,8 @@ void loom_program_quote(loom_error *err) {
     free(text);
 }
 
-loom_status loom_program_check(const loom_plan *plan, loom_error *err) {
-    loom_facts *facts = loom_facts_new(plan);
-    if (facts == NULL) return loom_fail(err, LOOM_NO_MEMORY, "out of memory while checking the program");
-    loom_status status = loom_plan_check(plan, facts, err);
-    loom_facts_free(facts);
+loom_status loom_program_check(loom_plan *plan, loom_error *err) {
+    loom_status status = loom_plan_check(plan, NULL, false, err);
     if (status != LOOM_OK) loom_program_quote(err);
     return status;
 }

@@ -26,7 +26,8 @@ loom_status loom_program_plan(const loom_operator_table *operators, const char *
  * file cannot be read again. */
 void loom_program_quote(loom_error *err);
 
-/* The static checks (loom_plan_check) of a plan that is only looked at; loom_run makes them itself. */
-loom_status loom_program_check(const loom_plan *plan, loom_error *err);
+/* The static checks (loom_plan_check) of a plan that is only looked at, without those of loops' bodies and of what can
+ * be run here; loom_run makes them all. */
+loom_status loom_program_check(loom_plan *plan, loom_error *err);
 
 #endif

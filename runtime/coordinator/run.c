@@ -6,9 +6,12 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "planner/check.h"
 #include "runtime/coordinator/keep.h"
 #include "runtime/coordinator/loop.h"
 #include "runtime/coordinator/session.h"
+#include "runtime/kernels/native.h"
+#include "runtime/program.h"
 #include "runtime/store_settings.h"
 #include "runtime/topology.h"
 #include "shm/platform_array.h"
@@ -43,6 +46,13 @@ static loom_status find_workers(loom_session *session, loom_error *err) {
     return LOOM_OK;
 }
 
+/* What will fail for certain is told before anything runs, with its line. */
+static loom_status check_plan(loom_plan *plan, loom_error *err) {
+    loom_status status = loom_plan_check(plan, loom_operator_check_native, true, err);
+    if (status != LOOM_OK && err) loom_program_quote(err);
+    return status;
+}
+
 loom_status loom_session_open(loom_session *session, const loom_run_options *options, loom_preview *preview,
                               loom_error *err) {
     *session = (loom_session){.options = options,
@@ -59,7 +69,7 @@ loom_status loom_session_open(loom_session *session, const loom_run_options *opt
     if (!session->facts || !session->hasher || !session->arena || !session->scratch ||
         loom_graph_init(&session->graph) != LOOM_OK)
         return loom_fail(err, LOOM_NO_MEMORY, "out of memory while starting the run");
-    LOOM_TRY(loom_plan_check(options->plan, session->facts, err));
+    LOOM_TRY(check_plan(options->plan, err));
     LOOM_TRY(find_workers(session, err));
     LOOM_TRY(open_store(session, err));
     if (!preview) loom_cold_thread_start(session->store, &session->cold);

@@ -13,7 +13,8 @@ bool loom_operator_is_native(const loom_operator *op) {
     return false;
 }
 
-loom_status loom_operator_refuse(const loom_operator *op, loom_error *err) {
+loom_status loom_operator_check_native(const loom_operator *op, loom_error *err) {
+    if (loom_operator_is_native(op)) return LOOM_OK;
     loom_error_node(err, op->name);
     return loom_fail(err, LOOM_UNSUPPORTED,
                      "%s has no native kernel: it needs the Python worker voxloom-worker-py, which this version does "

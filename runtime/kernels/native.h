@@ -6,7 +6,7 @@
 
 /* True if it has a kernel, or if the runtime expands it (loops). The others are Python's. */
 bool loom_operator_is_native(const loom_operator *op);
-/* LOOM_UNSUPPORTED, one line: what is wrong with calling one that is not, and the remedy. */
-loom_status loom_operator_refuse(const loom_operator *op, loom_error *err);
+/* LOOM_UNSUPPORTED for one that is not, with the remedy: a loom_check_operator (planner/check.h). */
+loom_status loom_operator_check_native(const loom_operator *op, loom_error *err);
 
 #endif

@@ -255,10 +255,8 @@ static void add_cost(loom_task *task, uint64_t ns) {
 static loom_status run_kernel(loom_worker *worker, loom_call *call) {
     const loom_kernel *kernel = loom_kernel_of(call->op);
     if (!kernel || !kernel->run)
-        return loom_fail(
-            call->err, LOOM_UNSUPPORTED,
-            "%s has no native kernel in this version; write the program without it, or run it in VoxLogicA-2",
-            call->op->name);
+        return loom_fail(call->err, LOOM_INTERNAL, "%s has no kernel, which the check of the plan lets nobody reach",
+                         call->op->name);
     /* Of large images processor time: others may help, and waiting for them is no work. It takes a system call. */
     uint64_t (*clock_ns)(void) = loom_worker_is_large(call) ? thread_ns : now_ns;
     uint64_t start = clock_ns();

@@ -1,4 +1,4 @@
-/* Static kinds, openness, and the type errors that need no data. */
+/* Static kinds and openness. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,45 +66,9 @@ static void kinds_and_openness(void **state) {
     assert_facts("index([1, 2], 0)", LOOM_KIND_UNKNOWN, LOOM_MAYBE_OPEN);
 }
 
-static void assert_refused(const char *body, uint32_t line, uint32_t column, const char *words) {
-    loom_plan *plan = plan_of(body);
-    loom_facts *facts = loom_facts_new(plan);
-    loom_error err = {0};
-    assert_non_null(facts);
-    assert_int_equal(loom_plan_check(plan, facts, &err), LOOM_BAD_PROGRAM);
-    assert_string_equal(err.file, "test.imgql");
-    assert_int_equal(err.line, line);
-    assert_int_equal(err.column, column);
-    if (!strstr(err.message, words)) fail_msg("\"%s\" does not say \"%s\"", err.message, words);
-    loom_facts_free(facts);
-    loom_plan_free(plan);
-}
-
-static void type_errors_have_positions(void **state) {
-    (void)state;
-    assert_refused("print \"a\" volume(3)", 4, 11, "argument 1 of vox1.volume is a number");
-    assert_refused("print \"a\" dt(\"x\")", 4, 11, "argument 1 of vox1.dt is a string");
-    assert_refused("print \"a\" img .+. 1", 4, 11, "argument 1 of vox1.num_add is an image, but it needs a number");
-    assert_refused("print \"a\" near(range(0, 3))", 4, 11,
-                   "argument 1 of vox1.near is a sequence, but it needs an image");
-}
-
-static void what_no_goal_needs_is_not_checked(void **state) {
-    (void)state;
-    loom_plan *plan = plan_of("unused = volume(3)\nprint \"a\" volume(img)");
-    loom_facts *facts = loom_facts_new(plan);
-    loom_error err = {0};
-    assert_non_null(facts);
-    assert_int_equal(loom_plan_check(plan, facts, &err), LOOM_OK);
-    loom_facts_free(facts);
-    loom_plan_free(plan);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_and_openness),
-        cmocka_unit_test(type_errors_have_positions),
-        cmocka_unit_test(what_no_goal_needs_is_not_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

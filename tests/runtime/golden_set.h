@@ -9,9 +9,7 @@
 typedef struct golden_case {
     const char *name, *expression;
     const char *recorded;      /* its object in the manifest */
-    const char *not_native;    /* the operator that has no native kernel, or NULL */
     bool image;                /* else a printed value */
-    bool left_out;             /* of the program written last */
     const char *text;          /* of a value: what is to be printed */
     double relative_tolerance; /* of a value; 0 = the text itself */
 } golden_case;
@@ -23,19 +21,17 @@ typedef struct golden_set {
     const char *prelude;
     golden_case *cases;
     size_t count;
-    unsigned covered;
 } golden_set;
 
-/* Reads the manifest and copies its inputs into the scene; skips the test if there is no ../shared. Names every case
- * that is not covered, and its operator. Release with golden_free. */
+/* Reads the manifest and copies its inputs into the scene; skips the test if there is no ../shared. Release
+ * with golden_free. */
 golden_set golden_load(scene *at, const char *name);
 void golden_free(golden_set *set);
 
-/* Writes the prelude and all covered cases as a program; images are saved as out/NAME.nii.gz. `whole`: the others too.
- */
-void golden_write(golden_set *set, bool whole);
+/* Writes the prelude and all cases as a program; images are saved as out/NAME.nii.gz. */
+void golden_write(golden_set *set);
 
-/* How many images the program saves that are covered. */
+/* How many images the program saves. */
 unsigned golden_images(const golden_set *set);
 
 /* Runs the program; `seconds` is its time limit, 0 = the harness's. */

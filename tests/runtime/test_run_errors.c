@@ -311,7 +311,7 @@ static void test_folders(void **state) {
     ASSERT_ERROR(file, 1, "program.imgql:1:11", "good.nii", "default.dir");
     scene_mkdir(at, "nothing");
     outcome empty =
-        run_text(at, "print \"d\" dir(\"nothing\")\nprint \"n\" for c in dir(\"nothing\") do volume(c)\n", "");
+        run_text(at, "print \"d\" dir(\"nothing\")\nprint \"n\" for c in dir(\"nothing\") do c\n", "");
     assert_prints(&empty, "d=[]\nn=[]\n");
     outcome image = run_text(at, "import \"simpleitk\"\nprint \"n\" max(ReadImage(dir(\"nothing\")[0]))\n", "");
     ASSERT_ERROR(image, 1, "program.imgql:2:");
