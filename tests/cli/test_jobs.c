@@ -254,7 +254,7 @@ static void test_images(void **state) {
 static void test_failures(void **state) {
     (void)state;
     loom_runtime *runtime = opened(":memory:");
-    loom_job *job = submitted_text(runtime, "print \"bad\" toy.twice(\"x\")\nprint \"good\" toy.twice(1)\n", NULL);
+    loom_job *job = submitted_text(runtime, "print \"bad\" toy.twice([\"x\"][0])\nprint \"good\" toy.twice(1)\n", NULL);
     assert_int_equal(loom_job_wait(job, -1, &err), LOOM_BAD_ARGUMENT);
     assert_int_equal(err.line, 1);
     assert_string_equal(err.file, "test.imgql");
