@@ -1,19 +1,21 @@
 /* percentiles.c - the rank of every voxel among the voxels of a mask.
  *
- * Ranks come from counting, not from comparing. A float is turned into a whole number of the same order, its key;
- * trailing bits that no voxel uses are dropped. If the keys that occur span few enough numbers (most images of whole
- * numbers), one table with a place for each gives every rank in two passes over the image (rank_table.c); so do the
- * values themselves of 8 and 16 bits. Otherwise keys are counted within buckets that fit the cache (rank_buckets.c). */
+ * Ranks come from counting, not from comparing. If the values span few enough whole numbers, one table with a place
+ * for each gives every rank in two passes over the image (rank_table.c). Else a float is turned into a number of the
+ * same order, its key; trailing bits that no voxel uses are dropped, and if the keys span few enough numbers there is a
+ * table for these. Otherwise keys are counted within buckets that fit the cache (rank_buckets.c). */
 #include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/statistics/ranking.h"
 
 #define TABLE_MAX (UINT64_C(1) << 20) /* places of the rank table: 4 MiB of counts, turned into ranks in place */
+#define WHOLE_MAX 4194304.0f          /* 2^22: up to here whole numbers show by ROUNDER */
+#define ROUNDER 12582912.0f           /* 1.5 * 2^23: a float added to it loses what is not whole */
 #define SAMPLE_STEP 61                /* one value of so many is sampled: no multiple of a usual width */
 
 /* Counts, the range of keys, and the bits that occur: of one chunk, with masks in the place of branches. */
 static LOOM_SIMD void survey_chunk(const float *values, const uint8_t *truth, size_t count, loom_rank_found *found) {
-    uint32_t inside = 0, nans = 0, used = 0;
+    uint32_t inside = 0, nans = 0, used = 0, broken = 0;
     int32_t low = found->low, high = found->high;
     for (size_t k = 0; k < count; k++) {
         float value = values[k] + 0.0f;
@@ -26,12 +28,14 @@ static LOOM_SIMD void survey_chunk(const float *values, const uint8_t *truth, si
         inside -= in;
         nans -= in & nan;
         used |= bits & keep;
+        broken |= keep & (value + ROUNDER - ROUNDER != value ? UINT32_MAX : 0);
         low = least < low ? least : low;
         high = greatest > high ? greatest : high;
     }
     found->inside += inside;
     found->nans += nans;
     found->used |= used;
+    found->broken |= broken;
     found->low = low;
     found->high = high;
 }
@@ -53,7 +57,7 @@ static loom_status survey_part(loom_part *part) {
 
 static loom_status survey(loom_call *call, loom_ranking *work) {
     void *memory = NULL, *samples = NULL;
-    uint32_t used = 0, parts = loom_rank_part_count(work);
+    uint32_t used = 0, broken = 0, parts = loom_rank_part_count(work);
     LOOM_TRY(loom_share(call, LOOM_RANK_FOUND, parts, sizeof(loom_rank_found), &memory));
     LOOM_TRY(
         loom_share(call, LOOM_RANK_SAMPLES, (size_t)loom_lanes(call) * LOOM_RANK_PREFIXES, sizeof(uint32_t), &samples));
@@ -66,9 +70,11 @@ static loom_status survey(loom_call *call, loom_ranking *work) {
         work->inside += all[part].inside;
         work->nans += all[part].nans;
         used |= all[part].used;
+        broken |= all[part].broken;
         work->low = all[part].low < work->low ? all[part].low : work->low;
         work->high = all[part].high > work->high ? all[part].high : work->high;
     }
+    work->whole = broken == 0 && loom_rank_value(work->low) > -WHOLE_MAX && loom_rank_value(work->high) < WHOLE_MAX;
     work->shift = used == 0 ? 31 : (unsigned)__builtin_ctz(used);
     return LOOM_OK;
 }
@@ -114,6 +120,11 @@ static uint64_t scratch(const loom_call *call, uint32_t lanes) {
 }
 const loom_loops loom_loops_percentiles = {.run = loops, .count = LOOM_RANK_LOOPS, .scratch = scratch};
 
+static uint64_t count_places(const loom_ranking *work) {
+    if (work->whole) return (uint64_t)(loom_rank_value(work->high) - loom_rank_value(work->low)) + 1;
+    return (uint64_t)(loom_rank_code(work->high) >> work->shift) - (loom_rank_code(work->low) >> work->shift) + 1;
+}
+
 /* Scratch: 256 KiB a worker for 16 bits, 1 KiB for 8. Else 1 MiB a worker, and 4 MiB a worker if the keys span at most
  * 1 Mi numbers; or 4 bytes a voxel of the mask, 16 bytes a key of the largest bucket a worker, and at most 16 KiB a
  * part (ranks of floats need all of them in order: no tile can know its own). */
@@ -133,6 +144,6 @@ loom_status loom_run_percentiles(loom_call *call) {
     LOOM_TRY(survey(call, &work));
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &voxels));
     if (work.inside == work.nans) return loom_rank_run_voxels(call, LOOM_RANK_REST_LOOP, &work);
-    work.places = (uint64_t)(loom_rank_code(work.high) >> work.shift) - (loom_rank_code(work.low) >> work.shift) + 1;
+    work.places = count_places(&work);
     return work.places > TABLE_MAX ? loom_rank_by_buckets(call, &work) : loom_rank_by_table(call, &work);
 }

@@ -43,23 +43,41 @@ static void rank_places(const loom_ranking *work, count_or_rank *table, uint64_t
 
 /* ---- floats ---- */
 
-static inline uint32_t place_of(const loom_ranking *work, float value) {
-    return (loom_rank_code(loom_rank_key(value)) >> work->shift) - (loom_rank_code(work->low) >> work->shift);
+/* Where values have their places: by value if all are whole, else by key, without trailing bits that are never set. */
+typedef struct places {
+    bool whole;
+    int32_t least;
+    uint32_t low;
+    unsigned shift;
+} places;
+
+static places places_of(const loom_ranking *work) {
+    return (places){.whole = work->whole,
+                    .least = work->whole ? (int32_t)loom_rank_value(work->low) : 0,
+                    .low = loom_rank_code(work->low) >> work->shift,
+                    .shift = work->shift};
+}
+
+static inline uint32_t place_of(const places *of, float value) {
+    if (of->whole) return (uint32_t)((int32_t)value - of->least);
+    return (loom_rank_code(loom_rank_key(value)) >> of->shift) - of->low;
 }
 
 loom_status loom_rank_count_part(loom_part *part) {
     const loom_ranking *work = part->state;
+    const places of = places_of(work);
     count_or_rank *table = table_of_lane(part, work->places);
     loom_rank_chunk at;
     LOOM_TRY(loom_rank_open(part, &at));
     while (loom_rank_next(&at))
         for (size_t k = 0; k < at.count; k++)
-            if (at.truth[k] && !loom_rank_is_nan(at.values[k])) table[place_of(work, at.values[k])].count++;
+            if (at.truth[k] && !loom_rank_is_nan(at.values[k])) table[place_of(&of, at.values[k])].count++;
     return LOOM_OK;
 }
 
 loom_status loom_rank_lookup_part(loom_part *part) {
     const loom_ranking *work = part->state;
+    const places of = places_of(work);
     const count_or_rank *table = part->shared[LOOM_RANK_TABLE];
     loom_rank_chunk at;
     LOOM_TRY(loom_rank_open(part, &at));
@@ -72,7 +90,7 @@ loom_status loom_rank_lookup_part(loom_part *part) {
             else if (loom_rank_is_nan(at.values[k]))
                 out[k] = loom_rank_of(work, smaller++, 1);
             else
-                out[k] = table[place_of(work, at.values[k])].rank;
+                out[k] = table[place_of(&of, at.values[k])].rank;
         }
     }
     return LOOM_OK;

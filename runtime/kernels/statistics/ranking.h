@@ -22,6 +22,7 @@ typedef struct loom_ranking {
     double correction;
     int32_t low, high; /* least and greatest key inside, NaN left out */
     unsigned shift;    /* bits that are 0 in every float inside */
+    bool whole;        /* all are whole numbers, which a table has by value and not by key */
     uint64_t places;   /* of a table */
     uint64_t buckets;
 } loom_ranking;
@@ -31,7 +32,7 @@ typedef struct loom_rank_found {
     uint64_t inside, nans;
     uint64_t nans_before; /* in the parts before it */
     int32_t low, high;
-    uint32_t used;
+    uint32_t used, broken; /* bits that occur; not 0 if a number is not whole */
 } loom_rank_found;
 
 enum {
@@ -59,7 +60,15 @@ static inline int32_t loom_rank_key(float value) {
     return (int32_t)(bits ^ ((uint32_t)((int32_t)bits >> 31) & 0x7FFFFFFFu));
 }
 
-/* The same without a sign, to be counted with. */
+/* The float that has this key. */
+static inline float loom_rank_value(int32_t key) {
+    float value;
+    uint32_t bits = (uint32_t)key ^ ((uint32_t)(key >> 31) & 0x7FFFFFFFu);
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
+/* A key without a sign, to be counted with. */
 static inline uint32_t loom_rank_code(int32_t key) {
     return (uint32_t)key ^ 0x80000000u;
 }
