@@ -29,7 +29,8 @@ static void refuse(const char *what, const char *name) {
 }
 
 static void build(void) {
-    const loom_kernel_list *lists[] = {&loom_table_default, &loom_table_vox1, &loom_table_simpleitk, &loom_table_other};
+    const loom_kernel_list *lists[] = {&loom_table_default, &loom_table_vox1, &loom_table_simpleitk,
+                                       &loom_table_arrays,  &loom_table_geom, &loom_table_python};
     size_t count = 0;
     for (size_t l = 0; l < sizeof lists / sizeof lists[0]; l++)
         for (size_t k = 0; k < lists[l]->count; k++) {

@@ -1,6 +1,6 @@
 /* faulty_kernels.c - kernels that misbehave on purpose, and that tell in a file how often they ran. The programs
  * build/tests/runtime/faulty/{voxloom,voxloom-worker} are the real ones with this table in place of
- * kernels/tables/other.c, whose operators no test of failure needs.
+ * kernels/tables/python.c, whose operators no test of failure needs.
  *
  * `log` is a file to which each call of a kernel adds a line, with one write: what ran is counted there, not by
  * voxloom's own counters. */
@@ -190,4 +190,4 @@ static const loom_kernel rows[] = {
                    "1, once the helper is gone"),
 };
 
-LOOM_TABLE(loom_table_other, rows);
+LOOM_TABLE(loom_table_python, rows);

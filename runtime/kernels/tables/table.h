@@ -16,7 +16,9 @@ typedef struct loom_kernel_list {
 extern const loom_kernel_list loom_table_default; /* default, strings, and loom (the runtime's own) */
 extern const loom_kernel_list loom_table_vox1;
 extern const loom_kernel_list loom_table_simpleitk;
-extern const loom_kernel_list loom_table_other; /* arrays, geom, nnunet, test */
+extern const loom_kernel_list loom_table_arrays;
+extern const loom_kernel_list loom_table_geom;
+extern const loom_kernel_list loom_table_python; /* nnunet, test */
 
 #define LOOM_ANY LOOM_ARITY_ANY
 #define LOOM_ROW(name_, signature_, min_, max_, flags_, version_, cost_, run_, inputs_, doc_)                          \
