@@ -293,7 +293,18 @@ static void voxelwise_and_grids(void **state) {
     check_file("A.txt", 30);
 }
 
+static void smoothing_and_derivatives(void **state) {
+    (void)state;
+    check_file("B.txt", 150);
+}
+
+static void sets_and_labels(void **state) {
+    (void)state;
+    check_file("C.txt", 110);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(voxelwise_and_grids)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(voxelwise_and_grids),
+                                       cmocka_unit_test(smoothing_and_derivatives), cmocka_unit_test(sets_and_labels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* runs.c - runs of true voxels and their components: see runs.h. */
 #include "runtime/kernels/spatial/runs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/kernels/base/arguments.h"
@@ -15,12 +16,44 @@ static inline uint64_t bits_of_bytes(const uint8_t *bytes) {
     return (eight * UINT64_C(0x0102040810204080)) >> 56;
 }
 
+/* Truth of some voxels that lie in a row, as the rule says. */
+#define DEFINE_NONZERO(type_)                                                                                          \
+    static void nonzero_##type_(const type_ *in, size_t count, uint8_t *truth) {                                       \
+        for (size_t k = 0; k < count; k++)                                                                             \
+            truth[k] = in[k] != 0;                                                                                     \
+    }
+LOOM_EACH_CTYPE(DEFINE_NONZERO)
+
+static const uint8_t *truth_of(const loom_value *image, const loom_value *mask, bool nonzero, uint64_t first,
+                               size_t count, uint8_t *buffer) {
+    const uint8_t *truth = buffer;
+    switch (nonzero ? image->image.header->dtype : (uint8_t)LOOM_BOOL8) {
+#define CASE(dtype_, type_)                                                                                            \
+    case dtype_:                                                                                                       \
+        if (dtype_ == LOOM_BOOL8)                                                                                      \
+            truth = loom_as_bool(image, first, count, buffer);                                                         \
+        else                                                                                                           \
+            nonzero_##type_(loom_values_at(image, first), count, buffer);                                              \
+        break;
+        LOOM_EACH_PIXEL(CASE)
+#undef CASE
+    default:
+        break;
+    }
+    if (mask == NULL) return truth;
+    const uint8_t *shown = loom_values_at(mask, first);
+    for (size_t k = 0; k < count; k++)
+        buffer[k] = truth[k] & (shown[k] != 0);
+    return buffer;
+}
+
 /* The row as bits, 64 voxels a word; the words beyond the row are 0. */
-static void pack_row(const loom_value *image, uint64_t first, uint64_t width, uint64_t *words) {
+static void pack_row(const loom_value *image, const loom_value *mask, bool nonzero, uint64_t first, uint64_t width,
+                     uint64_t *words) {
     for (uint64_t x = 0; x < width; x += LOOM_CHUNK) {
         uint8_t buffer[LOOM_CHUNK];
         size_t count = width - x < LOOM_CHUNK ? (size_t)(width - x) : LOOM_CHUNK;
-        const uint8_t *truth = loom_as_bool(image, first + x, count, buffer);
+        const uint8_t *truth = truth_of(image, mask, nonzero, first + x, count, buffer);
         for (size_t k = 0; k < count; k += 64) {
             uint64_t word = 0;
             size_t n = count - k < 64 ? count - k : 64, whole = n & ~(size_t)7;
@@ -83,14 +116,14 @@ static inline void join(uint32_t *root, uint32_t a, uint32_t b) {
         root[a] = b;
 }
 
-/* Joins the runs of two neighbouring rows where they touch, corners included. */
-static void join_rows(loom_runs *runs, uint64_t row, uint64_t neighbour) {
+/* Joins the runs of two neighbouring rows where they touch; with a reach of 1, corners included. */
+static void join_rows(loom_runs *runs, uint64_t row, uint64_t neighbour, uint64_t reach) {
     uint64_t a = runs->row[row], a_end = runs->row[row + 1];
     uint64_t b = runs->row[neighbour], b_end = runs->row[neighbour + 1];
     while (a < a_end && b < b_end) {
-        if ((uint64_t)runs->last[b] + 1 < runs->first[a]) {
+        if ((uint64_t)runs->last[b] + reach < runs->first[a]) {
             b++;
-        } else if ((uint64_t)runs->last[a] + 1 < runs->first[b]) {
+        } else if ((uint64_t)runs->last[a] + reach < runs->first[b]) {
             a++;
         } else {
             join(runs->root, (uint32_t)a, (uint32_t)b);
@@ -103,17 +136,18 @@ static void join_rows(loom_runs *runs, uint64_t row, uint64_t neighbour) {
 }
 
 /* Joins a row with every neighbour row in begin..end - 1 that precedes it in raster order: up to 1, 4 or 13 of them. */
-static void join_preceding(loom_runs *runs, const uint64_t size[LOOM_RANK_MAX], uint64_t row, uint64_t begin,
-                           uint64_t end) {
+static void join_preceding(loom_runs *runs, const uint64_t size[LOOM_RANK_MAX], bool by_faces, uint64_t row,
+                           uint64_t begin, uint64_t end) {
     if (runs->row[row] == runs->row[row + 1]) return;
     int64_t at[3] = {(int64_t)(row % size[1]), (int64_t)(row / size[1] % size[2]), (int64_t)(row / size[1] / size[2])};
     for (int dt = -1; dt <= 0; dt++)
         for (int dz = -1; dz <= (dt < 0 ? 1 : 0); dz++)
             for (int dy = -1; dy <= (dt < 0 || dz < 0 ? 1 : -1); dy++) {
                 int64_t y = at[0] + dy, z = at[1] + dz, t = at[2] + dt;
+                if (by_faces && abs(dy) + abs(dz) + abs(dt) > 1) continue;
                 if (y < 0 || z < 0 || t < 0 || y >= (int64_t)size[1] || z >= (int64_t)size[2]) continue;
                 uint64_t neighbour = ((uint64_t)t * size[2] + (uint64_t)z) * size[1] + (uint64_t)y;
-                if (neighbour >= begin && neighbour < end) join_rows(runs, row, neighbour);
+                if (neighbour >= begin && neighbour < end) join_rows(runs, row, neighbour, by_faces ? 0 : 1);
             }
 }
 
@@ -152,15 +186,21 @@ static loom_status row_words(loom_part *part, const loom_runs_state *state, uint
     return LOOM_OK;
 }
 
+static loom_status images_of(loom_call *call, const loom_runs_rule *rule, const loom_value **image,
+                             const loom_value **mask) {
+    LOOM_TRY(loom_arg_image(call, rule->image_at, image));
+    return rule->mask_at == 0 ? LOOM_OK : loom_arg_image(call, rule->mask_at, mask);
+}
+
 /* Leaves in row[r] how many runs row r has. */
 loom_status loom_runs_count_part(loom_part *part) {
     const loom_runs_state *state = part->state;
-    const loom_value *image = NULL;
+    const loom_value *image = NULL, *mask = NULL;
     uint64_t *words = NULL, *row_counts = part->shared[0];
-    LOOM_TRY(loom_arg_image(part->call, state->image_at, &image));
+    LOOM_TRY(images_of(part->call, &state->rule, &image, &mask));
     LOOM_TRY(row_words(part, state, &words));
     for (uint64_t row = part->first; row < part->first + part->count; row++) {
-        pack_row(image, row * state->width, state->width, words);
+        pack_row(image, mask, state->rule.nonzero, row * state->width, state->width, words);
         row_counts[row] = count_runs(words, word_count_of(state));
     }
     return LOOM_OK;
@@ -169,20 +209,20 @@ loom_status loom_runs_count_part(loom_part *part) {
 /* Lists the runs of a slab of rows and joins them with each other. */
 loom_status loom_runs_list_part(loom_part *part) {
     const loom_runs_state *state = part->state;
-    const loom_value *image = NULL;
+    const loom_value *image = NULL, *mask = NULL;
     uint64_t *words = NULL, end = part->first + part->count;
-    LOOM_TRY(loom_arg_image(part->call, state->image_at, &image));
+    LOOM_TRY(images_of(part->call, &state->rule, &image, &mask));
     LOOM_TRY(row_words(part, state, &words));
     loom_runs runs = loom_runs_of_part(part, state);
     for (uint64_t row = part->first; row < end; row++) {
         if (runs.row[row] == runs.row[row + 1]) continue;
-        pack_row(image, row * state->width, state->width, words);
+        pack_row(image, mask, state->rule.nonzero, row * state->width, state->width, words);
         list_runs(&runs, words, word_count_of(state), runs.row[row]);
     }
     for (uint64_t run = runs.row[part->first]; run < runs.row[end]; run++)
         runs.root[run] = (uint32_t)run;
     for (uint64_t row = part->first; row < end; row++)
-        join_preceding(&runs, image->image.header->size, row, part->first, row);
+        join_preceding(&runs, image->image.header->size, state->rule.by_faces, row, part->first, row);
     return LOOM_OK;
 }
 
@@ -207,22 +247,27 @@ static loom_status count_all(loom_call *call, const loom_runs_state *state, loom
 }
 
 /* Joins the slabs: rows at the beginning of each have neighbours in those before it. */
-static void join_slabs(loom_runs *runs, const loom_image_header *header, uint64_t grain) {
+static void join_slabs(loom_runs *runs, const loom_image_header *header, bool by_faces, uint64_t grain) {
     uint64_t reach = header->size[1] * (header->size[3] > 1 ? header->size[2] + 1 : 1) + 1;
     for (uint64_t begin = grain; begin < runs->rows; begin += grain)
         for (uint64_t row = begin; row < runs->rows && row < begin + grain && row < begin + reach; row++)
-            join_preceding(runs, header->size, row, 0, begin);
+            join_preceding(runs, header->size, by_faces, row, 0, begin);
 }
 
 loom_status loom_runs_connect(loom_call *call, uint32_t image_at, loom_runs *runs, loom_runs_state *state) {
+    const loom_runs_rule rule = {.image_at = image_at};
+    return loom_runs_connect_by(call, &rule, runs, state);
+}
+
+loom_status loom_runs_connect_by(loom_call *call, const loom_runs_rule *rule, loom_runs *runs, loom_runs_state *state) {
     const loom_value *image = NULL;
     void *memory = NULL;
-    LOOM_TRY(loom_arg_image(call, image_at, &image));
+    LOOM_TRY(loom_arg_image(call, rule->image_at, &image));
     const loom_image_header *header = image->image.header;
     *runs = (loom_runs){.width = header->size[0], .rows = header->size[1] * header->size[2] * header->size[3]};
     if (runs->width > UINT32_MAX)
         return loom_fail(call->err, LOOM_TOO_LARGE, "`%s` takes rows of at most 4294967295 voxels", call->op->name);
-    *state = (loom_runs_state){.width = runs->width, .rows = runs->rows, .image_at = image_at};
+    *state = (loom_runs_state){.width = runs->width, .rows = runs->rows, .rule = *rule};
     LOOM_TRY(count_all(call, state, runs));
     state->count = runs->count;
     LOOM_TRY(loom_share(call, 1, runs->count, 3 * sizeof(uint32_t), &memory));
@@ -232,7 +277,7 @@ loom_status loom_runs_connect(loom_call *call, uint32_t image_at, loom_runs *run
     uint64_t grain = slab_rows(header);
     (void)loom_count_parts(runs->rows, &grain);
     LOOM_TRY(loom_run_parts(call, LOOM_RUNS_LIST_LOOP, runs->rows, grain, state, sizeof *state));
-    join_slabs(runs, header, grain);
+    join_slabs(runs, header, rule->by_faces, grain);
     /* A root is never larger than its runs, so one pass upwards finds every final root. */
     for (uint64_t run = 0; run < runs->count; run++)
         runs->root[run] = runs->root[runs->root[run]];

@@ -25,14 +25,23 @@ loom_status loom_runs_count_part(loom_part *part);
 loom_status loom_runs_list_part(loom_part *part);
 #define LOOM_RUNS_BLOCKS 2u
 
+/* Which voxels make runs, and what connects them. */
+typedef struct loom_runs_rule {
+    uint32_t image_at; /* the argument */
+    uint32_t mask_at;  /* voxels are false where this argument (8-bit) is 0; 0: no mask */
+    bool nonzero;      /* true is what is not 0 in its own pixel type; else as-bool */
+    bool by_faces;     /* 4, 6 or 8 neighbours; else corners connect, too */
+} loom_runs_rule;
+
 /* What parts need to find the runs again. */
 typedef struct loom_runs_state {
     uint64_t width, rows, count;
-    uint32_t image_at;
+    loom_runs_rule rule;
 } loom_runs_state;
 
 /* Finds and connects the runs of as-bool(argument image_at). Scratch: 12 bytes a run and 8 a row. */
 loom_status loom_runs_connect(loom_call *call, uint32_t image_at, loom_runs *runs, loom_runs_state *state);
+loom_status loom_runs_connect_by(loom_call *call, const loom_runs_rule *rule, loom_runs *runs, loom_runs_state *state);
 /* The same runs, in a part. */
 loom_runs loom_runs_of_part(const loom_part *part, const loom_runs_state *state);
 /* Rows of a part that touches each voxel once. */
