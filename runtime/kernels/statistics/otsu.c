@@ -158,10 +158,11 @@ static loom_status range_part(loom_part *part) {
     return each_chunk(part, find_range, range);
 }
 
-/* The bin of a value within the edges; the last edge belongs to the last bin. */
+/* The bin of a value within the edges; the last edge belongs to the last bin, and so does what edges that are hardly
+ * apart make of a scale: not a number. */
 static inline uint32_t bin_of(double value, double low, double scale, uint32_t bins) {
-    uint32_t bin = (uint32_t)(int32_t)((value - low) * scale);
-    return bin < bins ? bin : bins - 1;
+    double at = (value - low) * scale;
+    return (uint32_t)(int32_t)(at < (double)bins ? at : (double)(bins - 1));
 }
 
 /* The bin of each value; `bins` for one that is not counted: values outside the range, which only NaN is. */
