@@ -1,14 +1,12 @@
-/* box.h - dilation and erosion of a set by the 3^rank box, slice by slice.
+/* box.h - dilation and erosion of a set by the 3^rank box, some rows at a time.
  *
- * The box is the product of three-voxel segments, so the set is dilated along x, then y, then across slices; each slice
- * is widened within its plane once and kept while its neighbours need it. Erosion is dilation of the complement.
- * Outside the image counts as empty for dilation and as full for erosion, so neither looks beyond the edge.
- * (P. Soille, "Morphological Image Analysis", 2nd ed., Springer 2003, section 3.9: decomposition of structuring
- * elements.) */
+ * The box is the product of three-voxel segments, so the result is the union (erosion: the intersection) of the voxels
+ * around, taken across slices, then along y, then along x. This is done for strips of rows that fit the first-level
+ * cache, so that the image is streamed through it and no slice is kept. Outside the image counts as empty for dilation
+ * and as full for erosion, so neither looks beyond the edge. (P. Soille, "Morphological Image Analysis", 2nd ed.,
+ * Springer 2003, section 3.9: decomposition of structuring elements.) */
 #ifndef LOOM_KERNELS_BOX_H
 #define LOOM_KERNELS_BOX_H
-
-#include <stdbool.h>
 
 #include "runtime/kernels/kernel.h"
 
@@ -21,35 +19,34 @@ typedef enum loom_box_kind {
 typedef struct loom_box {
     const loom_value *image;
     loom_box_kind kind;
-    uint64_t width, height; /* of a slice */
-    uint64_t slice_voxels, slices;
-    uint64_t depth;      /* slices along z; the rest of `slices` is t */
-    uint8_t *plane;      /* scratch: the foreground of one slice, after x */
-    uint8_t *cache;      /* scratch: widened slices */
-    uint64_t held[9];    /* which slice each cache place holds; UINT64_MAX for none */
-    uint8_t *line;       /* scratch: one row */
-    unsigned cache_size; /* 1, 3 or 9 */
+    uint64_t width, height, depth, times;
+    uint64_t strip;  /* rows that are done together at most */
+    uint8_t *across; /* scratch: strip + 2 rows, taken across slices */
+    uint8_t *line;   /* scratch: strip rows, taken along y too, with a byte before and after */
+    uint8_t *bytes;  /* scratch: 3 x (strip + 2) rows cast to 8 bits; NULL for images that have 8 */
 } loom_box;
 
-/* Scratch: a row, and cache_size + 1 slices of bytes. */
+/* Scratch: two strips of bytes of 8 KiB or one row, five for pixel types of more than 8 bits (cast three times each).
+ */
 loom_status loom_box_open(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box);
-/* For an image of one slice, row by row instead. Scratch: four rows. */
-loom_status loom_box_open_rows(loom_call *call, const loom_value *image, loom_box_kind kind, loom_box *box);
-/* As loom_box_slice, for one row; the box was opened for rows. Ascending order widens each row once. */
-void loom_box_row(loom_box *box, uint64_t row, uint8_t *out);
-/* Whether an image is done row by row: it has one slice, which would be one part. */
-static inline bool loom_box_by_rows(const loom_image_header *header) {
-    return header->size[2] * header->size[3] == 1;
-}
-/* Bytes that a box takes, of slices or rows. */
-uint64_t loom_box_scratch(const loom_image_header *header);
-/* How many rows make a part. */
-uint64_t loom_rows_a_part(const loom_image_header *header);
 /* The box of the worker that runs the part, for all its parts of the loop. */
 loom_status loom_box_of_part(loom_part *part, const loom_value *image, loom_box_kind kind, loom_box **box);
-/* How many slices make a part. */
+/* Bytes that a box takes. */
+uint64_t loom_box_scratch(const loom_image_header *header);
+
+/* Writes `rows` rows of the result from `row` of a slice on (slices are counted over z and t), 0 or 1 a voxel. */
+void loom_box_rows(loom_box *box, uint64_t slice, uint64_t row, uint64_t rows, uint8_t *out);
+
+/* How an image is cut into blocks of rows for parts: as many rows as there are slices in a part, about, so that little
+ * is read twice. Unit `u` is block u / slices of slice u % slices. */
+typedef struct loom_box_blocks {
+    uint64_t rows; /* of a block; the last of a slice may have fewer */
+    uint64_t slices, units, grain;
+} loom_box_blocks;
+loom_box_blocks loom_box_cut(const loom_image_header *header);
+
+/* How many rows make a part, or how many slices, of a loop in image order. */
+uint64_t loom_rows_a_part(const loom_image_header *header);
 uint64_t loom_slices_a_part(const loom_image_header *header);
-/* Writes the result of one slice (0 or 1 a voxel). Ascending order of slices computes each widened slice once in 3D. */
-void loom_box_slice(loom_box *box, uint64_t slice, uint8_t *out);
 
 #endif

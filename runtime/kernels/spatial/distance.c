@@ -6,95 +6,23 @@
  * distances decide voxels and the recorded results must come out bit for bit: sites lie at float(i) * float(spacing),
  * voxels at float(i * spacing). The squared distances are worked on in place in the result: within each slice along x
  * and y, then along each further axis. */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "runtime/kernels/base/arguments.h"
 #include "runtime/kernels/base/parts.h"
+#include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/base/voxels.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/spatial/box.h"
+#include "runtime/kernels/spatial/envelope.h"
 
-#define FAR FLT_MAX /* no site in reach yet */
-#define LANES 16    /* columns taken together: a cache line of floats */
-
-/* Positions along one axis, as ITK rounds them. */
-typedef struct axis {
-    uint64_t count;
-    const float *site;  /* where a parabola stands */
-    const float *voxel; /* where it is read */
-} axis;
-
-/* Workspace of one line. */
-typedef struct envelope {
-    float *height; /* parabolas of the lower envelope: squared distance at the site, */
-    float *place;  /* and the site */
-} envelope;
-
-static loom_status make_axis(loom_call *call, uint64_t count, double spacing, axis *made) {
-    void *memory = NULL;
-    LOOM_TRY(loom_scratch(call, count, 2 * sizeof(float), &memory));
-    float *site = memory, *voxel = site + count;
-    for (uint64_t i = 0; i < count; i++) {
-        site[i] = (float)i * (float)spacing;
-        voxel[i] = (float)((double)i * spacing);
-    }
-    *made = (axis){.count = count, .site = site, .voxel = voxel};
-    return LOOM_OK;
-}
-
-/* True if the middle one of three parabolas lies nowhere below the others. */
-static inline bool is_hidden(float d1, float d2, float d3, float x1, float x2, float x3) {
-    float a = x2 - x1, b = x3 - x2, c = x3 - x1;
-    return c * d2 - b * d1 - a * d3 - a * b * c > 0;
-}
-
-/* Replaces the line's squared distances over the axes done so far by those over this axis too. */
-static void transform_line(const axis *along, envelope work, float *restrict line) {
-    float *restrict g = work.height, *restrict h = work.place;
-    const float *restrict site = along->site, *restrict voxel = along->voxel;
-    const int64_t count = (int64_t)along->count;
-    int64_t top = -1;
-    float g1 = 0, h1 = 0, g2 = 0, h2 = 0; /* the last two parabolas, also on the stack */
-    for (int64_t i = 0; i < count; i++) {
-        float d = line[i], x = site[i];
-        if (d == FAR) continue;
-        while (top >= 1 && is_hidden(g1, g2, d, h1, h2, x)) {
-            top--;
-            g2 = g1;
-            h2 = h1;
-            g1 = g[top > 0 ? top - 1 : 0];
-            h1 = h[top > 0 ? top - 1 : 0];
-        }
-        top++;
-        g[top] = d;
-        h[top] = x;
-        g1 = g2;
-        h1 = h2;
-        g2 = d;
-        h2 = x;
-    }
-    if (top < 0) return;
-    /* One more parabola, never the lowest, ends every search. */
-    g[top + 1] = INFINITY;
-    h[top + 1] = 0;
-    int64_t lowest = 0;
-    for (int64_t i = 0; i < count; i++) {
-        float x = voxel[i];
-        float d1 = g[lowest] + (h[lowest] - x) * (h[lowest] - x);
-        for (;;) {
-            float d2 = g[lowest + 1] + (h[lowest + 1] - x) * (h[lowest + 1] - x);
-            if (d1 <= d2) break;
-            lowest++;
-            d1 = d2;
-        }
-        line[i] = d1;
-    }
-}
+#define WIDE (4u * LOOM_LANES) /* lines read and written together */
+/* Of workspace a voxel of a line: the blocks, and as much as one to work with. */
+#define WORK_BYTES ((WIDE + 2 * LOOM_LANES) * sizeof(float))
 
 /* The first axis: sites are where the line is 0, so the nearest one to either side decides. */
-static void transform_first(const axis *along, const uint8_t *restrict is_site, float *restrict line) {
+static void transform_first(const loom_axis *along, const uint8_t *restrict is_site, float *restrict line) {
     const float *restrict site = along->site, *restrict voxel = along->voxel;
     const int64_t count = (int64_t)along->count;
     float place = -INFINITY;
@@ -112,29 +40,47 @@ static void transform_first(const axis *along, const uint8_t *restrict is_site, 
 
 /* What one worker works with. */
 typedef struct workshop {
-    axis along[2]; /* x and y, or the one axis that is left */
-    envelope work;
-    float *block; /* LANES lines */
+    loom_axis along[2];                  /* x and y, or the one axis that is left */
+    float *block[WIDE / LOOM_LANES + 1]; /* each LOOM_LANES lines; one is for results */
+    void *work;
     loom_box inner;
-    uint8_t *core; /* a slice */
+    uint8_t *core; /* a strip of rows */
 } workshop;
 
-/* `lanes` neighbouring lines at a time through a small block, so that memory is read and written by cache lines. Their
- * voxels are `stride` apart. */
-static void transform_lines(const workshop *shop, const axis *along, float *corner, uint64_t stride, uint64_t lanes) {
-    float *block = shop->block;
+/* `lanes` (at most WIDE) neighbouring lines, whose voxels are `stride` apart: into blocks, so that memory is read by
+ * cache lines. Lines that are missing to fill a block are empty. */
+static void read_lines(const workshop *shop, const loom_axis *along, const float *corner, uint64_t stride,
+                       uint64_t lanes) {
     for (uint64_t i = 0; i < along->count; i++)
-        for (uint64_t lane = 0; lane < lanes; lane++)
-            block[lane * along->count + i] = corner[i * stride + lane];
-    for (uint64_t lane = 0; lane < lanes; lane++)
-        transform_line(along, shop->work, block + lane * along->count);
-    for (uint64_t i = 0; i < along->count; i++)
-        for (uint64_t lane = 0; lane < lanes; lane++)
-            corner[i * stride + lane] = block[lane * along->count + i];
+        for (uint64_t first = 0; first < lanes; first += LOOM_LANES) {
+            uint64_t count = lanes - first < LOOM_LANES ? lanes - first : LOOM_LANES;
+            float *row = shop->block[first / LOOM_LANES] + i * LOOM_LANES;
+            memcpy(row, corner + i * stride + first, count * sizeof *row);
+            for (uint64_t lane = count; lane < LOOM_LANES; lane++)
+                row[lane] = LOOM_FAR;
+        }
+}
+
+/* Replaces what has been read, block by block: a result's block takes the place of the one it came from. */
+static void transform_lines(workshop *shop, const loom_axis *along, uint64_t lanes) {
+    float **spare = &shop->block[WIDE / LOOM_LANES];
+    for (uint64_t k = 0; k * LOOM_LANES < lanes; k++) {
+        float *block = shop->block[k];
+        loom_envelopes(along, block, shop->work, *spare);
+        shop->block[k] = *spare;
+        *spare = block;
+    }
+}
+
+static void write_row(const workshop *shop, uint64_t i, uint64_t lanes, float *row) {
+    for (uint64_t first = 0; first < lanes; first += LOOM_LANES) {
+        uint64_t count = lanes - first < LOOM_LANES ? lanes - first : LOOM_LANES;
+        memcpy(row + first, shop->block[first / LOOM_LANES] + i * LOOM_LANES, count * sizeof *row);
+    }
 }
 
 static uint64_t lanes_from(uint64_t first, uint64_t stride) {
-    return stride - first < LANES ? stride - first : LANES;
+    return stride - first < WIDE ? stride - first : WIDE;
 }
 
 /* Marks the boundary of the set, voxels with a neighbour outside it, in one row; false if there is none. */
@@ -158,29 +104,58 @@ static void transform_row(const loom_value *image, const workshop *shop, uint64_
         transform_first(&shop->along[0], core, voxels + first);
     else
         for (uint64_t x = 0; x < width; x++)
-            voxels[first + x] = FAR;
+            voxels[first + x] = LOOM_FAR;
 }
 
-/* The squared distances within one slice. It is eroded, and what erosion took away is the boundary. */
+/* Along x, some rows of a slice. It is eroded, and what erosion took away is the boundary. */
+static void transform_rows(const loom_value *image, workshop *shop, uint64_t slice, uint64_t row, uint64_t rows,
+                           float *voxels) {
+    const uint64_t width = shop->inner.width, end = row + rows;
+    for (; row < end; row += shop->inner.strip) {
+        uint64_t some = end - row < shop->inner.strip ? end - row : shop->inner.strip;
+        uint64_t first = (slice * shop->inner.height + row) * width;
+        loom_box_rows(&shop->inner, slice, row, some, shop->core);
+        for (uint64_t k = 0; k < some; k++)
+            transform_row(image, shop, first + k * width, shop->core + k * width, voxels);
+    }
+}
+
+/* The squared distances within one slice. */
 static void transform_slice(const loom_value *image, workshop *shop, uint64_t slice, float *voxels) {
-    uint64_t width = shop->inner.width;
-    loom_box_slice(&shop->inner, slice, shop->core);
-    for (uint64_t i = 0; i < shop->inner.slice_voxels; i += width)
-        transform_row(image, shop, slice * shop->inner.slice_voxels + i, shop->core + i, voxels);
-    float *corner = voxels + slice * shop->inner.slice_voxels;
-    for (uint64_t first = 0; first < width; first += LANES)
-        transform_lines(shop, &shop->along[1], corner + first, width, lanes_from(first, width));
+    const uint64_t width = shop->inner.width, height = shop->inner.height, begin = slice * width * height;
+    transform_rows(image, shop, slice, 0, height, voxels);
+    for (uint64_t first = 0; first < width; first += WIDE) {
+        const uint64_t lanes = lanes_from(first, width);
+        read_lines(shop, &shop->along[1], voxels + begin + first, width, lanes);
+        transform_lines(shop, &shop->along[1], lanes);
+        for (uint64_t y = 0; y < height; y++)
+            write_row(shop, y, lanes, voxels + begin + y * width + first);
+    }
 }
 
-static loom_status open_workshop(loom_part *part, uint64_t longest, workshop **shop) {
+/* Workspace for lines of so many voxels, or none. */
+static loom_status open_workshop(loom_part *part, uint64_t voxels, workshop **shop) {
     void *memory = NULL;
     LOOM_TRY(loom_scratch(part->call, 1, sizeof **shop, &memory));
     *shop = memory;
     **shop = (workshop){0};
-    LOOM_TRY(loom_scratch(part->call, longest + 1, (LANES + 2) * sizeof(float), &memory));
-    float *block = (*shop)->block = memory;
-    (*shop)->work = (envelope){.height = block + LANES * longest, .place = block + (LANES + 1) * longest + 1};
+    if (voxels == 0) return LOOM_OK;
+    LOOM_TRY(loom_scratch(part->call, voxels + 1, WORK_BYTES, &memory)); /* one more, to begin at a cache line */
+    float *block = (float *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
+    for (unsigned k = 0; k < WIDE / LOOM_LANES + 1; k++, block += voxels * LOOM_LANES)
+        (*shop)->block[k] = block;
+    (*shop)->work = block;
     return LOOM_OK;
+}
+
+/* What the first axis needs. */
+static loom_status open_rows(loom_part *part, const loom_value *image, workshop *shop) {
+    const loom_image_header *header = image->image.header;
+    void *memory = NULL;
+    LOOM_TRY(loom_box_open(part->call, image, LOOM_ERODE_TRUE, &shop->inner));
+    LOOM_TRY(loom_scratch(part->call, shop->inner.strip * header->size[0], 1, &memory));
+    shop->core = memory;
+    return loom_axis_make(part->call, header->size[0], header->spacing[0], &shop->along[0]);
 }
 
 /* Along x and y: some slices. */
@@ -190,14 +165,9 @@ static loom_status slices_part(loom_part *part) {
     const loom_image_header *header = image->image.header;
     workshop *shop = *part->local;
     if (shop == NULL) {
-        void *memory = NULL;
-        uint64_t longest = header->size[0] > header->size[1] ? header->size[0] : header->size[1];
-        LOOM_TRY(open_workshop(part, longest, &shop));
-        LOOM_TRY(loom_box_open(part->call, image, LOOM_ERODE_TRUE, &shop->inner));
-        LOOM_TRY(loom_scratch(part->call, shop->inner.slice_voxels, 1, &memory));
-        shop->core = memory;
-        for (unsigned d = 0; d < 2; d++)
-            LOOM_TRY(make_axis(part->call, header->size[d], header->spacing[d], &shop->along[d]));
+        LOOM_TRY(open_workshop(part, header->size[1], &shop));
+        LOOM_TRY(open_rows(part, image, shop));
+        LOOM_TRY(loom_axis_make(part->call, header->size[1], header->spacing[1], &shop->along[1]));
         *part->local = shop;
     }
     shop->inner.image = image;
@@ -210,93 +180,85 @@ static loom_status slices_part(loom_part *part) {
 static loom_status rows_part(loom_part *part) {
     const loom_value *image = NULL;
     LOOM_TRY(loom_arg_image(part->call, 0, &image));
-    const loom_image_header *header = image->image.header;
     workshop *shop = *part->local;
     if (shop == NULL) {
-        void *memory = NULL;
-        LOOM_TRY(open_workshop(part, header->size[0], &shop));
-        LOOM_TRY(loom_box_open_rows(part->call, image, LOOM_ERODE_TRUE, &shop->inner));
-        LOOM_TRY(loom_scratch(part->call, header->size[0], 1, &memory));
-        shop->core = memory;
-        LOOM_TRY(make_axis(part->call, header->size[0], header->spacing[0], &shop->along[0]));
+        LOOM_TRY(open_workshop(part, 0, &shop));
+        LOOM_TRY(open_rows(part, image, shop));
         *part->local = shop;
     }
     shop->inner.image = image;
-    for (uint64_t row = part->first; row < part->first + part->count; row++) {
-        loom_box_row(&shop->inner, row, shop->core);
-        transform_row(image, shop, row * header->size[0], shop->core, part->voxels);
-    }
+    transform_rows(image, shop, 0, part->first, part->count, part->voxels);
     return LOOM_OK;
 }
 
-/* A further axis: its lines lie in slabs that are contiguous; a unit is LANES neighbouring lines of a slab. */
+/* A further axis: its lines lie in slabs that are contiguous; a unit is WIDE neighbouring lines of a slab. */
 typedef struct further {
     unsigned axis;
+    bool last; /* axis */
     uint64_t stride, units_a_slab;
 } further;
+
+static LOOM_SIMD void sign_distances(const uint8_t *restrict truth, float *restrict row, uint64_t count) {
+    for (uint64_t k = 0; k < count; k++) {
+        float distance = sqrtf(row[k]);
+        row[k] = truth[k] ? 0.0f - distance : distance; /* the boundary is +0, never -0 */
+    }
+}
+
+/* From squared distances to signed ones: `count` (at most WIDE) neighbouring voxels. */
+static void finish_row(const loom_value *image, uint64_t first, uint64_t count, float *voxels) {
+    uint8_t buffer[WIDE];
+    const uint8_t *truth = loom_as_bool(image, first, count, buffer);
+    sign_distances(truth, voxels + first, count);
+}
 
 static loom_status further_part(loom_part *part) {
     const loom_value *image = NULL;
     const further *what = part->state;
     LOOM_TRY(loom_arg_image(part->call, 0, &image));
     const loom_image_header *header = image->image.header;
+    const uint64_t length = header->size[what->axis], stride = what->stride;
+    float *voxels = part->voxels;
     workshop *shop = *part->local;
     if (shop == NULL) {
-        LOOM_TRY(open_workshop(part, header->size[what->axis], &shop));
-        LOOM_TRY(make_axis(part->call, header->size[what->axis], header->spacing[what->axis], &shop->along[0]));
+        LOOM_TRY(open_workshop(part, length, &shop));
+        LOOM_TRY(loom_axis_make(part->call, length, header->spacing[what->axis], &shop->along[0]));
         *part->local = shop;
     }
     for (uint64_t unit = part->first; unit < part->first + part->count; unit++) {
-        uint64_t slab = unit / what->units_a_slab, first = unit % what->units_a_slab * LANES;
-        float *corner = (float *)part->voxels + slab * what->stride * header->size[what->axis] + first;
-        transform_lines(shop, &shop->along[0], corner, what->stride, lanes_from(first, what->stride));
-    }
-    return LOOM_OK;
-}
-
-/* From squared distances to signed ones: some voxels. */
-static loom_status finish_part(loom_part *part) {
-    const loom_value *image = NULL;
-    uint8_t buffer[LOOM_CHUNK];
-    LOOM_TRY(loom_arg_image(part->call, 0, &image));
-    for (uint64_t done = 0; done < part->count; done += LOOM_CHUNK) {
-        size_t count = part->count - done < LOOM_CHUNK ? (size_t)(part->count - done) : LOOM_CHUNK;
-        const uint8_t *truth = loom_as_bool(image, part->first + done, count, buffer);
-        float *out = (float *)part->voxels + part->first + done;
-        for (size_t k = 0; k < count; k++) {
-            float distance = sqrtf(out[k]);
-            out[k] = truth[k] ? 0.0f - distance : distance; /* the boundary is +0, never -0 */
+        uint64_t slab = unit / what->units_a_slab, line = unit % what->units_a_slab * WIDE;
+        uint64_t corner = slab * stride * length + line, lanes = lanes_from(line, stride);
+        read_lines(shop, &shop->along[0], voxels + corner, stride, lanes);
+        transform_lines(shop, &shop->along[0], lanes);
+        for (uint64_t i = 0; i < length; i++) {
+            write_row(shop, i, lanes, voxels + corner + i * stride);
+            if (what->last) finish_row(image, corner + i * stride, lanes, voxels);
         }
     }
     return LOOM_OK;
 }
 
-enum { SLICES, ROWS, FURTHER, FINISH };
-static const loom_part_run loops[] = {
-    [SLICES] = slices_part, [ROWS] = rows_part, [FURTHER] = further_part, [FINISH] = finish_part};
+enum { SLICES, ROWS, FURTHER };
+static const loom_part_run loops[] = {[SLICES] = slices_part, [ROWS] = rows_part, [FURTHER] = further_part};
 
 /* A worker's: see slices_part, rows_part and further_part, which come after each other but keep what they took. */
 static uint64_t scratch(const loom_call *call, uint32_t lanes) {
     const loom_image_header *header = loom_first_image(call);
     if (header == NULL) return 0;
-    uint64_t longest = 0, axes = 0;
-    for (unsigned d = 0; d < header->rank; d++) {
-        if (header->size[d] > longest) longest = header->size[d];
-        axes += header->size[d];
-    }
-    uint64_t floats = (LANES + 2) * (longest + 1) * (header->rank - 1) + 2 * axes;
-    uint64_t core = header->size[0] * (loom_box_by_rows(header) ? 1 : header->size[1]);
-    return lanes * (loom_box_scratch(header) + core + floats * sizeof(float));
+    uint64_t bytes = 2 * loom_box_scratch(header); /* the strip of the boundary is less than the box takes */
+    for (unsigned d = 0; d < header->rank; d++)
+        bytes += (d == 0 ? 0 : (header->size[d] + 1) * WORK_BYTES) + header->size[d] * 2 * sizeof(float);
+    return lanes * bytes;
 }
-const loom_loops loom_loops_dt = {.run = loops, .count = 4, .scratch = scratch};
+const loom_loops loom_loops_dt = {.run = loops, .count = 3, .scratch = scratch};
 
-/* Scratch: that of the box, a slice of bytes, and 20 floats a voxel of the longest axis, a worker. */
+/* Scratch: that of the box, a strip of bytes, and WORK_BYTES a voxel of each axis but the first, a worker. */
 loom_status loom_run_dt(loom_call *call) {
     const loom_value *image = NULL;
     void *result = NULL;
     LOOM_TRY(loom_arg_image(call, 0, &image));
     const loom_image_header *header = image->image.header;
-    bool rows = loom_box_by_rows(header);
+    bool rows = header->size[2] * header->size[3] == 1; /* one slice would be one part */
     uint64_t total = loom_image_voxels(header), stride = header->size[0] * (rows ? 1 : header->size[1]);
     LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &result));
     if (rows)
@@ -304,10 +266,11 @@ loom_status loom_run_dt(loom_call *call) {
     else
         LOOM_TRY(loom_run_parts(call, SLICES, total / stride, loom_slices_a_part(header), NULL, 0));
     for (unsigned d = rows ? 1 : 2; d < header->rank; stride *= header->size[d++]) {
-        further what = {.axis = d, .stride = stride, .units_a_slab = (stride + LANES - 1) / LANES};
-        uint64_t slabs = total / (stride * header->size[d]), values = LANES * header->size[d];
+        further what = {
+            .axis = d, .last = d + 1 == header->rank, .stride = stride, .units_a_slab = (stride + WIDE - 1) / WIDE};
+        uint64_t slabs = total / (stride * header->size[d]), values = WIDE * header->size[d];
         LOOM_TRY(loom_run_parts(call, FURTHER, slabs * what.units_a_slab, (LOOM_PART_VALUES + values - 1) / values,
                                 &what, sizeof what));
     }
-    return loom_run_parts(call, FINISH, total, LOOM_PART_VALUES, NULL, 0);
+    return LOOM_OK;
 }

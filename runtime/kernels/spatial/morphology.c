@@ -19,52 +19,40 @@ static void pass_others(const loom_value *image, uint64_t begin, uint64_t voxels
     }
 }
 
-/* Some slices. */
+/* Some blocks of rows. */
 static loom_status box_part(loom_part *part) {
     const loom_value *image = NULL;
     loom_box *box = NULL;
     LOOM_TRY(loom_arg_image(part->call, 0, &image));
     LOOM_TRY(loom_box_of_part(part, image, *(const loom_box_kind *)part->state, &box));
-    for (uint64_t slice = part->first; slice < part->first + part->count; slice++) {
-        uint8_t *out = (uint8_t *)part->voxels + slice * box->slice_voxels;
-        loom_box_slice(box, slice, out);
-        if (image->image.header->dtype != LOOM_BOOL8)
-            pass_others(image, slice * box->slice_voxels, box->slice_voxels, out);
+    const loom_box_blocks cut = loom_box_cut(image->image.header);
+    for (uint64_t unit = part->first; unit < part->first + part->count; unit++) {
+        uint64_t slice = unit % cut.slices, row = unit / cut.slices * cut.rows;
+        uint64_t rows = box->height - row < cut.rows ? box->height - row : cut.rows;
+        uint64_t first = (slice * box->height + row) * box->width;
+        uint8_t *out = (uint8_t *)part->voxels + first;
+        loom_box_rows(box, slice, row, rows, out);
+        if (image->image.header->dtype != LOOM_BOOL8) pass_others(image, first, rows * box->width, out);
     }
     return LOOM_OK;
 }
-
-/* Some rows of the only slice. */
-static loom_status rows_part(loom_part *part) {
-    const loom_value *image = NULL;
-    loom_box *box = NULL;
-    LOOM_TRY(loom_arg_image(part->call, 0, &image));
-    LOOM_TRY(loom_box_of_part(part, image, *(const loom_box_kind *)part->state, &box));
-    for (uint64_t row = part->first; row < part->first + part->count; row++) {
-        uint8_t *out = (uint8_t *)part->voxels + row * box->width;
-        loom_box_row(box, row, out);
-        if (image->image.header->dtype != LOOM_BOOL8) pass_others(image, row * box->width, box->width, out);
-    }
-    return LOOM_OK;
-}
-static const loom_part_run box_loops[] = {box_part, rows_part};
+static const loom_part_run box_loops[] = {box_part};
 
 static uint64_t scratch(const loom_call *call, uint32_t lanes) {
     const loom_image_header *header = loom_first_image(call);
     return header == NULL ? 0 : lanes * loom_box_scratch(header);
 }
-const loom_loops loom_loops_box = {.run = box_loops, .count = 2, .scratch = scratch};
+const loom_loops loom_loops_box = {.run = box_loops, .count = 1, .scratch = scratch};
 
-/* Scratch: 4 or 10 slices of bytes (3D, 4D), or 4 rows (one slice), a worker: see box.h. */
+/* Scratch: two strips of bytes a worker, five for pixel types of more than 8 bits: see box.h. */
 static loom_status run_box(loom_call *call, loom_box_kind kind) {
     const loom_value *image = NULL;
     void *voxels = NULL;
     LOOM_TRY(loom_arg_image(call, 0, &image));
     const loom_image_header *header = image->image.header;
     LOOM_TRY(loom_result_image(call, header, header->dtype == LOOM_BOOL8 ? LOOM_BOOL8 : LOOM_U8, 1, &voxels));
-    if (loom_box_by_rows(header))
-        return loom_run_parts(call, 1, header->size[1], loom_rows_a_part(header), &kind, sizeof kind);
-    return loom_run_parts(call, 0, header->size[2] * header->size[3], loom_slices_a_part(header), &kind, sizeof kind);
+    const loom_box_blocks cut = loom_box_cut(header);
+    return loom_run_parts(call, 0, cut.units, cut.grain, &kind, sizeof kind);
 }
 
 loom_status loom_run_near(loom_call *call) {
