@@ -94,7 +94,7 @@ static void find_rows(const loom_value *mask, uint64_t row, uint8_t *buffer, row
 
 /* What the ball around each voxel of the row has of foreground (value 1): 1 if nothing lacks. In a plane the ball is
  * the square, in space the corners of the cube are not in it. */
-LOOM_SIMD static void erode_row(const rows *around, unsigned rank, uint64_t width, uint8_t *restrict whole) {
+LOOM_SIMD static void erode_row(const rows *around, uint64_t width, uint8_t *restrict whole) {
     memset(whole, 1, width);
     for (unsigned dz = 0; dz < 3; dz++)
         for (unsigned dy = 0; dy < 3; dy++) {
@@ -102,7 +102,7 @@ LOOM_SIMD static void erode_row(const rows *around, unsigned rank, uint64_t widt
             if (row == NULL) continue;
             for (uint64_t x = 0; x < width; x++)
                 whole[x] &= row[x] == 1;
-            if (rank == 3 && dz != 1 && dy != 1) continue;
+            if (dz != 1 && dy != 1) continue;
             for (uint64_t x = 1; x < width; x++)
                 whole[x] &= row[x - 1] == 1;
             for (uint64_t x = 0; x + 1 < width; x++)
@@ -125,7 +125,7 @@ static loom_status surface_part(loom_part *part) {
         rows around;
         for (uint64_t row = part->first; row < part->first + part->count; row++) {
             find_rows(mask[m], row, buffer, &around);
-            erode_row(&around, header->rank, width, whole);
+            erode_row(&around, width, whole);
             const uint8_t *own = around.at[1][1];
             for (uint64_t x = 0; x < width; x++) {
                 if (own[x] != 0) here.masks |= UINT64_C(1) << m;
