@@ -61,7 +61,7 @@ static const loom_kernel rows[] = {
                    "both: bitwise on integer images"),
     LOOM_ROW_PARTS("vox1.or", "vv:o", 2, 2, LOOM_VOXELS, 1, LOOM_COST_VOXEL, loom_run_or, loom_loops_logic,
                    "either: bitwise on integer images"),
-    LOOM_ROW_PARTS("vox1.mask", "ii:i", 2, 2, LOOM_VOXELS, 1, LOOM_COST_VOXEL, loom_run_mask, loom_loops_logic,
+    LOOM_ROW_PARTS("vox1.mask", "ii:i", 2, 2, LOOM_VOXELS, 1, LOOM_COST_VOXEL, loom_run_mask, loom_loops_mask,
                    "the first image where the second is true, else 0"),
     LOOM_ROW_PARTS("vox1.near", "i:i", 1, 1, LOOM_FILTER, 1, LOOM_COST_FILTER, loom_run_near, loom_loops_box,
                    "voxels in or next to the set (dilation by the 3x3x3 box)"),

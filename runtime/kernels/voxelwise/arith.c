@@ -223,8 +223,7 @@ static loom_status image_number(loom_call *call, loom_arith op, uint32_t image_a
                       (image_arith){.op = op, .image_at = image_at, .number = pixel, .dtype = (uint8_t)dtype});
 }
 
-/* number op image. */
-static loom_status number_image(loom_call *call, loom_arith op, double number, uint32_t image_at) {
+loom_status loom_arith_from_number(loom_call *call, loom_arith op, double number, uint32_t image_at) {
     const loom_value *image = NULL;
     void *voxels = NULL;
     LOOM_TRY(loom_arg_any_image(call, image_at, &image));
@@ -251,7 +250,7 @@ static loom_status arith(loom_call *call, loom_arith op, loom_pair_operation sca
     }
     if (b->type == LOOM_IMAGE) {
         LOOM_TRY(loom_arg_number(call, 0, &number));
-        return number_image(call, op, number, 1);
+        return loom_arith_from_number(call, op, number, 1);
     }
     return scalar(call, &op, "an argument", a, b, &call->result);
 }
@@ -306,7 +305,7 @@ loom_status loom_run_num_div(loom_call *call) {
 static loom_status scalar_first(loom_call *call, loom_arith op) {
     double number = 0;
     LOOM_TRY(loom_arg_number(call, 0, &number));
-    return number_image(call, op, number, 1);
+    return loom_arith_from_number(call, op, number, 1);
 }
 
 /* (img, v): voxel op v. */

@@ -128,52 +128,88 @@ static bool pixels_in_order(uint8_t dtype, loom_pixel low, loom_pixel high) {
 
 enum { IMAGES_LOOP, NUMBER_LOOP, INTERVAL_LOOP };
 
+/* What the parts must know: the relation, the number if there is one, and the marks of what it does not hold for and
+ * what it does. */
+typedef struct comparison {
+    relation what;
+    uint32_t image_at;
+    loom_pixel number;
+    uint8_t marks[2];
+} comparison;
+
+static loom_status optional_byte(loom_call *call, uint32_t position, uint8_t *byte) {
+    int64_t value = 0;
+    if (position >= call->argument_count) return LOOM_OK;
+    LOOM_TRY(loom_arg_integer(call, position, false, &value));
+    if (value < 0 || value > UINT8_MAX) return loom_arg_refuse(call, position, "a whole number from 0 to 255");
+    *byte = (uint8_t)value;
+    return LOOM_OK;
+}
+
+/* simpleitk's comparisons have them as arguments 3 and 4, the background first. */
+static loom_status read_marks(loom_call *call, comparison *with) {
+    with->marks[0] = 0;
+    with->marks[1] = 1;
+    LOOM_TRY(optional_byte(call, 2, &with->marks[0]));
+    return optional_byte(call, 3, &with->marks[1]);
+}
+
+static loom_status run_comparison(loom_call *call, uint32_t loop, const loom_image_header *header, comparison with) {
+    void *voxels = NULL;
+    LOOM_TRY(read_marks(call, &with));
+    bool boolean = with.marks[0] <= 1 && with.marks[1] <= 1;
+    LOOM_TRY(loom_result_image(call, header, boolean ? LOOM_BOOL8 : LOOM_U8, 1, &voxels));
+    return loom_run_parts(call, loop, loom_image_voxels(header), LOOM_PART_VALUES, &with, sizeof with);
+}
+
+static void mark(const uint8_t marks[2], uint8_t *out, size_t count) {
+    const uint8_t background = marks[0], difference = marks[0] ^ marks[1];
+    if (background == 0 && difference == 1) return;
+    for (size_t k = 0; k < count; k++)
+        out[k] = (uint8_t)(background ^ (difference & (uint8_t)-out[k]));
+}
+
 static loom_status images_part(loom_part *part) {
     const loom_value *a = NULL, *b = NULL;
+    const comparison *with = part->state;
+    uint8_t *out = (uint8_t *)part->voxels + part->first;
     LOOM_TRY(loom_arg_image(part->call, 0, &a));
     LOOM_TRY(loom_arg_image(part->call, 1, &b));
-    compare_images(a->image.header->dtype, *(const relation *)part->state, loom_values_at(a, part->first),
-                   loom_values_at(b, part->first), (uint8_t *)part->voxels + part->first, part->count);
+    compare_images(a->image.header->dtype, with->what, loom_values_at(a, part->first), loom_values_at(b, part->first),
+                   out, part->count);
+    mark(with->marks, out, part->count);
     return LOOM_OK;
 }
 
 static loom_status compare_two_images(loom_call *call, relation what) {
     const loom_value *a = NULL, *b = NULL;
-    void *voxels = NULL;
     LOOM_TRY(loom_arg_image(call, 0, &a));
     LOOM_TRY(loom_arg_image(call, 1, &b));
     LOOM_TRY(loom_arg_same_pixels(call, a, 0, b, 1));
     LOOM_TRY(loom_arg_same_domain(call, a, 0, b, 1));
-    const loom_image_header *header = a->image.header;
-    LOOM_TRY(loom_result_image(call, header, LOOM_BOOL8, 1, &voxels));
-    return loom_run_parts(call, IMAGES_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &what, sizeof what);
+    return run_comparison(call, IMAGES_LOOP, a->image.header, (comparison){.what = what});
 }
-
-typedef struct with_number {
-    relation what;
-    uint32_t image_at;
-    loom_pixel number;
-} with_number;
 
 static loom_status number_part(loom_part *part) {
     const loom_value *image = NULL;
-    const with_number *with = part->state;
+    const comparison *with = part->state;
+    uint8_t *out = (uint8_t *)part->voxels + part->first;
     LOOM_TRY(loom_arg_image(part->call, with->image_at, &image));
-    compare_scalar(image->image.header->dtype, with->what, loom_values_at(image, part->first), with->number,
-                   (uint8_t *)part->voxels + part->first, part->count);
+    compare_scalar(image->image.header->dtype, with->what, loom_values_at(image, part->first), with->number, out,
+                   part->count);
+    mark(with->marks, out, part->count);
     return LOOM_OK;
 }
 
 static loom_status compare_with_number(loom_call *call, relation what, uint32_t image_at, uint32_t number_at) {
     const loom_value *image = NULL;
     double number = 0;
-    void *voxels = NULL;
     LOOM_TRY(loom_arg_image(call, image_at, &image));
     LOOM_TRY(loom_arg_number(call, number_at, &number));
     const loom_image_header *header = image->image.header;
-    LOOM_TRY(loom_result_image(call, header, LOOM_BOOL8, 1, &voxels));
-    with_number with = {.what = what, .image_at = image_at, .number = loom_pixel_from_double(header->dtype, number)};
-    return loom_run_parts(call, NUMBER_LOOP, loom_image_voxels(header), LOOM_PART_VALUES, &with, sizeof with);
+    return run_comparison(
+        call, NUMBER_LOOP, header,
+        (comparison){.what = what, .image_at = image_at, .number = loom_pixel_from_double(header->dtype, number)});
 }
 
 static loom_status compare_numbers(loom_call *call, relation what) {
@@ -304,15 +340,6 @@ loom_status loom_run_between(loom_call *call) {
     LOOM_TRY(loom_arg_number(call, 1, &range.high));
     LOOM_TRY(loom_arg_image(call, 2, &image));
     return threshold(call, 2, range);
-}
-
-static loom_status optional_byte(loom_call *call, uint32_t position, uint8_t *byte) {
-    int64_t value = 0;
-    if (position >= call->argument_count) return LOOM_OK;
-    LOOM_TRY(loom_arg_integer(call, position, false, &value));
-    if (value < 0 || value > UINT8_MAX) return loom_arg_refuse(call, position, "a whole number from 0 to 255");
-    *byte = (uint8_t)value;
-    return LOOM_OK;
 }
 
 loom_status loom_run_binary_threshold(loom_call *call) {
