@@ -43,7 +43,8 @@ typedef struct row {
 /* Results that go through the C library's exp, log, pow, sin, which differ in the last bit between libraries, are
  * rounded before they are hashed. */
 static bool is_rounded(const char *name) {
-    static const char *const names[] = {"Exp", "Log", "Pow", "Gaussian", "Sin", "Cos", "Tan", "Sigmoid", "polygon"};
+    static const char *const names[] = {"Exp", "Log",  "Pow",  "Gaussian", "Sin",     "Cos",
+                                        "Tan", "Asin", "Acos", "Atan",     "Sigmoid", "polygon"};
     for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
         if (strstr(name, names[k]) != NULL) return true;
     return false;

@@ -3,6 +3,7 @@
 #include <itkAbsoluteValueDifferenceImageFilter.h>
 #include <itkAddImageFilter.h>
 #include <itkAndImageFilter.h>
+#include <itkAtanImageFilter.h>
 #include <itkBinaryFunctorImageFilter.h>
 #include <itkBinaryThresholdImageFilter.h>
 #include <itkCastImageFilter.h>
@@ -23,7 +24,6 @@
 #include <itkPowImageFilter.h>
 #include <itkRescaleIntensityImageFilter.h>
 #include <itkSinImageFilter.h>
-#include <itkAtanImageFilter.h>
 #include <itkSqrtImageFilter.h>
 #include <itkSquareImageFilter.h>
 #include <itkSquaredDifferenceImageFilter.h>
@@ -152,14 +152,13 @@ static void with_nan() {
     three<itk::MinimumImageFilter<I, I, I>, float, 3>("Minimum", n, a, 0.1);
     using Less = itk::BinaryFunctorImageFilter<I, I, Image<uint8_t, 3>, itk::Functor::Less<float, float, uint8_t>>;
     three<Less, float, 3>("Less", n, a, 0.1);
-    using Other =
-        itk::BinaryFunctorImageFilter<I, I, Image<uint8_t, 3>, itk::Functor::NotEqual<float, float, uint8_t>>;
+    using Other = itk::BinaryFunctorImageFilter<I, I, Image<uint8_t, 3>, itk::Functor::NotEqual<float, float, uint8_t>>;
     three<Other, float, 3>("NotEqual", n, a, 0.1);
 }
 
 static void refusals() {
-    refused("Add(u8_3d_a, i16_3d_a)");   // another pixel type
-    refused("Add(u8_3d_a, u8_flat_a)");  // another grid
+    refused("Add(u8_3d_a, i16_3d_a)");  // another pixel type
+    refused("Add(u8_3d_a, u8_flat_a)"); // another grid
     refused("Less(f32_2d_a, f64_2d_a)");
     refused("Maximum(u8_3d_a, u8_2d_a)"); // another number of axes
     refused("Add(1, 2)");
