@@ -191,6 +191,20 @@ static int setup(void **state) {
     return 0;
 }
 
+/* The line that it writes goes where the test's output goes; what it gives is the text. */
+static void printing(void **state) {
+    harness *h = *state;
+    loom_value list[] = {loom_float(1), loom_string_of("b")};
+    loom_value is = RUN(h, "default.print_primitive", loom_string_of("\"x\""), loom_sequence(list, 2));
+    assert_int_equal(is.type, LOOM_STRING);
+    assert_int_equal(is.text.length, strlen("x=[1.0, 'b']"));
+    assert_memory_equal(is.text.bytes, "x=[1.0, 'b']", is.text.length);
+    is = RUN(h, "default.print_primitive", loom_string_of("\""), loom_null());
+    assert_memory_equal(is.text.bytes, "=None", is.text.length);
+    is = RUN(h, "default.print_primitive", loom_int(7), loom_bool(true));
+    assert_memory_equal(is.text.bytes, "7=True", is.text.length);
+}
+
 static int teardown(void **state) {
     harness_free(*state);
     return 0;
@@ -206,6 +220,7 @@ int main(void) {
         cmocka_unit_test(images_are_described),
         cmocka_unit_test(templates),
         cmocka_unit_test(bad_templates),
+        cmocka_unit_test(printing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
