@@ -128,6 +128,26 @@ static void colours(void **state) {
     }
 }
 
+/* Angles, within what C libraries differ in. */
+static void angles(void **state) {
+    harness *h = *state;
+    static const struct {
+        const char *name;
+        double (*of)(double x);
+    } all[] = {{"simpleitk.Acos", acos}, {"simpleitk.Asin", asin}, {"simpleitk.Cos", cos}, {"simpleitk.Tan", tan}};
+    const shape s = {2, {41, 1, 1, 1}, {1, 1, 1, 1}, 0};
+    loom_value image = image_of(h, &s, LOOM_F32);
+    for (int v = 0; v < 41; v++)
+        floats_of(&image)[v] = (float)(v - 20) / 20;
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
+        loom_value got = RUN(h, all[k].name, image);
+        for (int v = 0; v < 41; v++) {
+            double want = all[k].of((double)floats_of(&image)[v]);
+            assert_true(fabs((double)floats_of(&got)[v] - want) <= 3e-7 * (1 + fabs(want)));
+        }
+    }
+}
+
 static void printed(void **state) {
     harness *h = *state;
     loom_value line = RUN(h, "default.print_primitive", loom_string_of("\"n\""), loom_float(3));
@@ -166,7 +186,8 @@ static int teardown(void **state) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(comparisons), TEST(truths),  TEST(images_and_numbers), TEST(differences),
-                                       TEST(colours),     TEST(printed), TEST(common_grids)};
+    const struct CMUnitTest tests[] = {TEST(comparisons), TEST(truths),      TEST(images_and_numbers),
+                                       TEST(differences), TEST(colours),     TEST(printed),
+                                       TEST(angles),      TEST(common_grids)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
