@@ -206,6 +206,7 @@ extern const loom_loops loom_loops_percentiles;
 extern const loom_loops loom_loops_permute;
 extern const loom_loops loom_loops_pixels;
 extern const loom_loops loom_loops_relabel;
+extern const loom_loops loom_loops_rescale;
 extern const loom_loops loom_loops_scores;
 extern const loom_loops loom_loops_separable;
 extern const loom_loops loom_loops_shape;

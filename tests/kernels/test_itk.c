@@ -288,9 +288,14 @@ static void check_file(const char *name, unsigned least) {
     assert_true(f.compared >= least);
 }
 
-static void voxelwise_and_grids(void **state) {
+static void voxelwise(void **state) {
     (void)state;
-    check_file("A.txt", 30);
+    check_file("A.txt", 900);
+}
+
+static void types_grids_and_components(void **state) {
+    (void)state;
+    check_file("A_grid.txt", 250);
 }
 
 static void smoothing_and_derivatives(void **state) {
@@ -304,7 +309,7 @@ static void sets_and_labels(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(voxelwise_and_grids),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(voxelwise), cmocka_unit_test(types_grids_and_components),
                                        cmocka_unit_test(smoothing_and_derivatives), cmocka_unit_test(sets_and_labels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
