@@ -1,4 +1,4 @@
-/* distance.c - dt: the exact signed Euclidean distance map, in linear time.
+/* distance.c - dt and SignedMaurerDistanceMap: the exact signed Euclidean distance map, in linear time.
  *
  * C. Maurer, R. Qi, V. Raghavan, "A linear time algorithm for computing exact Euclidean distance transforms of binary
  * images in arbitrary dimensions", IEEE PAMI 25(2), 2003: the lower envelope of parabolas, one axis after the other.
@@ -13,6 +13,7 @@
 #include "runtime/kernels/base/parts.h"
 #include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/base/voxels.h"
+#include "runtime/kernels/filters/options.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/spatial/box.h"
 #include "runtime/kernels/spatial/envelope.h"
@@ -20,6 +21,38 @@
 #define WIDE (4u * LOOM_LANES) /* lines read and written together */
 /* Of workspace a voxel of a line: the blocks, and as much as one to work with. */
 #define WORK_BYTES ((WIDE + 2 * LOOM_LANES) * sizeof(float))
+
+/* What is asked for: the same for each step. */
+typedef struct rule {
+    bool by_spacing;         /* else voxels are 1 apart */
+    bool inside_is_positive; /* else negative */
+    bool squared;            /* no root is taken */
+    bool has_set;            /* the set stands in shared memory (SET); else it is where the image is not 0 */
+    loom_pixel background;
+} rule;
+
+/* One step, over an axis or two: state of its parts. Along a further axis, lines lie in slabs that are contiguous; a
+ * unit is WIDE neighbouring lines of a slab. */
+typedef struct step {
+    rule rule;
+    unsigned axis;
+    bool last; /* axis */
+    uint64_t stride, units_a_slab;
+} step;
+
+enum { SET }; /* shared: a byte a voxel */
+
+/* The image that has the set; `header` and `set` are space for it. */
+static loom_status find_set(loom_part *part, loom_image_header *header, loom_value *set, const loom_value **image) {
+    const step *what = part->state;
+    LOOM_TRY(loom_arg_image(part->call, 0, image));
+    if (!what->rule.has_set) return LOOM_OK;
+    *header = *(*image)->image.header;
+    header->dtype = LOOM_BOOL8;
+    *set = loom_image(header, part->shared[SET]);
+    *image = set;
+    return LOOM_OK;
+}
 
 /* The first axis: sites are where the line is 0, so the nearest one to either side decides. */
 static void transform_first(const loom_axis *along, const uint8_t *restrict is_site, float *restrict line) {
@@ -148,6 +181,11 @@ static loom_status open_workshop(loom_part *part, uint64_t voxels, workshop **sh
     return LOOM_OK;
 }
 
+static loom_status open_axis(loom_part *part, const loom_image_header *header, unsigned d, loom_axis *along) {
+    const step *what = part->state;
+    return loom_axis_make(part->call, header->size[d], what->rule.by_spacing ? header->spacing[d] : 1.0, along);
+}
+
 /* What the first axis needs. */
 static loom_status open_rows(loom_part *part, const loom_value *image, workshop *shop) {
     const loom_image_header *header = image->image.header;
@@ -155,19 +193,21 @@ static loom_status open_rows(loom_part *part, const loom_value *image, workshop 
     LOOM_TRY(loom_box_open(part->call, image, LOOM_ERODE_TRUE, &shop->inner));
     LOOM_TRY(loom_scratch(part->call, shop->inner.strip * header->size[0], 1, &memory));
     shop->core = memory;
-    return loom_axis_make(part->call, header->size[0], header->spacing[0], &shop->along[0]);
+    return open_axis(part, header, 0, &shop->along[0]);
 }
 
 /* Along x and y: some slices. */
 static loom_status slices_part(loom_part *part) {
     const loom_value *image = NULL;
-    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    loom_image_header space;
+    loom_value set;
+    LOOM_TRY(find_set(part, &space, &set, &image));
     const loom_image_header *header = image->image.header;
     workshop *shop = *part->local;
     if (shop == NULL) {
         LOOM_TRY(open_workshop(part, header->size[1], &shop));
         LOOM_TRY(open_rows(part, image, shop));
-        LOOM_TRY(loom_axis_make(part->call, header->size[1], header->spacing[1], &shop->along[1]));
+        LOOM_TRY(open_axis(part, header, 1, &shop->along[1]));
         *part->local = shop;
     }
     shop->inner.image = image;
@@ -179,7 +219,9 @@ static loom_status slices_part(loom_part *part) {
 /* Along x only, where there is one slice: some rows. */
 static loom_status rows_part(loom_part *part) {
     const loom_value *image = NULL;
-    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    loom_image_header space;
+    loom_value set;
+    LOOM_TRY(find_set(part, &space, &set, &image));
     workshop *shop = *part->local;
     if (shop == NULL) {
         LOOM_TRY(open_workshop(part, 0, &shop));
@@ -191,38 +233,43 @@ static loom_status rows_part(loom_part *part) {
     return LOOM_OK;
 }
 
-/* A further axis: its lines lie in slabs that are contiguous; a unit is WIDE neighbouring lines of a slab. */
-typedef struct further {
-    unsigned axis;
-    bool last; /* axis */
-    uint64_t stride, units_a_slab;
-} further;
-
-static LOOM_SIMD void sign_distances(const uint8_t *restrict truth, float *restrict row, uint64_t count) {
+static LOOM_SIMD void sign_distances(const rule *what, const uint8_t *restrict truth, float *restrict row,
+                                     uint64_t count) {
+    const uint8_t positive = what->inside_is_positive;
     for (uint64_t k = 0; k < count; k++) {
         float distance = sqrtf(row[k]);
-        row[k] = truth[k] ? 0.0f - distance : distance; /* the boundary is +0, never -0 */
+        row[k] = truth[k] != positive ? 0.0f - distance : distance; /* the boundary is +0, never -0 */
     }
 }
 
-/* From squared distances to signed ones: `count` (at most WIDE) neighbouring voxels. */
-static void finish_row(const loom_value *image, uint64_t first, uint64_t count, float *voxels) {
+/* As ITK: a squared distance to nothing has no sign, and the boundary is -0 if the inside is negative. */
+static LOOM_SIMD void sign_squares(const rule *what, const uint8_t *restrict truth, float *restrict row,
+                                   uint64_t count) {
+    const uint8_t positive = what->inside_is_positive;
+    for (uint64_t k = 0; k < count; k++)
+        row[k] = ((truth[k] != positive) & (row[k] != LOOM_FAR)) != 0 ? -row[k] : row[k];
+}
+
+/* From squared distances to what is asked for: `count` (at most WIDE) neighbouring voxels. */
+static void finish_row(const rule *what, const loom_value *image, uint64_t first, uint64_t count, float *voxels) {
     uint8_t buffer[WIDE];
     const uint8_t *truth = loom_as_bool(image, first, count, buffer);
-    sign_distances(truth, voxels + first, count);
+    (what->squared ? sign_squares : sign_distances)(what, truth, voxels + first, count);
 }
 
 static loom_status further_part(loom_part *part) {
     const loom_value *image = NULL;
-    const further *what = part->state;
-    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    const step *what = part->state;
+    loom_image_header space;
+    loom_value set;
+    LOOM_TRY(find_set(part, &space, &set, &image));
     const loom_image_header *header = image->image.header;
     const uint64_t length = header->size[what->axis], stride = what->stride;
     float *voxels = part->voxels;
     workshop *shop = *part->local;
     if (shop == NULL) {
         LOOM_TRY(open_workshop(part, length, &shop));
-        LOOM_TRY(loom_axis_make(part->call, length, header->spacing[what->axis], &shop->along[0]));
+        LOOM_TRY(open_axis(part, header, what->axis, &shop->along[0]));
         *part->local = shop;
     }
     for (uint64_t unit = part->first; unit < part->first + part->count; unit++) {
@@ -232,14 +279,43 @@ static loom_status further_part(loom_part *part) {
         transform_lines(shop, &shop->along[0], lanes);
         for (uint64_t i = 0; i < length; i++) {
             write_row(shop, i, lanes, voxels + corner + i * stride);
-            if (what->last) finish_row(image, corner + i * stride, lanes, voxels);
+            if (what->last) finish_row(&what->rule, image, corner + i * stride, lanes, voxels);
         }
     }
     return LOOM_OK;
 }
 
-enum { SLICES, ROWS, FURTHER };
-static const loom_part_run loops[] = {[SLICES] = slices_part, [ROWS] = rows_part, [FURTHER] = further_part};
+/* 1 where a voxel is not the background. */
+#define DEFINE_DIFFER(type_)                                                                                           \
+    static LOOM_SIMD void differ_##type_(const type_ *restrict in, type_ background, uint8_t *restrict out,            \
+                                         uint64_t count) {                                                             \
+        for (uint64_t k = 0; k < count; k++)                                                                           \
+            out[k] = in[k] != background;                                                                              \
+    }
+LOOM_EACH_CTYPE(DEFINE_DIFFER)
+
+static loom_status set_part(loom_part *part) {
+    const loom_value *image = NULL;
+    const step *what = part->state;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    const void *in = loom_values_at(image, part->first);
+    uint8_t *out = (uint8_t *)part->shared[SET] + part->first;
+    switch (image->image.header->dtype) {
+#define CASE(dtype_, type_)                                                                                            \
+    case dtype_:                                                                                                       \
+        differ_##type_(in, what->rule.background.as_##type_, out, part->count);                                        \
+        break;
+        LOOM_EACH_PIXEL(CASE)
+#undef CASE
+    default:
+        break;
+    }
+    return LOOM_OK;
+}
+
+enum { SLICES, ROWS, FURTHER, SETS };
+static const loom_part_run loops[] = {
+    [SLICES] = slices_part, [ROWS] = rows_part, [FURTHER] = further_part, [SETS] = set_part};
 
 /* A worker's: see slices_part, rows_part and further_part, which come after each other but keep what they took. */
 static uint64_t scratch(const loom_call *call, uint32_t lanes) {
@@ -250,27 +326,63 @@ static uint64_t scratch(const loom_call *call, uint32_t lanes) {
         bytes += (d == 0 ? 0 : (header->size[d] + 1) * WORK_BYTES) + header->size[d] * 2 * sizeof(float);
     return lanes * bytes;
 }
-const loom_loops loom_loops_dt = {.run = loops, .count = 3, .scratch = scratch};
+const loom_loops loom_loops_dt = {.run = loops, .count = 4, .scratch = scratch};
 
-/* Scratch: that of the box, a strip of bytes, and WORK_BYTES a voxel of each axis but the first, a worker. */
-loom_status loom_run_dt(loom_call *call) {
-    const loom_value *image = NULL;
-    void *result = NULL;
-    LOOM_TRY(loom_arg_image(call, 0, &image));
-    const loom_image_header *header = image->image.header;
+static uint64_t signed_maurer_scratch(const loom_call *call, uint32_t lanes) {
+    const loom_image_header *header = loom_first_image(call);
+    double background = 0;
+    bool has_set = header != NULL && call->argument_count > 4 && loom_value_number(&call->arguments[4], &background) &&
+                   background != 0.0;
+    return scratch(call, lanes) + (has_set ? loom_image_voxels(header) : 0);
+}
+const loom_loops loom_loops_signed_maurer = {.run = loops, .count = 4, .scratch = signed_maurer_scratch};
+
+static loom_status run_map(loom_call *call, const loom_image_header *header, const rule *asked) {
+    void *memory = NULL;
+    step what = {.rule = *asked};
     bool rows = header->size[2] * header->size[3] == 1; /* one slice would be one part */
     uint64_t total = loom_image_voxels(header), stride = header->size[0] * (rows ? 1 : header->size[1]);
-    LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &result));
+    if (asked->has_set) {
+        LOOM_TRY(loom_share(call, SET, total, 1, &memory));
+        LOOM_TRY(loom_run_parts(call, SETS, total, LOOM_PART_VALUES, &what, sizeof what));
+    }
+    LOOM_TRY(loom_result_image(call, header, LOOM_F32, 1, &memory));
     if (rows)
-        LOOM_TRY(loom_run_parts(call, ROWS, header->size[1], loom_rows_a_part(header), NULL, 0));
+        LOOM_TRY(loom_run_parts(call, ROWS, header->size[1], loom_rows_a_part(header), &what, sizeof what));
     else
-        LOOM_TRY(loom_run_parts(call, SLICES, total / stride, loom_slices_a_part(header), NULL, 0));
+        LOOM_TRY(loom_run_parts(call, SLICES, total / stride, loom_slices_a_part(header), &what, sizeof what));
     for (unsigned d = rows ? 1 : 2; d < header->rank; stride *= header->size[d++]) {
-        further what = {
-            .axis = d, .last = d + 1 == header->rank, .stride = stride, .units_a_slab = (stride + WIDE - 1) / WIDE};
+        what.axis = d;
+        what.last = d + 1 == header->rank;
+        what.stride = stride;
+        what.units_a_slab = (stride + WIDE - 1) / WIDE;
         uint64_t slabs = total / (stride * header->size[d]), values = WIDE * header->size[d];
         LOOM_TRY(loom_run_parts(call, FURTHER, slabs * what.units_a_slab, (LOOM_PART_VALUES + values - 1) / values,
                                 &what, sizeof what));
     }
     return LOOM_OK;
+}
+
+/* Scratch: that of the box, a strip of bytes, and WORK_BYTES a voxel of each axis but the first, a worker. */
+loom_status loom_run_dt(loom_call *call) {
+    const loom_value *image = NULL;
+    LOOM_TRY(loom_arg_image(call, 0, &image));
+    return run_map(call, image->image.header, &(rule){.by_spacing = true});
+}
+
+/* insideIsPositive, squaredDistance, useImageSpacing, backgroundValue. Scratch: that of dt, and a byte a voxel for a
+ * background that is not 0 (the set is looked at along every axis, and by neighbours). */
+loom_status loom_run_signed_maurer(loom_call *call) {
+    const loom_value *image = NULL;
+    rule asked = {0};
+    double background = 0;
+    LOOM_TRY(loom_arg_whole_image(call, 0, &image));
+    const loom_image_header *header = image->image.header;
+    LOOM_TRY(loom_option_truth(call, 1, false, &asked.inside_is_positive));
+    LOOM_TRY(loom_option_truth(call, 2, true, &asked.squared));
+    LOOM_TRY(loom_option_truth(call, 3, false, &asked.by_spacing));
+    LOOM_TRY(loom_option_number(call, 4, 0.0, &background));
+    asked.background = loom_pixel_from_double(header->dtype, background);
+    asked.has_set = background != 0.0;
+    return run_map(call, header, &asked);
 }

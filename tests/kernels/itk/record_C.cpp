@@ -4,6 +4,7 @@
 #include <itkConnectedComponentImageFilter.h>
 #include <itkFlatStructuringElement.h>
 #include <itkRelabelComponentImageFilter.h>
+#include <itkSignedMaurerDistanceMapImageFilter.h>
 
 #include "record.hpp"
 
@@ -80,6 +81,19 @@ template <typename T, unsigned D> static void relabel(const std::string &in, uns
     run(call("RelabelComponent", in, double(least), text_of(sorted)), filter.GetPointer());
 }
 
+template <typename T, unsigned D>
+static void distance(const std::string &in, bool inside, bool squared, bool spacing, T background) {
+    using Filter = itk::SignedMaurerDistanceMapImageFilter<itk::Image<T, D>, itk::Image<float, D>>;
+    auto filter = Filter::New();
+    filter->SetInput(image<T, D>(in));
+    filter->SetInsideIsPositive(inside);
+    filter->SetSquaredDistance(squared);
+    filter->SetUseImageSpacing(spacing);
+    filter->SetBackgroundValue(background);
+    run(call("SignedMaurerDistanceMap", in, text_of(inside), text_of(squared), text_of(spacing), double(background)),
+        filter.GetPointer());
+}
+
 int main() {
     std::printf("# Written by itk_record_C with ITK %s; see record.hpp. Not edited by hand.\n",
                 itk::Version::GetITKVersion());
@@ -108,4 +122,13 @@ int main() {
             relabel<uint64_t, 2>("u64_2d_a", least, sorted);
         }
     relabel<int8_t, 2>("i8_2d_a", 0, true);
+    for (int flags = 0; flags < 8; flags++) {
+        const bool inside = flags & 1, squared = flags & 2, spacing = flags & 4;
+        distance<uint8_t, 3>("u8_vol_m", inside, squared, spacing, 0);
+        distance<int16_t, 3>("i16_vol_s", inside, squared, spacing, -2);
+        distance<uint8_t, 2>("u8_2d_m", inside, squared, spacing, 1);
+        distance<uint16_t, 4>("u16_4d_s", inside, squared, spacing, 2);
+        distance<uint8_t, 3>("u8_flat_m", inside, squared, spacing, 0);
+        distance<uint8_t, 2>("u8_2d_m", inside, squared, spacing, 9);
+    }
 }
