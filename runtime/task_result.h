@@ -5,6 +5,12 @@
 #include "shm/segment/segment.h"
 #include "shm/store/storage.h"
 
+/* What a worker leaves of a task that failed: task->error. */
+typedef struct loom_task_failure {
+    loom_error error;
+    uint32_t member; /* of a fused task's tape: which failed */
+} loom_task_failure;
+
 /* The error of whoever finds the segment full, with its remedy. Returns LOOM_NO_MEMORY. */
 loom_status loom_segment_full(loom_error *err);
 

@@ -148,6 +148,7 @@ static int run(const loom_command *self, int argc, char **argv) {
     loom_words words = {0};
     run_files files = {0};
     dry_options dry = {0};
+    bool no_fuse = false;
     const loom_option options[] = {{.name = "--dry-run", .flag = &dry.only_looks},
                                    {.name = "--json", .flag = &dry.json},
                                    LOOM_SETTINGS_CONFIG(&settings),
@@ -156,6 +157,7 @@ static int run(const loom_command *self, int argc, char **argv) {
                                    {.name = "--summary", .value = &files.summary},
                                    {.name = "--profile", .flag = &files.profiled, .value = &files.profile},
                                    {.name = "--trace", .value = &files.trace},
+                                   {.name = "--no-fuse", .flag = &no_fuse},
                                    {.name = "--no-progress", .flag = &settings.no_progress},
                                    {.name = "--quiet", .letter = "-q", .flag = &settings.quiet}};
     loom_parsed parsed = loom_options_parse(self, argc, argv, options, LOOM_COUNT(options), 1, 1, &words);
@@ -165,10 +167,9 @@ static int run(const loom_command *self, int argc, char **argv) {
     } else if (parsed == LOOM_PARSED) {
         loom_error err = {0};
         run_stage stage = {.files = files};
-        if (loom_settings_load(&settings, &stage.config, &err) == LOOM_OK)
-            status = run_file(&stage, words.items[0], &dry);
-        else
-            status = loom_exit_failed(&err);
+        bool loaded = loom_settings_load(&settings, &stage.config, &err) == LOOM_OK;
+        stage.config.kernels.fuse &= !no_fuse;
+        status = loaded ? run_file(&stage, words.items[0], &dry) : loom_exit_failed(&err);
     }
     loom_words_free(&words);
     loom_settings_free(&settings);
@@ -190,6 +191,7 @@ const loom_command loom_command_run = {
             "  --trace FILE.json      writes a timeline for ui.perfetto.dev or chrome://tracing\n"
             "  --config FILE          reads this configuration file too\n"
             "  --set KEY=VALUE        sets one setting; `voxloom config show` lists them\n"
+            "  --no-fuse              runs every operator by itself; results are the same\n"
             "  --no-progress          no progress line\n"
             "  -q, --quiet            only results and errors\n",
     .run = run,

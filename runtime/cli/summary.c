@@ -49,8 +49,11 @@ void loom_summary_print_failures(const loom_summary *summary, FILE *out) {
 void loom_summary_print(const loom_summary *summary, FILE *out) {
     char seconds[LOOM_HUMAN_BYTES], written[LOOM_HUMAN_BYTES], rss[LOOM_HUMAN_BYTES];
     loom_summary_print_failures(summary, out);
-    fprintf(out, "%" PRIu64 " nodes: %" PRIu64 " computed, %" PRIu64 " from store", summary->nodes, summary->computed,
-            summary->reused);
+    fprintf(out, "%" PRIu64 " nodes: %" PRIu64 " computed", summary->nodes, summary->computed);
+    if (summary->fused > 0)
+        fprintf(out, " (%" PRIu64 " in %" PRIu64 " fused pass%s)", summary->fused, summary->passes,
+                summary->passes > 1 ? "es" : "");
+    fprintf(out, ", %" PRIu64 " from store", summary->reused);
     if (summary->failed > 0) fprintf(out, ", %" PRIu64 " failed", summary->failed);
     fprintf(out, "; %s", loom_human_seconds(summary->seconds, seconds));
     if (summary->workers > 0)

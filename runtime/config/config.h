@@ -74,6 +74,7 @@ typedef struct loom_config {
     } memory;
     struct {
         char plugins[LOOM_PATH_BYTES]; /* kernels.plugins: paths separated by ':' */
+        bool fuse;                     /* kernels.fuse: see runtime/coordinator/fuse.h */
     } kernels;
     struct {
         bool progress; /* output.progress */

@@ -308,6 +308,12 @@ const loom_config_key loom_config_keys[] = {
      .offset = FIELD(kernels.plugins),
      .fallback = "[]",
      .doc = "Shared objects with operators of your own (voxloom/kernel.h); runtime/API.md shows how one is made."},
+    {.name = "kernels.fuse",
+     .type = LOOM_KEY_BOOL,
+     .offset = FIELD(kernels.fuse),
+     .fallback = "true",
+     .doc = "Operators that go through their images voxel by voxel are computed together, where nothing else asks for\n"
+            "what lies between them and it is not to be stored; results are the same. Also run --no-fuse."},
     {.name = "output.progress",
      .type = LOOM_KEY_BOOL,
      .offset = FIELD(output.progress),

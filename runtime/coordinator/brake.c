@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "runtime/coordinator/session.h"
+#include "runtime/coordinator/fuse.h"
 #include "runtime/task_result.h"
 
 enum held_class { RELEASES, USES_IMAGES, ROOT };
@@ -46,11 +46,11 @@ static void remove_best(loom_brake *brake) {
 /* ---- holding ---- */
 
 /* What its end will release, and what its images come to. */
-static void weigh(const loom_session *session, const loom_step *step, uint64_t *releases, uint64_t *images) {
+static void weigh(const loom_session *session, const loom_task *held, uint64_t *releases, uint64_t *images) {
     *releases = *images = 0;
-    for (uint32_t i = 0; i < step->argument_count; i++) {
-        const loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])];
-        const loom_task *task = loom_segment_task(session->segment, argument->task);
+    for (uint32_t i = 0; i < held->argument_count; i++) {
+        const loom_step *argument = loom_task_argument_step(session, held, i);
+        const loom_task *task = argument ? loom_segment_task(session->segment, argument->task) : NULL;
         if (!task || task->type != LOOM_IMAGE) continue;
         *images += task->bulk.bytes;
         if (argument->open == 1 && !argument->kept) *releases += loom_task_committed_bytes(task);
@@ -69,7 +69,7 @@ loom_status loom_brake_hold(loom_session *session, uint32_t index) {
     const loom_step *step = &session->graph.steps[index];
     const loom_task *task = loom_segment_task(session->segment, step->task);
     uint64_t bytes = task->bulk.bytes, releases, images;
-    weigh(session, step, &releases, &images);
+    weigh(session, task, &releases, &images);
     if (bytes == 0) bytes = images ? images : 4 * loom_costs_typical_voxels(session->costs);
     enum held_class class = releases >= bytes ? RELEASES : images ? USES_IMAGES : ROOT;
     brake->held[brake->count] = (struct loom_held){.order = (uint64_t) class << 32 | index,

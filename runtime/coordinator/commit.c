@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/coordinator/task_recipe.h"
 #include "runtime/task_result.h"
 #include "runtime/worker/memo_list.h"
 #include "shm/usdt.h"
@@ -45,6 +46,7 @@ struct loom_committer {
     uint64_t batch_ms, ttl_ns;
     loom_recorder *recorder; /* NULL: nobody asks */
     loom_arena *arena;       /* the thread's, reset per row */
+    loom_hasher *hasher;     /* the thread's */
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -60,37 +62,6 @@ struct loom_committer {
 };
 
 /* ---- one row ---- */
-
-/* An argument in a recipe: a constant as it is, anything else by the key that replays it. */
-static loom_status recipe_argument(const loom_committer *committer, uint32_t number, loom_value *argument) {
-    const loom_task *task = loom_segment_task(committer->segment, number);
-    if (!task) return LOOM_INTERNAL;
-    if (task->origin != LOOM_ORIGIN_CONSTANT) {
-        *argument =
-            (loom_value){.type = LOOM_REFERENCE, .reference = {.type = (loom_type)task->type, .vid = task->rkey}};
-        return LOOM_OK;
-    }
-    size_t length;
-    const void *bytes = loom_task_payload(committer->segment, task, &length);
-    return bytes ? loom_value_decode(bytes, length, committer->arena, argument, NULL) : LOOM_INTERNAL;
-}
-
-static loom_status recipe_of(const loom_committer *committer, const loom_task *task, loom_buffer *recipe) {
-    const loom_operator *op = committer->operators->operators[task->operator_index];
-    const uint32_t *numbers = loom_segment_pointer(committer->segment, task->arguments);
-    loom_value *arguments = loom_arena_array(committer->arena, task->argument_count, sizeof *arguments);
-    if (!arguments) return LOOM_NO_MEMORY;
-    for (uint32_t i = 0; i < task->argument_count; i++)
-        LOOM_TRY(recipe_argument(committer, numbers[i], &arguments[i]));
-    loom_value attributes = loom_null();
-    size_t length = 0;
-    const void *bytes = task->attributes ? loom_segment_get(committer->segment, task->attributes, &length) : NULL;
-    if (bytes) LOOM_TRY(loom_value_decode(bytes, length, committer->arena, &attributes, NULL));
-    loom_value parts[] = {loom_string_of(op->name), loom_int(op->version), attributes,
-                          loom_sequence(arguments, task->argument_count)};
-    loom_value whole = loom_sequence(parts, 4);
-    return loom_value_encode(&whole, recipe);
-}
 
 static uint64_t now_ns(clockid_t clock) {
     struct timespec now;
@@ -133,7 +104,8 @@ static void note_difference(loom_committer *committer, const loom_task *task, co
     pthread_mutex_lock(&committer->lock);
     if (committer->irreproducible++ == 0) {
         committer->first_difference = *err;
-        loom_error_node(&committer->first_difference, committer->operators->operators[task->operator_index]->name);
+        loom_error_node(&committer->first_difference,
+                        loom_task_operator(committer->segment, committer->operators, task, committer->arena)->name);
     }
     pthread_mutex_unlock(&committer->lock);
 }
@@ -159,7 +131,8 @@ static loom_status put_entry(loom_committer *committer, loom_batch *batch, const
     if (task->flags & LOOM_TASK_REPLACES) LOOM_TRY(forget(batch, &task->rkey, err));
     loom_buffer recipe = {0};
     loom_arena_reset(committer->arena);
-    loom_status status = recipe_of(committer, task, &recipe);
+    loom_status status =
+        loom_task_recipe(committer->segment, committer->operators, task, committer->hasher, committer->arena, &recipe);
     if (status != LOOM_OK)
         loom_fail(err, status, "cannot describe how a result was computed: %s", loom_status_message(status));
     if (status == LOOM_OK) {
@@ -348,14 +321,17 @@ loom_status loom_committer_start(loom_store *store, loom_segment *segment, const
     committer->batch_ms = config->store.batch_ms;
     committer->ttl_ns = config->store.ttl_s * UINT64_C(1000000000);
     committer->arena = loom_arena_new();
+    committer->hasher = loom_hasher_new();
     pthread_mutex_init(&committer->lock, NULL);
     pthread_condattr_t monotonic; /* a clock that is set back must not delay a batch */
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&committer->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    int failed = committer->arena ? pthread_create(&committer->thread, NULL, committer_main, committer) : ENOMEM;
+    bool equipped = committer->arena && committer->hasher;
+    int failed = equipped ? pthread_create(&committer->thread, NULL, committer_main, committer) : ENOMEM;
     if (failed) {
+        loom_hasher_free(committer->hasher);
         loom_arena_free(committer->arena);
         free(committer);
         return loom_fail_errno(err, failed, "cannot start the committer thread");
@@ -452,6 +428,7 @@ void loom_committer_stop(loom_committer *committer) {
     free(committer->queued.entries);
     free(committer->stored.tasks);
     free(committer->read.tasks);
+    loom_hasher_free(committer->hasher);
     loom_arena_free(committer->arena);
     free(committer);
 }

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/coordinator/session.h"
+#include "runtime/coordinator/fuse.h"
+#include "runtime/task_result.h"
 
 static loom_status finished(loom_session *session, uint32_t index, uint32_t number) {
     loom_step *step = &session->graph.steps[index];
@@ -25,6 +26,7 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
         }
     } else {
         session->computed++;
+        loom_fuse_count(session, task);
         loom_measure(session, index);
         LOOM_TRY(loom_store_step(session, index));
         step = &session->graph.steps[index];
@@ -124,6 +126,29 @@ loom_status loom_step_fails(loom_session *session, uint32_t index, const loom_er
     return loom_step_skipped(session, index, failure);
 }
 
+/* Why the worker says it failed; a copy, for the task goes with its step. */
+static loom_task_failure failure_of(const loom_session *session, const loom_task *task) {
+    loom_task_failure failure;
+    size_t length = 0;
+    const void *told = task->error ? loom_segment_get(session->segment, task->error, &length) : NULL;
+    if (told && length == sizeof failure) {
+        memcpy(&failure, told, sizeof failure);
+        return failure;
+    }
+    failure = (loom_task_failure){.member = UINT32_MAX};
+    loom_fail(&failure.error, (loom_status)task->status, "%s", loom_status_message((loom_status)task->status));
+    return failure;
+}
+
+/* Of a fused task one member has failed, and takes the step at the end with it as its user. */
+static loom_status task_failed(loom_session *session, uint32_t index, const loom_task *task) {
+    const loom_task_failure failure = failure_of(session, task);
+    uint32_t culprit = loom_fuse_culprit(session, index, failure.member);
+    session->graph.steps[index].state = LOOM_STEP_SETTLED;
+    LOOM_TRY(loom_step_fails(session, culprit, &failure.error));
+    return loom_step_fails(session, index, &failure.error);
+}
+
 loom_status loom_complete(loom_session *session, uint32_t number, loom_error *err) {
     loom_profiling_drain(session);
     loom_task *task = loom_segment_task(session->segment, number);
@@ -144,16 +169,7 @@ loom_status loom_complete(loom_session *session, uint32_t number, loom_error *er
         bool again = false;
         if (task->flags & LOOM_TASK_LOST) LOOM_TRY(loom_argument_lost(session, index, &task->vid, &again, err));
         if (again) return LOOM_OK;
-        loom_error unknown = {0};
-        size_t length = 0;
-        const loom_error *cause = task->error ? loom_segment_get(session->segment, task->error, &length) : NULL;
-        if (!cause || length != sizeof *cause) {
-            loom_fail(&unknown, (loom_status)task->status, "%s", loom_status_message((loom_status)task->status));
-            cause = &unknown;
-        }
-        const loom_error copy = *cause; /* the task goes with the step */
-        session->graph.steps[index].state = LOOM_STEP_SETTLED;
-        status = loom_step_fails(session, index, &copy);
+        status = task_failed(session, index, task);
     }
     if (status == LOOM_OK && state == LOOM_TASK_DONE) status = loom_task_ended(session, index);
     return status == LOOM_OK ? LOOM_OK : loom_fail(err, status, "out of memory while results came in");

@@ -37,12 +37,14 @@ loom_status loom_goals_start(loom_session *session, loom_error *err) {
             loom_lower(session, loom_plan_goal(session->plan, i)->node, LOOM_STEP_NONE, &goal->step, &cause);
         if (status == LOOM_OK) {
             session->graph.steps[loom_graph_resolve(&session->graph, goal->step)].kept = true;
-            LOOM_TRY(loom_demand(session, goal->step, err));
         } else if (status == LOOM_NO_MEMORY)
             return *err = cause, status;
         else
             LOOM_TRY(goal_fails(session, i, &cause));
     }
+    /* All are known to be goals now: none is computed within another's task. */
+    for (size_t i = 0; i < count; i++)
+        if (session->goals[i].step != LOOM_STEP_NONE) LOOM_TRY(loom_demand(session, session->goals[i].step, err));
     return LOOM_OK;
 }
 

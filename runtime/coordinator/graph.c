@@ -139,6 +139,23 @@ loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user,
     return LOOM_OK;
 }
 
+loom_status loom_graph_list_add(loom_graph_run *graph, uint32_t *list, uint32_t step) {
+    uint32_t link;
+    LOOM_TRY(take_link(graph, &link));
+    graph->links[link] = (loom_link){.user = step, .next = *list & LINKS_MAX, .event = LOOM_EVENT_FAILURE};
+    *list = link;
+    return LOOM_OK;
+}
+
+uint32_t loom_graph_list_take(loom_graph_run *graph, uint32_t *list) {
+    uint32_t link = *list;
+    if (!link) return LOOM_STEP_NONE;
+    uint32_t step = graph->links[link].user;
+    *list = graph->links[link].next;
+    free_link(graph, link);
+    return step;
+}
+
 uint32_t loom_graph_resolve(const loom_graph_run *graph, uint32_t step) {
     while (graph->steps[step].alias != LOOM_STEP_NONE)
         step = graph->steps[step].alias;

@@ -40,6 +40,7 @@ typedef struct loom_step {
     uint32_t domain_source;     /* step of the image that fixes its domain; itself by default */
     uint32_t alias;             /* step that it became; LOOM_STEP_NONE if it is itself */
     uint32_t users;             /* list of links: who must hear of it */
+    uint32_t takes;             /* list of links: what its task takes in place of its arguments; see fuse.h */
     uint32_t waits;             /* what it still has to hear of */
     uint32_t task;              /* in the segment; LOOM_TASK_NONE while there is none */
     uint32_t failure;           /* when FAILED: which of the session's failures is the cause */
@@ -62,6 +63,7 @@ typedef struct loom_step {
     bool demanded;          /* somebody needs the value */
     uint8_t queued_commits; /* entries of the committer that read its task */
     bool queued;            /* in the session's work list */
+    bool fused;             /* without a task: its users' tasks compute it, each for itself (fuse.h) */
     bool unnamed;           /* stands for one item of many of its node: not stored under the node's id */
     loom_id rkey, vid;
 } loom_step;
@@ -109,6 +111,9 @@ bool loom_graph_was_given_back(const loom_graph_run *graph, uint32_t step);
 void loom_graph_unlink(loom_graph_run *graph, uint32_t step, uint32_t before, uint32_t link);
 /* `user` hears of an event of `step`, and waits for it unless it is its failure. */
 loom_status loom_graph_link(loom_graph_run *graph, uint32_t step, uint32_t user, loom_event event);
+/* Adds a step to a list of steps, whose head is *list; takes one out, LOOM_STEP_NONE if there is none. */
+loom_status loom_graph_list_add(loom_graph_run *graph, uint32_t *list, uint32_t step);
+uint32_t loom_graph_list_take(loom_graph_run *graph, uint32_t *list);
 /* Follows aliases to the step that stands for it now. */
 uint32_t loom_graph_resolve(const loom_graph_run *graph, uint32_t step);
 

@@ -3,7 +3,7 @@
  * be made from it is handed out again. */
 #include <stdlib.h>
 
-#include "runtime/coordinator/session.h"
+#include "runtime/coordinator/fuse.h"
 #include "runtime/task_result.h"
 #include "shm/segment/split.h"
 
@@ -53,6 +53,10 @@ static uint32_t find_argument(const loom_session *session, uint32_t user, const 
         uint32_t index = loom_graph_resolve(&session->graph, step->arguments[i]);
         const loom_step *argument = &session->graph.steps[index];
         if (argument->state == LOOM_STEP_DONE && argument->has_vid && loom_id_equal(&argument->vid, vid)) return index;
+        if (argument->fused) {
+            uint32_t deeper = find_argument(session, index, vid, depth);
+            if (deeper != LOOM_STEP_NONE) return deeper;
+        }
         if (depth == 0 || argument->type != LOOM_SEQUENCE) continue;
         if (is_lost_part(session, argument, vid)) return index;
         uint32_t item = find_argument(session, index, vid, depth - 1);
@@ -78,25 +82,12 @@ static loom_status forget_task(loom_session *session, uint32_t index) {
     return LOOM_OK;
 }
 
-/* Whether the completion of some argument of a task has not come yet. By the task's own links: the step may have been
- * given back, and its number be another's. */
-static bool has_running_argument(const loom_session *session, const loom_task *task) {
-    const uint32_t *arguments = loom_segment_pointer(session->segment, task->arguments);
-    for (uint32_t i = 0; arguments && i < task->argument_count; i++) {
-        const loom_task *argument = loom_segment_task(session->segment, arguments[i]);
-        if (!argument || argument->cookie >= session->graph.step_count) continue;
-        const loom_step *step = &session->graph.steps[argument->cookie];
-        if (step->state == LOOM_STEP_TASK && step->task == arguments[i]) return true;
-    }
-    return false;
-}
-
 loom_status loom_release_withdrawn(loom_session *session) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < session->withdrawn_count; i++) {
         uint32_t number = session->withdrawn[i];
         /* Read: by a worker that helped an attempt whose owner died. */
-        if (has_running_argument(session, loom_segment_task(session->segment, number)) ||
+        if (loom_task_waits_for_completions(session, loom_segment_task(session->segment, number)) ||
             loom_split_is_read(session->segment, number))
             session->withdrawn[kept++] = number;
         else
@@ -106,6 +97,13 @@ loom_status loom_release_withdrawn(loom_session *session) {
     return LOOM_OK;
 }
 
+static bool has(const step_list *list, uint32_t step) {
+    size_t i = 0;
+    while (i < list->count && list->steps[i] != step)
+        i++;
+    return i < list->count;
+}
+
 /* Takes back the tasks of all that uses a step, and of what uses that. What runs now goes on: it may have read its
  * argument before, and if not finds the damage itself. */
 static loom_status withdraw_users(loom_session *session, uint32_t index, step_list *withdrawn) {
@@ -113,6 +111,8 @@ static loom_status withdraw_users(loom_session *session, uint32_t index, step_li
     for (uint32_t link = graph->steps[index].users; link; link = graph->links[link].next) {
         uint32_t user = graph->links[link].user;
         const loom_step *step = &graph->steps[user];
+        /* It is in the tasks of its users. */
+        if (step->fused && step->task == LOOM_TASK_NONE && !has(withdrawn, user)) LOOM_TRY(add(withdrawn, user));
         if (step->state != LOOM_STEP_TASK || step->alias != LOOM_STEP_NONE) continue;
         if (!loom_task_fail(session->segment, step->task, LOOM_SKIPPED, NULL)) continue;
         session->in_flight--;
@@ -151,7 +151,7 @@ static loom_status hand_out_again(loom_session *session, uint32_t user, uint32_t
         if (withdraw_users(session, withdrawn->steps[i], withdrawn) != LOOM_OK) return loom_segment_full(err);
     LOOM_TRY(lose(session, argument, err));
     for (size_t i = 0; i < withdrawn->count; i++)
-        LOOM_TRY(loom_submit(session, withdrawn->steps[i], err));
+        if (!session->graph.steps[withdrawn->steps[i]].fused) LOOM_TRY(loom_submit(session, withdrawn->steps[i], err));
     return LOOM_OK;
 }
 

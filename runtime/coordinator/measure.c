@@ -17,11 +17,12 @@ static uint64_t voxels_of(const loom_session *session, uint32_t number) {
     return value.type == LOOM_IMAGE ? loom_image_voxels(value.image.header) : 0;
 }
 
-static uint64_t largest_image(const loom_session *session, const loom_step *step) {
-    uint64_t largest = voxels_of(session, step->task);
-    for (uint32_t i = 0; i < step->argument_count; i++) {
-        uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
-        uint64_t voxels = voxels_of(session, session->graph.steps[argument].task);
+static uint64_t largest_image(const loom_session *session, uint32_t number) {
+    const loom_task *task = loom_segment_task(session->segment, number);
+    const uint32_t *arguments = loom_segment_pointer(session->segment, task->arguments);
+    uint64_t largest = voxels_of(session, number);
+    for (uint32_t i = 0; arguments && i < task->argument_count; i++) {
+        uint64_t voxels = voxels_of(session, arguments[i]);
         if (voxels > largest) largest = voxels;
     }
     return largest;
@@ -38,9 +39,10 @@ void loom_measure(loom_session *session, uint32_t index) {
     if (step->op->cost == LOOM_COST_SCALAR && task->type != LOOM_IMAGE && session->computed % SCALARS_LOOKED_AT != 0)
         return;
     /* cut to microseconds by the worker: half of one is lost on average */
-    uint64_t voxels = largest_image(session, step);
-    loom_costs_add(session->costs, step->op, voxels, (uint64_t)task->cost_us * 1000 + 500);
-    if (voxels > 0) tell_workers(session, step->op, task->operator_index);
+    uint64_t voxels = largest_image(session, step->task);
+    const loom_operator *op = session->operators->operators[task->operator_index]; /* may be loom.fused */
+    loom_costs_add(session->costs, op, voxels, (uint64_t)task->cost_us * 1000 + 500);
+    if (voxels > 0) tell_workers(session, op, task->operator_index);
 }
 
 void loom_tell_costs(loom_session *session) {

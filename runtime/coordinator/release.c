@@ -12,7 +12,7 @@
  *
  * From then on it is a stored result like any other, which is looked up if something new asks for it; or, where nothing
  * was stored, one that is computed again, and then kept, so that nothing is computed over and over. */
-#include "runtime/coordinator/session.h"
+#include "runtime/coordinator/fuse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +58,10 @@ static loom_status remember(loom_session *session, uint32_t index) {
 /* Lets the step's task go if nothing reads it. */
 static loom_status let_go(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
+    if (step->fused && step->task == LOOM_TASK_NONE && !step->open) { /* it needs its arguments as long as its users */
+        step->fused = false;
+        return step->uses ? remember(session, index) : LOOM_OK;
+    }
     if (!may_go(session, step)) return LOOM_OK;
     give_bytes_back(session, index, loom_segment_task(session->segment, step->task));
     LOOM_TRY(loom_task_free(session->segment, step->task));
@@ -81,6 +85,10 @@ loom_status loom_step_ends(loom_session *session, uint32_t index) {
             uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
             if (session->graph.steps[argument].open > 0) session->graph.steps[argument].open--;
             LOOM_TRY(let_go(session, argument));
+        }
+        for (uint32_t taken; (taken = loom_graph_list_take(&session->graph, &step->takes)) != LOOM_STEP_NONE;) {
+            if (session->graph.steps[taken].open > 0) session->graph.steps[taken].open--;
+            LOOM_TRY(let_go(session, taken));
         }
     }
     return LOOM_OK;
@@ -113,11 +121,11 @@ loom_status loom_step_uses(loom_session *session, uint32_t index) {
 /* A cold disk gives 500 MB/s or more. */
 #define READ_NS_PER_BYTE 2u
 
-static uint32_t replay_us(const loom_session *session, const loom_step *step, const loom_task *task) {
+static uint32_t replay_us(const loom_session *session, const loom_task *task) {
     uint64_t sum = task->cost_us;
-    for (uint32_t i = 0; i < step->argument_count; i++) {
-        const loom_step *argument = &session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])];
-        if (argument->unstored) sum += argument->replay_us;
+    for (uint32_t i = 0; i < task->argument_count; i++) {
+        const loom_step *argument = loom_task_argument_step(session, task, i);
+        if (argument && argument->unstored) sum += argument->replay_us;
     }
     return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 }
@@ -143,7 +151,7 @@ loom_status loom_store_step(loom_session *session, uint32_t index) {
     loom_step *step = &session->graph.steps[index];
     const loom_task *task = loom_segment_task(session->segment, step->task);
     static const loom_id none;
-    step->replay_us = replay_us(session, step, task);
+    step->replay_us = replay_us(session, task);
     step->unstored = !is_kept_in_store(session, step, task);
     if (step->unstored) return LOOM_OK;
     LOOM_TRY(loom_hold_computed(session, index, task));
@@ -158,10 +166,7 @@ loom_status loom_store_step(loom_session *session, uint32_t index) {
 
 /* Whether some argument's completion has not come yet, although the step's own has. */
 static bool has_running_argument(const loom_session *session, const loom_step *step) {
-    for (uint32_t i = 0; i < step->argument_count; i++)
-        if (session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].state == LOOM_STEP_TASK)
-            return true;
-    return false;
+    return loom_task_waits_for_completions(session, loom_segment_task(session->segment, step->task));
 }
 
 static loom_status wait_for_arguments(loom_session *session, uint32_t index) {

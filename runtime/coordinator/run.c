@@ -257,6 +257,8 @@ static void fill_summary(loom_session *session, loom_summary *summary, double st
     summary->computed = session->computed;
     summary->reused = session->reused;
     summary->failed = session->failed;
+    summary->fused = session->fused;
+    summary->passes = session->passes;
     summary->steps_peak = session->graph.step_count;
     if (session->ring) summary->ring = session->ring;
     summary->workers = session->crew ? session->workers : 0;

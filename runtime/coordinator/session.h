@@ -8,6 +8,7 @@
  *   settle.c   keys, look-ups in the store, and what must therefore be computed
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
+ *   fuse.c     which steps become one task
  *   priority.c what the run will wait for comes first
  *   complete.c what workers finished or failed -> what can go on
  *   measure.c  what kernels took -> what operators cost
@@ -147,7 +148,8 @@ struct loom_session {
     uint64_t committing; /* entries of the committer that read tasks */
     uint64_t in_flight;  /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
-    loom_hold *holds; /* of items of stored sequences, to the end of the run */
+    uint64_t fused, passes; /* nodes that were computed together with others, and in how many tasks */
+    loom_hold *holds;       /* of items of stored sequences, to the end of the run */
     uint32_t hold_count, hold_capacity;
     loom_extent_writer *writer; /* for stored results that must be made mappable; NULL until needed */
     uint64_t oom_kills;         /* of this cgroup and machine, as last looked at */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/coordinator/fuse.h"
 #include "runtime/coordinator/loop.h"
 #include "runtime/task_result.h"
 
@@ -67,9 +68,11 @@ static loom_status submit_done(loom_session *session, uint32_t index, loom_error
     return fresh ? loom_hold_fresh(session, index, number, err) : LOOM_OK;
 }
 
-static loom_status put_attributes(loom_session *session, uint32_t index, loom_task *task) {
+/* `group` is NULL for a step that is computed by itself. */
+static loom_status put_attributes(loom_session *session, uint32_t index, const loom_group *group, loom_task *task) {
     loom_buffer encoded = {0};
-    loom_status status = loom_step_attributes(session, index, &encoded);
+    loom_status status =
+        group ? loom_tape_encode(&group->tape, &encoded) : loom_step_attributes(session, index, &encoded);
     if (status == LOOM_OK && encoded.length) {
         task->attributes = loom_segment_put(session->segment, encoded.bytes, encoded.length);
         if (!task->attributes) status = LOOM_NO_MEMORY;
@@ -78,17 +81,31 @@ static loom_status put_attributes(loom_session *session, uint32_t index, loom_ta
     return status;
 }
 
-static loom_status submit_task(loom_session *session, uint32_t index, loom_error *err) {
+/* The steps that a task takes. */
+typedef struct needed {
+    const loom_group *group; /* NULL: the step alone */
+    const uint32_t *steps;
+    uint32_t count;
+} needed;
+
+static const loom_operator *operator_of(const loom_session *session, const loom_step *step, const loom_group *group) {
+    static const char name[] = "loom.fused";
+    return group ? loom_operator_find(session->operators, name, strlen(name)) : step->op;
+}
+
+static loom_status submit_task(loom_session *session, uint32_t index, const needed *of, loom_error *err) {
     loom_step *step = &session->graph.steps[index];
+    const loom_operator *op = operator_of(session, step, of->group);
+    if (!op) return loom_fail(err, LOOM_INTERNAL, "the operator loom.fused is missing from this build");
     loom_arena_reset(session->scratch);
-    uint32_t *arguments = loom_arena_array(session->scratch, step->argument_count, sizeof *arguments);
+    uint32_t *arguments = loom_arena_array(session->scratch, of->count, sizeof *arguments);
     if (!arguments) return loom_segment_full(err);
-    for (uint32_t i = 0; i < step->argument_count; i++)
-        arguments[i] = session->graph.steps[loom_graph_resolve(&session->graph, step->arguments[i])].task;
+    for (uint32_t i = 0; i < of->count; i++)
+        arguments[i] = session->graph.steps[loom_graph_resolve(&session->graph, of->steps[i])].task;
     uint32_t number;
-    LOOM_TRY(loom_task_create(session->segment, arguments, step->argument_count, &number, err));
+    LOOM_TRY(loom_task_create(session->segment, arguments, of->count, &number, err));
     loom_task *task = loom_segment_task(session->segment, number);
-    task->operator_index = (uint32_t)loom_operator_index(session->operators, step->op);
+    task->operator_index = (uint32_t)loom_operator_index(session->operators, op);
     task->cookie = index;
     task->domain = loom_session_domain(session, index);
     task->priority = loom_level_class(loom_level_of(session, index));
@@ -96,8 +113,9 @@ static loom_status submit_task(loom_session *session, uint32_t index, loom_error
         task->rkey = step->rkey;
         if (!(step->op->flags & LOOM_OP_EFFECT)) task->flags |= LOOM_TASK_NO_LOOKUP; /* the store was asked already */
     }
-    if (put_attributes(session, index, task) != LOOM_OK) return loom_segment_full(err);
+    if (put_attributes(session, index, of->group, task) != LOOM_OK) return loom_segment_full(err);
     step->task = number;
+    step->fused = false; /* now it has one */
     step->state = LOOM_STEP_TASK;
     session->in_flight++;
     return loom_task_submit(session->segment, number, err);
@@ -133,12 +151,11 @@ static uint32_t failed_argument(const loom_session *session, const loom_step *st
 }
 
 /* Pushes arguments that have no task yet, the most critical to be submitted first. */
-static loom_status push_arguments(loom_session *session, uint32_t index) {
+static loom_status push_arguments(loom_session *session, const needed *of) {
     struct loom_submission *todo = &session->submission;
-    const loom_step *step = &session->graph.steps[index];
     size_t before = todo->count;
-    for (uint32_t i = step->argument_count; i-- > 0;) {
-        uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
+    for (uint32_t i = of->count; i-- > 0;) {
+        uint32_t argument = loom_graph_resolve(&session->graph, of->steps[i]);
         if (session->graph.steps[argument].task != LOOM_TASK_NONE) continue;
         session->graph.steps[argument].demanded = true;
         LOOM_TRY(push(&todo->stack, &todo->count, &todo->capacity, argument));
@@ -147,7 +164,14 @@ static loom_status push_arguments(loom_session *session, uint32_t index) {
     return LOOM_OK;
 }
 
-/* One visit of a step on the stack: pops it once it has a task or cannot have one. */
+/* Whether a stored item may be on its way still: completions come through a ring a worker, and that of a sequence may
+ * come before that of its item, which is stored only then. */
+static bool may_come(const loom_session *session, const loom_step *step) {
+    return !step->op && session->in_flight > 0;
+}
+
+/* One visit of a step on the stack: pops it once it has a task or cannot have one. LOOM_BUSY: look again when a task
+ * has ended. */
 static loom_status visit(loom_session *session, loom_error *err) {
     struct loom_submission *todo = &session->submission;
     uint32_t index = todo->stack[todo->count - 1];
@@ -159,6 +183,7 @@ static loom_status visit(loom_session *session, loom_error *err) {
     if (step->state == LOOM_STEP_DONE) {
         loom_error cause = {0};
         loom_status status = step->unstored ? LOOM_NOT_FOUND : submit_done(session, index, &cause);
+        if (status == LOOM_NOT_FOUND && may_come(session, step)) return LOOM_BUSY;
         if (status == LOOM_NOT_FOUND || status == LOOM_CORRUPT) return loom_recompute(session, index, status, err);
         if (status != LOOM_OK && err) *err = cause;
         return status;
@@ -170,10 +195,15 @@ static loom_status visit(loom_session *session, loom_error *err) {
         todo->count--;
         return loom_step_skipped(session, index, session->graph.steps[failed].failure);
     }
+    loom_group group;
+    needed of = {.steps = step->arguments, .count = step->argument_count};
+    if (loom_fuse(session, index, &group))
+        of = (needed){.group = &group, .steps = group.arguments, .count = group.argument_count};
     size_t before = todo->count;
-    if (loom_step_uses(session, index) != LOOM_OK || push_arguments(session, index) != LOOM_OK)
+    if (loom_step_uses(session, index) != LOOM_OK || (of.group && loom_fuse_begins(session, of.group) != LOOM_OK) ||
+        push_arguments(session, &of) != LOOM_OK)
         return loom_segment_full(err);
-    return todo->count == before ? submit_task(session, index, err) : LOOM_OK;
+    return todo->count == before ? submit_task(session, index, &of, err) : LOOM_OK;
 }
 
 /* Whether another task may be made now. When nothing runs and nothing waits to be stored, no end of a task will make
@@ -217,7 +247,9 @@ loom_status loom_submit_more(loom_session *session, loom_error *err) {
             push(&todo->stack, &todo->count, &todo->capacity, todo->roots[todo->first++]) != LOOM_OK)
             return loom_segment_full(err);
         if (todo->first == todo->root_count) todo->first = todo->root_count = 0;
-        LOOM_TRY(visit(session, err));
+        loom_status status = visit(session, err);
+        if (status == LOOM_BUSY && session->in_flight > 0) return LOOM_OK;
+        LOOM_TRY(status);
     }
     return LOOM_OK;
 }

@@ -41,7 +41,7 @@ struct loom_call {
     const loom_operator *op;
     const loom_value *arguments;
     uint32_t argument_count;
-    const loom_value *attributes; /* a record, or NULL */
+    const loom_value *attributes; /* a record, or NULL; of loom.fused, a tape (fused/tape.h) */
     const loom_call_services *services;
     void *context;     /* of the services */
     loom_arena *arena; /* for results and small things: lives until the result is published */
@@ -49,6 +49,7 @@ struct loom_call {
     size_t tile_bytes; /* of a stream's tiles; 0 = default */
     loom_error *err;
     loom_value result;             /* set by the kernel; new_image and new_stream set it to the image */
+    uint32_t culprit;              /* of loom.fused, when it fails: the member of the tape that did */
     void *shared[LOOM_SHARED_MAX]; /* set by loom_share */
 };
 
@@ -72,6 +73,10 @@ typedef struct loom_loops { /* the loops of a kernel, by number */
      * kernel begins. NULL: it takes little, or what the data ask for, which is taken on when it is asked for. The
      * arguments are not checked yet. */
     uint64_t (*scratch)(const loom_call *call, uint32_t lanes);
+    /* Of a reduction: a part may be done in pieces, called for one range of its units after the other, cut at multiples
+     * of LOOM_CHUNK. It reads nothing but its units of the images, which are voxels, and what it leaves is the same.
+     * The images may then be made while the parts run (fused/fused.c). */
+    bool pieces;
 } loom_loops;
 /* Header of the first argument, for these; NULL if it is no image. */
 const loom_image_header *loom_first_image(const loom_call *call);

@@ -10,6 +10,8 @@
 #include "planner/domain.h"
 #include "planner/key.h"
 #include "runtime/inputs.h"
+#include "runtime/kernels/fused/tape.h"
+#include "runtime/kernels/kernels.h"
 #include "runtime/task_result.h"
 #include "runtime/worker/worker.h"
 #include "shm/platform_file.h"
@@ -23,13 +25,20 @@ static uint64_t now_ns(void) {
 
 /* ---- the key ---- */
 
-static loom_status find_key(loom_worker *worker, loom_call *call) {
+/* Of a fused task (`tape`) it is that of its last member's result. */
+static loom_status find_key(loom_worker *worker, loom_call *call, const loom_tape *tape) {
     loom_task *task = worker->task;
     const uint32_t *numbers = loom_segment_pointer(worker->segment, task->arguments);
     loom_id *vids = loom_arena_array(worker->arena, task->argument_count, sizeof *vids);
     if (!vids) return loom_segment_full(call->err);
     for (uint32_t i = 0; i < task->argument_count; i++)
         vids[i] = loom_segment_task(worker->segment, numbers[i])->vid;
+    if (tape) {
+        loom_id keys[LOOM_TAPE_MEMBERS_MAX];
+        loom_tape_keys(worker->hasher, tape, vids, keys);
+        task->rkey = keys[tape->member_count - 1];
+        return LOOM_OK;
+    }
     loom_key_parts parts = {.vids = vids, .vid_count = task->argument_count};
     if (task->attributes)
         parts.attributes = loom_segment_get(worker->segment, task->attributes, &parts.attributes_bytes);
@@ -235,7 +244,7 @@ static loom_status inputs_unchanged(loom_worker *worker, loom_call *call) {
     if (worker->hashed_count) LOOM_TRY(loom_worker_inputs_unchanged(worker, call->err));
     if (read_named_file(worker, call)) return LOOM_OK;
     const loom_id before = worker->task->rkey;
-    LOOM_TRY(find_key(worker, call));
+    LOOM_TRY(find_key(worker, call, NULL));
     if (loom_id_equal(&before, &worker->task->rkey)) return LOOM_OK;
     return loom_fail(call->err, LOOM_STALE_INPUT, "what %s read changed meanwhile; run again when nobody writes there",
                      call->op->name);
@@ -263,6 +272,7 @@ static loom_status run_kernel(loom_worker *worker, loom_call *call) {
     loom_recorder_kernel_begins(worker->recorder);
     loom_status status = loom_worker_run_kernel(worker, call, kernel->run);
     loom_recorder_kernel_ends(worker->recorder);
+    worker->culprit = call->culprit;
     LOOM_TRY(status);
     loom_enter(LOOM_DOING_PUBLISH);
     add_cost(worker->task, clock_ns() - start);
@@ -286,6 +296,13 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
                       .tile_bytes = worker->tile_bytes,
                       .err = err};
     LOOM_TRY(loom_worker_attributes(worker, &call.attributes, err));
+    loom_tape *tape = NULL;
+    if (loom_kernel_of(op)->run == loom_run_fused) {
+        tape = loom_arena_alloc(worker->arena, sizeof *tape);
+        if (!tape) return loom_segment_full(err);
+        LOOM_TRY(loom_tape_decode(call.attributes, task->argument_count, tape, err));
+        op = tape->members[tape->member_count - 1].op; /* whose result it is; the call's stays loom.fused */
+    }
     if (op->flags & LOOM_OP_READS_FILES) { /* their key depends on values */
         LOOM_TRY(loom_worker_arguments(worker, op, &arguments, err));
         call.arguments = arguments;
@@ -294,7 +311,7 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
      * again (an input file edited meanwhile), and a result must never be stored under the key of another. */
     loom_enter(LOOM_DOING_LOOKUP);
     const loom_id told = task->rkey;
-    LOOM_TRY(find_key(worker, &call));
+    LOOM_TRY(find_key(worker, &call, tape));
     bool asked = task->flags & LOOM_TASK_NO_LOOKUP && loom_id_equal(&told, &task->rkey);
     bool taken = false, look = !asked && !worker->afresh && !(op->flags & LOOM_OP_NOT_STORED);
     if (look) LOOM_TRY(take_stored(worker, op, &taken, err));
@@ -373,6 +390,7 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
     loom_error err = {0};
     uint64_t start = now_ns();
     worker->number = number;
+    worker->culprit = UINT32_MAX;
     worker->task = loom_segment_task(worker->segment, number);
     LOOM_USDT3(task__start, number, operator_name(worker), worker->index);
     loom_recorder_task_begins(worker->recorder, worker->task->operator_index);
@@ -398,7 +416,8 @@ void loom_worker_execute(loom_worker *worker, uint32_t number) {
             worker->task->vid = worker->lost;
         }
         worker->task->status = (uint16_t)status;
-        worker->task->error = loom_segment_put(worker->segment, &err, sizeof err);
+        const loom_task_failure failure = {.error = err, .member = worker->culprit};
+        worker->task->error = loom_segment_put(worker->segment, &failure, sizeof failure);
     }
     count(worker, status, now_ns() - start);
     loom_worker_release(worker);

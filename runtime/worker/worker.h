@@ -67,6 +67,7 @@ typedef struct loom_worker {
     loom_reservation reservation;                     /* for the result */
     bool reserved;
     loom_image_header header; /* of the result image */
+    uint32_t culprit;         /* member of a fused task that failed; UINT32_MAX: none did */
     loom_id lost;             /* vid of an argument whose bytes are damaged or gone */
     bool has_lost;
     loom_memo_entry *memo;    /* hashes computed for this task; in the arena */

@@ -97,6 +97,7 @@ static const struct {
     {"memory", "tasks_max", "2048", "2048", "VOXLOOM_MEMORY_TASKS_MAX"},
     {"memory", "loop_items", "0", "0", "VOXLOOM_MEMORY_LOOP_ITEMS"},
     {"kernels", "plugins", "[\"/a b.so\", \"c.so\"]", "[\"/a b.so\", \"c.so\"]", "VOXLOOM_KERNELS_PLUGINS"},
+    {"kernels", "fuse", "false", "false", "VOXLOOM_KERNELS_FUSE"},
     {"output", "progress", "false", "false", "VOXLOOM_OUTPUT_PROGRESS"},
     {"output", "quiet", "true", "true", "VOXLOOM_OUTPUT_QUIET"},
 };

@@ -120,7 +120,8 @@ static uint32_t call_all(harness *h, const loom_operator *op, loom_value image, 
 
 bool calls_fit(const loom_operator *op) {
     return loom_kernel_of(op)->loops != NULL && strcmp(op->name, "default.fold") != 0 &&
-           strcmp(op->name, "loom.sweep") != 0 && strncmp(op->name, "geom.", 5) != 0;
+           strcmp(op->name, "loom.sweep") != 0 && strcmp(op->name, "loom.fused") != 0 &&
+           strncmp(op->name, "geom.", 5) != 0;
 }
 
 uint32_t calls_of(harness *h, const calls_images *images, const loom_operator *op, calls_each *each, void *context) {

@@ -22,8 +22,8 @@ calls_images calls_make_images(harness *h);
 /* One call; true if the operator took these arguments. */
 typedef bool calls_each(void *context, harness *h, const char *name, const loom_value *arguments, uint32_t count);
 
-/* Whether it has loops, and arguments of the kinds below (not so folds, loom.sweep and geom, which have tests of their
- * own).
+/* Whether it has loops, and arguments of the kinds below (not so folds, loom.sweep, loom.fused and geom, which have
+ * tests of their own).
  */
 bool calls_fit(const loom_operator *op);
 

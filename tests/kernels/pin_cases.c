@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "runtime/kernels/base/domain.h"
+#include "runtime/kernels/fused/tape.h"
 
 #define COUNT(list_) (sizeof(list_) / sizeof((list_)[0]))
 
@@ -208,9 +209,28 @@ static bool file_case(harness *h, const scene *s, const loom_operator *op, unsig
     return true;
 }
 
+/* A tape: sub_vs of an image and a number, and what it is that is asked of the difference. */
+static void fused_case(harness *h, const scene *s, unsigned variant, pin_call *call) {
+    static const char *const ends[] = {"vox1.abs", "vox1.volume", "vox1.max", "simpleitk.MinimumMaximum", "vox1.min"};
+    static const char first[] = "vox1.sub_vs";
+    const char *end = ends[variant % COUNT(ends)];
+    loom_tape tape = {.member_count = 2, .operand_count = 3, .operands = {0, 1, LOOM_TAPE_MEMBER}};
+    loom_buffer encoded = {0};
+    tape.members[0] = (loom_tape_member){loom_operator_find(loom_operators(), first, strlen(first)), 0, 2};
+    tape.members[1] = (loom_tape_member){loom_operator_find(loom_operators(), end, strlen(end)), 2, 1};
+    assert_int_equal(loom_tape_encode(&tape, &encoded), LOOM_OK);
+    const void *kept = loom_arena_copy(h->arena, encoded.bytes, encoded.length);
+    assert_int_equal(loom_value_decode(kept, encoded.length, h->arena, &call->attributes, NULL), LOOM_OK);
+    loom_buffer_free(&encoded);
+    add(call, picture(h, s, 0));
+    add(call, number(variant, 1));
+}
+
 /* True if the call is one on sequences, or on truth values, of which letters say too little. */
 static bool list_case(harness *h, const scene *s, const loom_operator *op, unsigned variant, pin_call *call) {
-    if (is(op, "loom.concat")) {
+    if (is(op, "loom.fused")) {
+        fused_case(h, s, variant, call);
+    } else if (is(op, "loom.concat")) {
         for (unsigned k = 0; k < variant % 4; k++)
             add(call, list(h, s, variant, k));
     } else if (is(op, "default.slice") || is(op, "default.subsequence") || is(op, "default.index")) {

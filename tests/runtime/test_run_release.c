@@ -65,7 +65,8 @@ static void test_memory_comes_back(void **state) {
     static const char *const workers[] = {"1", "2"};
     for (size_t i = 0; i < 2; i++) {
         uint64_t most = 0;
-        process running = start_run(at, "chain.imgql", scene_text(at, "--store :memory: --workers %s", workers[i]));
+        process running =
+            start_run(at, "chain.imgql", scene_text(at, "--store :memory: --no-fuse --workers %s", workers[i]));
         outcome result = finish(at, &running, look, &most);
         assert_well(&result);
         assert_string_equal(result.out, scene_text(at, "most=%d.0\n", 100 + LENGTH));

@@ -60,11 +60,14 @@ loom_status loom_run_volume(loom_call *call) {
 /* A part leaves what each lane has found; of equal values (the two zeros) a lane keeps the first, also over parts. */
 #define EXTREME_LANES 32
 #define DEFINE_EXTREMES(type_, least_, greatest_)                                                                      \
+    static void begin_##type_(type_ *lanes, uint32_t parts) {                                                          \
+        for (uint32_t part = 0; part < parts; part++, lanes += 2 * EXTREME_LANES)                                      \
+            for (size_t j = 0; j < EXTREME_LANES; j++) {                                                               \
+                lanes[j] = (greatest_);                                                                                \
+                lanes[EXTREME_LANES + j] = (least_);                                                                   \
+            }                                                                                                          \
+    }                                                                                                                  \
     static LOOM_SIMD void extremes_##type_(const type_ *in, size_t count, type_ *small, type_ *large) {                \
-        for (size_t j = 0; j < EXTREME_LANES; j++) {                                                                   \
-            small[j] = (greatest_);                                                                                    \
-            large[j] = (least_);                                                                                       \
-        }                                                                                                              \
         size_t k = 0;                                                                                                  \
         for (; k + EXTREME_LANES <= count; k += EXTREME_LANES)                                                         \
             for (size_t j = 0; j < EXTREME_LANES; j++) {                                                               \
@@ -121,6 +124,19 @@ loom_status loom_extremes_part(loom_part *part) {
     return LOOM_OK;
 }
 
+static void begin(uint8_t dtype, void *lanes, uint32_t parts) {
+    switch (dtype) {
+#define CASE(dtype_, type_)                                                                                            \
+    case dtype_:                                                                                                       \
+        begin_##type_(lanes, parts);                                                                                   \
+        break;
+        LOOM_EACH_PIXEL(CASE)
+#undef CASE
+    default:
+        break;
+    }
+}
+
 loom_status loom_extremes(loom_call *call, uint32_t image_at, double *low, double *high) {
     const loom_value *image = NULL;
     void *lanes = NULL;
@@ -129,6 +145,7 @@ loom_status loom_extremes(loom_call *call, uint32_t image_at, double *low, doubl
     uint64_t total = loom_image_voxels(header), grain = LOOM_PART_VALUES;
     uint32_t parts = loom_count_parts(total, &grain);
     LOOM_TRY(loom_share(call, 0, (size_t)parts * 2 * EXTREME_LANES, loom_dtype_bytes(header->dtype), &lanes));
+    begin(header->dtype, lanes, parts);
     LOOM_TRY(loom_run_parts(call, LOOM_EXTREMES_LOOP, total, grain, &image_at, sizeof image_at));
     switch (header->dtype) {
 #define CASE(dtype_, type_)                                                                                            \
@@ -219,7 +236,7 @@ static loom_status mean_part(loom_part *part) {
 
 static const loom_part_run loops[] = {
     [EXTREMES_LOOP] = loom_extremes_part, [VOLUME_LOOP] = volume_part, [MEAN_LOOP] = mean_part};
-const loom_loops loom_loops_statistics = {.run = loops, .count = 3};
+const loom_loops loom_loops_statistics = {.run = loops, .count = 3, .pieces = true};
 
 static loom_status mean(loom_call *call, bool empty_allowed) {
     const loom_value *image = NULL, *mask = NULL;

@@ -54,6 +54,7 @@ extern const loom_kernel_list loom_table_python; /* nnunet, test */
 /* Flags that go together. */
 enum {
     LOOM_VOXELS = LOOM_OP_VOXELWISE | LOOM_OP_SHARES_DOMAIN, /* voxel by voxel */
+    LOOM_UNIFORM = LOOM_OP_OPEN | LOOM_OP_VOXELWISE,         /* one value at each voxel of a grid */
     LOOM_FILTER = LOOM_OP_SHARES_DOMAIN,                     /* image(s) to an image of the same domain */
     LOOM_REDUCE = LOOM_OP_REDUCTION | LOOM_OP_SHARES_DOMAIN  /* image(s) to a scalar */
 };
