@@ -72,6 +72,8 @@ static loom_value summary_of(loom_arena *arena, const loom_summary *summary, boo
     loom_fields_add(&fields, "failed", loom_report_count(summary->failed));
     loom_fields_add(&fields, "fused", loom_report_count(summary->fused));
     loom_fields_add(&fields, "passes", loom_report_count(summary->passes));
+    loom_fields_add(&fields, "swept", loom_report_count(summary->swept));
+    loom_fields_add(&fields, "sweeps", loom_report_count(summary->sweeps));
     loom_fields_add(&fields, "irreproducible", loom_report_count(summary->irreproducible));
     loom_fields_add(&fields, "workers", loom_report_count(summary->workers));
     loom_fields_add(&fields, "worker_deaths", loom_report_count(summary->worker_deaths));

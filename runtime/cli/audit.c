@@ -124,11 +124,15 @@ static int audit(const loom_command *self, int argc, char **argv) {
     loom_settings settings = {0};
     loom_words words = {0};
     const char *sample = NULL, *seed = NULL;
+    bool no_fuse = false;
     loom_audit request = {.sample = SAMPLE_DEFAULT};
-    const loom_option options[] = {
-        {.name = "--sample", .value = &sample}, {.name = "--seed", .value = &seed},
-        LOOM_SETTINGS_CONFIG(&settings),        LOOM_SETTINGS_STORE(&settings),
-        LOOM_SETTINGS_WORKERS(&settings),       {.name = "--quiet", .letter = "-q", .flag = &settings.quiet}};
+    const loom_option options[] = {{.name = "--sample", .value = &sample},
+                                   {.name = "--seed", .value = &seed},
+                                   LOOM_SETTINGS_CONFIG(&settings),
+                                   LOOM_SETTINGS_STORE(&settings),
+                                   LOOM_SETTINGS_WORKERS(&settings),
+                                   {.name = "--no-fuse", .flag = &no_fuse},
+                                   {.name = "--quiet", .letter = "-q", .flag = &settings.quiet}};
     loom_parsed parsed = loom_options_parse(self, argc, argv, options, LOOM_COUNT(options), 0, 0, &words);
     int status = parsed == LOOM_PARSED_FAILED ? 2 : 0;
     if (parsed == LOOM_PARSED) {
@@ -140,8 +144,10 @@ static int audit(const loom_command *self, int argc, char **argv) {
             status = loom_exit_usage(self, "--seed %s is no whole number", seed);
         else if (loom_settings_load(&settings, &config, &err) != LOOM_OK)
             status = loom_exit_failed(&err);
-        else
+        else {
+            config.kernels.fuse &= !no_fuse;
             status = audit_store(&config, &request);
+        }
     }
     loom_words_free(&words);
     loom_settings_free(&settings);
@@ -160,6 +166,7 @@ const loom_command loom_command_audit = {
             "  --seed S               another sample (default 0); the same store and seed give the same one\n"
             "  --store DIR            the store (default ~/.local/share/voxloom)\n"
             "  -j, --workers N        worker processes (default: one per core)\n"
+            "  --no-fuse              runs every operator by itself\n"
             "  --config FILE          reads this configuration file too\n"
             "  --set KEY=VALUE        sets one setting\n"
             "  -q, --quiet            no notices\n",

@@ -51,8 +51,12 @@ void loom_summary_print(const loom_summary *summary, FILE *out) {
     loom_summary_print_failures(summary, out);
     fprintf(out, "%" PRIu64 " nodes: %" PRIu64 " computed", summary->nodes, summary->computed);
     if (summary->fused > 0)
-        fprintf(out, " (%" PRIu64 " in %" PRIu64 " fused pass%s)", summary->fused, summary->passes,
+        fprintf(out, " (%" PRIu64 " in %" PRIu64 " fused pass%s", summary->fused, summary->passes,
                 summary->passes > 1 ? "es" : "");
+    if (summary->swept > 0)
+        fprintf(out, ", of them %" PRIu64 " sweep%s of %" PRIu64 " volumes", summary->sweeps,
+                summary->sweeps > 1 ? "s" : "", summary->swept);
+    if (summary->fused > 0) fputc(')', out);
     fprintf(out, ", %" PRIu64 " from store", summary->reused);
     if (summary->failed > 0) fprintf(out, ", %" PRIu64 " failed", summary->failed);
     fprintf(out, "; %s", loom_human_seconds(summary->seconds, seconds));

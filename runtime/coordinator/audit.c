@@ -140,7 +140,7 @@ loom_status loom_audit_start(loom_session *session, loom_error *err) {
 }
 
 bool loom_audit_is_over(const loom_session *session) {
-    return session->work_count == 0 && session->in_flight == 0 && session->committing == 0 &&
+    return session->work_count == 0 && !session->sweeps && session->in_flight == 0 && session->committing == 0 &&
            loom_submission_is_over(session);
 }
 

@@ -5,8 +5,8 @@
 
 #include "runtime/kernels/kernel.h"
 
-#define EXPANDED_MAX 8 /* voxelwise operators above each other that are computed again with the one that is compared   \
-                        */
+/* Voxelwise operators above each other that are computed again with the one that is compared. */
+#define EXPANDED_MAX 8
 
 typedef struct maker {
     loom_session *session;

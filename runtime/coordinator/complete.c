@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/coordinator/fuse.h"
+#include "runtime/coordinator/sweep.h"
 #include "runtime/task_result.h"
 
 static loom_status finished(loom_session *session, uint32_t index, uint32_t number) {
@@ -26,7 +26,7 @@ static loom_status finished(loom_session *session, uint32_t index, uint32_t numb
         }
     } else {
         session->computed++;
-        loom_fuse_count(session, task);
+        if (!loom_sweep_computed(session, index)) loom_fuse_count(session, task);
         loom_measure(session, index);
         LOOM_TRY(loom_store_step(session, index));
         step = &session->graph.steps[index];

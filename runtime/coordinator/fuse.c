@@ -126,7 +126,7 @@ bool loom_fuse(loom_session *session, uint32_t index, loom_group *group) {
     if (!may_be_at_end(session, index)) return false;
     collect(session, index, &of);
     if (of.count == 1) return false;
-    group->tape.member_count = group->tape.operand_count = group->argument_count = 0;
+    group->tape.member_count = group->tape.operand_count = group->tape.swept = group->argument_count = 0;
     /* What was taken in last is needed first, mostly; the end comes last, since all others are for it. */
     while (group->tape.member_count < of.count)
         for (uint32_t k = of.count; k-- > 0;)
@@ -184,7 +184,10 @@ void loom_fuse_count(loom_session *session, const loom_task *task) {
     session->computed += tape.member_count - 1;
     session->done += tape.member_count - 1;
     session->fused += tape.member_count;
-    session->passes++;
+    if (tape.swept)
+        session->swept++; /* the pass is that of the sweep */
+    else
+        session->passes++;
 }
 
 uint32_t loom_fuse_culprit(const loom_session *session, uint32_t index, uint32_t member) {

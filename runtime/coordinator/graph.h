@@ -49,6 +49,8 @@ typedef struct loom_step {
     uint32_t owner;             /* window of whose items it is one, or a step of one; 0 = none */
     uint32_t open;              /* positions in which steps use it that have not ended; see release.c */
     uint32_t replay_us;         /* what computing it again takes, with what is not stored of that which it needs */
+    uint32_t sweep;             /* step that counts its result together with others'; 0 = none; see sweep.h */
+    uint16_t swept;             /* its position there, from 1 */
     uint8_t state;              /* loom_step_state */
     uint8_t type;               /* loom_type of the value, once known */
     uint8_t losses;             /* times that its bytes were found damaged while the run used them */
@@ -64,6 +66,8 @@ typedef struct loom_step {
     uint8_t queued_commits; /* entries of the committer that read its task */
     bool queued;            /* in the session's work list */
     bool fused;             /* without a task: its users' tasks compute it, each for itself (fuse.h) */
+    bool aside;             /* it waits for others to be handed out with it, or needs one that does; see sweep.h */
+    bool unswept;           /* it is not to be put aside for a sweep any more */
     bool unnamed;           /* stands for one item of many of its node: not stored under the node's id */
     loom_id rkey, vid;
 } loom_step;

@@ -36,6 +36,7 @@ static void tell_workers(loom_session *session, const loom_operator *op, uint32_
 void loom_measure(loom_session *session, uint32_t index) {
     const loom_step *step = &session->graph.steps[index];
     const loom_task *task = loom_segment_task(session->segment, step->task);
+    if (step->sweep) return; /* its kernel did not run */
     if (step->op->cost == LOOM_COST_SCALAR && task->type != LOOM_IMAGE && session->computed % SCALARS_LOOKED_AT != 0)
         return;
     /* cut to microseconds by the worker: half of one is lost on average */

@@ -12,7 +12,7 @@
  *
  * From then on it is a stored result like any other, which is looked up if something new asks for it; or, where nothing
  * was stored, one that is computed again, and then kept, so that nothing is computed over and over. */
-#include "runtime/coordinator/fuse.h"
+#include "runtime/coordinator/sweep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +90,9 @@ loom_status loom_step_ends(loom_session *session, uint32_t index) {
             if (session->graph.steps[taken].open > 0) session->graph.steps[taken].open--;
             LOOM_TRY(let_go(session, taken));
         }
+        uint32_t sweep;
+        loom_sweep_leave(session, ended, &sweep);
+        if (sweep != LOOM_STEP_NONE) LOOM_TRY(let_go(session, sweep));
     }
     return LOOM_OK;
 }

@@ -10,6 +10,7 @@
 #include "runtime/coordinator/keep.h"
 #include "runtime/coordinator/loop.h"
 #include "runtime/coordinator/session.h"
+#include "runtime/coordinator/sweep.h"
 #include "runtime/kernels/native.h"
 #include "runtime/program.h"
 #include "runtime/store_settings.h"
@@ -99,6 +100,7 @@ void loom_session_close(loom_session *session) {
     loom_arena_free(session->scratch);
     loom_loops_release(session);
     loom_memo_release(&session->audited);
+    loom_sweeps_free(session);
     loom_memo_release(&session->picked_sources);
     free(session->picked_values);
     loom_graph_release(&session->graph);
@@ -208,6 +210,7 @@ static loom_status drive(loom_session *session, double start, loom_error *err) {
         if (is_over(session, goals)) return LOOM_OK;
         if (stop_asked(session)) return loom_fail(err, LOOM_CANCELLED, "stopped on request; what was finished is kept");
         if (session->work_count > 0) continue;
+        LOOM_TRY(loom_sweeps_begin(session, err));
         if (session->in_flight == 0 && session->committing > 0) {
             (void)loom_committer_hurry(session->committer); /* loops go on when the items before are stored */
         } else if (session->in_flight == 0 && loom_submission_is_over(session)) {
@@ -259,6 +262,8 @@ static void fill_summary(loom_session *session, loom_summary *summary, double st
     summary->failed = session->failed;
     summary->fused = session->fused;
     summary->passes = session->passes;
+    summary->swept = session->swept;
+    summary->sweeps = session->sweep_passes;
     summary->steps_peak = session->graph.step_count;
     if (session->ring) summary->ring = session->ring;
     summary->workers = session->crew ? session->workers : 0;

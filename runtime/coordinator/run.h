@@ -50,6 +50,8 @@ typedef struct loom_summary {
     uint64_t failed;
     uint64_t fused;  /* of the computed: together with others, tile by tile (fuse.h) */
     uint64_t passes; /* in so many tasks */
+    uint64_t swept;  /* volumes that were counted in one pass with others (sweep.h) */
+    uint64_t sweeps; /* such passes */
     uint64_t irreproducible;
     uint32_t workers;
     uint32_t worker_deaths;

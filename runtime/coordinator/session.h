@@ -9,6 +9,7 @@
  *   engage.c   segment, committer and workers, when there is something to compute
  *   submit.c   steps -> tasks in the shared segment
  *   fuse.c     which steps become one task
+ *   sweep.c    which tasks have their results counted in one pass (with sweep_match.c)
  *   priority.c what the run will wait for comes first
  *   complete.c what workers finished or failed -> what can go on
  *   measure.c  what kernels took -> what operators cost
@@ -148,8 +149,10 @@ struct loom_session {
     uint64_t committing; /* entries of the committer that read tasks */
     uint64_t in_flight;  /* submitted, not yet completed */
     uint64_t done, computed, reused, failed;
-    uint64_t fused, passes; /* nodes that were computed together with others, and in how many tasks */
-    loom_hold *holds;       /* of items of stored sequences, to the end of the run */
+    struct loom_sweeps *sweeps;   /* steps that are put aside for one; see sweep.c */
+    uint64_t swept, sweep_passes; /* steps whose results were counted in one pass with others', and such passes */
+    uint64_t fused, passes;       /* nodes that were computed together with others, and in how many tasks */
+    loom_hold *holds;             /* of items of stored sequences, to the end of the run */
     uint32_t hold_count, hold_capacity;
     loom_extent_writer *writer; /* for stored results that must be made mappable; NULL until needed */
     uint64_t oom_kills;         /* of this cgroup and machine, as last looked at */

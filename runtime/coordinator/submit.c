@@ -5,6 +5,7 @@
 
 #include "runtime/coordinator/fuse.h"
 #include "runtime/coordinator/loop.h"
+#include "runtime/coordinator/sweep.h"
 #include "runtime/task_result.h"
 
 static loom_status put_constant(loom_session *session, const loom_step *step, loom_task *task) {
@@ -158,10 +159,17 @@ static loom_status push_arguments(loom_session *session, const needed *of) {
         uint32_t argument = loom_graph_resolve(&session->graph, of->steps[i]);
         if (session->graph.steps[argument].task != LOOM_TASK_NONE) continue;
         session->graph.steps[argument].demanded = true;
+        if (session->graph.steps[argument].aside) continue;
         LOOM_TRY(push(&todo->stack, &todo->count, &todo->capacity, argument));
     }
     if (todo->count > before + 1) loom_order_by_level(session, todo->stack + before, todo->count - before);
     return LOOM_OK;
+}
+
+static bool needs_one_aside(const loom_session *session, const needed *of) {
+    for (uint32_t i = 0; i < of->count; i++)
+        if (session->graph.steps[loom_graph_resolve(&session->graph, of->steps[i])].aside) return true;
+    return false;
 }
 
 /* Whether a stored item may be on its way still: completions come through a ring a worker, and that of a sequence may
@@ -176,7 +184,7 @@ static loom_status visit(loom_session *session, loom_error *err) {
     struct loom_submission *todo = &session->submission;
     uint32_t index = todo->stack[todo->count - 1];
     loom_step *step = &session->graph.steps[index];
-    if (step->task != LOOM_TASK_NONE || step->state == LOOM_STEP_FAILED) {
+    if (step->task != LOOM_TASK_NONE || step->state == LOOM_STEP_FAILED || step->aside) {
         todo->count--;
         return LOOM_OK;
     }
@@ -197,13 +205,26 @@ static loom_status visit(loom_session *session, loom_error *err) {
     }
     loom_group group;
     needed of = {.steps = step->arguments, .count = step->argument_count};
-    if (loom_fuse(session, index, &group))
-        of = (needed){.group = &group, .steps = group.arguments, .count = group.argument_count};
     size_t before = todo->count;
-    if (loom_step_uses(session, index) != LOOM_OK || (of.group && loom_fuse_begins(session, of.group) != LOOM_OK) ||
-        push_arguments(session, &of) != LOOM_OK)
-        return loom_segment_full(err);
-    return todo->count == before ? submit_task(session, index, &of, err) : LOOM_OK;
+    if (loom_step_uses(session, index) != LOOM_OK) return loom_segment_full(err);
+    if (loom_fuse(session, index, &group)) {
+        loom_sweep_advice advice = LOOM_SWEEP_ALONE;
+        uint32_t numbers[2], count = 0;
+        if (loom_fuse_begins(session, &group) != LOOM_OK ||
+            loom_sweep_advise(session, index, &group, &advice, numbers, &count) != LOOM_OK)
+            return loom_segment_full(err);
+        of = (needed){.group = &group, .steps = group.arguments, .count = group.argument_count};
+        if (advice == LOOM_SWEEP_ASIDE) todo->count--;
+        if (advice == LOOM_SWEEP_ASIDE) return LOOM_OK;
+        if (advice == LOOM_SWEEP_NEEDS) of = (needed){.steps = numbers, .count = count};
+        if (advice == LOOM_SWEEP_NEEDS)
+            return push_arguments(session, &of) == LOOM_OK ? LOOM_OK : loom_segment_full(err);
+    }
+    if (push_arguments(session, &of) != LOOM_OK) return loom_segment_full(err);
+    if (todo->count > before) return LOOM_OK;
+    if (!needs_one_aside(session, &of)) return submit_task(session, index, &of, err);
+    todo->count--;
+    return loom_sweep_blocks(session, index) == LOOM_OK ? LOOM_OK : loom_segment_full(err);
 }
 
 /* Whether another task may be made now. When nothing runs and nothing waits to be stored, no end of a task will make
@@ -233,6 +254,7 @@ void loom_submission_forget(loom_session *session) {
     struct loom_submission *todo = &session->submission;
     todo->count = drop_given_back(&session->graph, todo->stack, 0, todo->count);
     todo->root_count = drop_given_back(&session->graph, todo->roots, todo->first, todo->root_count);
+    loom_sweeps_forget(session);
     if (todo->first == todo->root_count) todo->first = todo->root_count = 0;
 }
 

@@ -321,7 +321,12 @@ static loom_status execute(loom_worker *worker, loom_error *err) {
         loom_segment_set_wait(worker->segment, LOOM_WAIT_NONE);
         if (status != LOOM_OK) return status;
     }
-    if (!taken) {
+    loom_value swept;
+    bool found = false;
+    if (!taken) LOOM_TRY(loom_worker_swept(worker, op, tape, &swept, &found, err));
+    if (found) {
+        LOOM_TRY(publish(worker, &swept, err));
+    } else if (!taken) {
         LOOM_TRY(loom_worker_arguments(worker, op, &arguments, err));
         call.arguments = arguments;
         LOOM_TRY(run_kernel(worker, &call));

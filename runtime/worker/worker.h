@@ -7,6 +7,7 @@
  *   admission.c whether there is memory for it
  *   fault.c     where a memory fault lay
  *   staging.c   results of a store on disk, in memory until they are complete
+ *   swept.c     results that another task has counted
  *   split.c     parts of a kernel's loops, shared with workers that have nothing to do
  *   help.c      parts of other workers' tasks
  *   arguments.c values of a task's arguments, images mapped read-only
@@ -16,6 +17,7 @@
 
 #include "io/ring.h"
 #include "perf/recorder.h"
+#include "runtime/kernels/fused/tape.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/worker/memo_list.h"
 #include "shm/segment/segment.h"
@@ -98,6 +100,10 @@ loom_status loom_worker_fetch(loom_worker *worker, const loom_value *reference, 
 
 /* Whether all items that a stored sequence refers to are stored too; they are held from then on. */
 bool loom_worker_has_items(loom_worker *worker, const loom_result *sequence);
+/* The result of a task that a sweep counted (swept.c); *found is false if it is to be computed. `tape` NULL: no fused
+ * task. Also sets the task's cost. */
+loom_status loom_worker_swept(loom_worker *worker, const loom_operator *op, const loom_tape *tape, loom_value *value,
+                              bool *found, loom_error *err);
 /* Gives the claim of the task's key up, if it has one. */
 void loom_worker_unclaim(loom_worker *worker);
 

@@ -131,11 +131,17 @@ static void draw(sweep *of, int kind, bool spread, uint64_t *seed) {
     }
 }
 
+static double number_of(const loom_value *value) {
+    return value->type == LOOM_INT ? (double)value->integer : value->number;
+}
+
 static loom_value run_sweep(harness *h, loom_value image, const sweep *of, uint64_t shuffle) {
-    loom_value arguments[2 + 2 * ITEMS] = {image, loom_string(of->letters, ITEMS)};
-    memcpy(arguments + 2, of->numbers, of->numbers_count * sizeof *arguments);
+    double numbers[2 * ITEMS];
+    for (uint32_t k = 0; k < of->numbers_count; k++)
+        numbers[k] = number_of(&of->numbers[k]);
     h->shuffle = shuffle;
-    loom_value volumes = run(h, "loom.sweep", of->numbers_count + 2, arguments);
+    loom_value volumes = RUN(h, "loom.sweep", image, loom_string(of->letters, ITEMS),
+                             loom_bytes(numbers, of->numbers_count * sizeof *numbers));
     h->shuffle = 0;
     assert_int_equal(volumes.sequence.count, ITEMS);
     return volumes;
@@ -149,8 +155,7 @@ static void compare(harness *h, int kind, loom_value image, const sweep *of) {
         const loom_value *numbers = &of->numbers[of->first[i]], *swept = &whole.sequence.items[i];
         loom_status status = volume_alone(h, (unsigned)(of->letters[i] - 'a'), image, numbers, &alone);
         if (!loom_value_equal(&alone, swept))
-            fail_msg("kind %d, item %d (%c %.17g): %g alone, %g swept", kind, i, of->letters[i],
-                     numbers[0].type == LOOM_FLOAT ? numbers[0].number : (double)numbers[0].integer,
+            fail_msg("kind %d, item %d (%c %.17g): %g alone, %g swept", kind, i, of->letters[i], number_of(&numbers[0]),
                      status == LOOM_OK ? alone.number : -1, swept->type == LOOM_FLOAT ? swept->number : -1);
     }
 }
@@ -199,19 +204,23 @@ static void test_what_is_refused(void **state) {
     (void)state;
     harness *h = harness_new();
     uint64_t seed = 3;
+    const double bounds[] = {150, 100, 200, 200, 100, 150}, one[] = {1, 2};
     loom_value image = make_random(h, 11, &seed), colours = make_image(h, LOOM_U8, 2, (uint64_t[]){4, 4}, 3);
-    const loom_value letters = loom_string_of("fggf"), low = loom_int(100), high = loom_int(200);
-    loom_value volumes = RUN(h, "loom.sweep", image, letters, loom_string_of("abc"), low, high, high, low, low);
-    assert_int_equal(volumes.sequence.items[0].type, LOOM_NULL);
+    const loom_value letters = loom_string_of("fggf"), numbers = loom_bytes(bounds, sizeof bounds);
+    loom_value volumes = RUN(h, "loom.sweep", image, letters, numbers);
+    assert_int_equal(volumes.sequence.items[0].type, LOOM_FLOAT);
     assert_int_equal(volumes.sequence.items[1].type, LOOM_FLOAT);
     assert_int_equal(volumes.sequence.items[2].type, LOOM_NULL);
     assert_int_equal(volumes.sequence.items[3].type, LOOM_FLOAT);
-    volumes = RUN(h, "loom.sweep", colours, loom_string_of("fa"), low, high);
+    volumes = RUN(h, "loom.sweep", colours, loom_string_of("fa"), loom_bytes(one, sizeof one));
     assert_int_equal(volumes.sequence.count, 2);
     assert_int_equal(volumes.sequence.items[0].type, LOOM_NULL);
-    loom_value unused;
-    const loom_value too_few[] = {image, letters, low};
-    assert_int_equal(harness_run(h, "loom.sweep", too_few, 3, NULL, &unused), LOOM_BAD_ARGUMENT);
+    static const char *const wrong[] = {"", "f", "fff", "fgf", "zz", "g?"};
+    for (size_t k = 0; k < sizeof wrong / sizeof wrong[0]; k++) {
+        loom_value unused;
+        const loom_value arguments[] = {image, loom_string_of(wrong[k]), loom_bytes(one, sizeof one)};
+        assert_int_equal(harness_run(h, "loom.sweep", arguments, 3, NULL, &unused), LOOM_BAD_ARGUMENT);
+    }
     harness_free(h);
 }
 

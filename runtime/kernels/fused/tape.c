@@ -1,12 +1,12 @@
 /* tape.c - tapes as bytes, and the keys of what is on them: see tape.h.
  *
- * Encoded: a value of type bytes that holds 32-bit numbers: members, operands; of each member its operator in the table
- * of this build and the count of its operands; the operands; the steps. */
+ * Encoded: a value of type bytes that holds 32-bit numbers: members, operands, swept; of each member its operator in
+ * the table of this build and the count of its operands; the operands; the steps. */
 #include "runtime/kernels/fused/tape.h"
 
 #include <string.h>
 
-enum { HEAD = 2, NUMBERS_MAX = HEAD + 3 * LOOM_TAPE_MEMBERS_MAX + LOOM_TAPE_OPERANDS_MAX };
+enum { HEAD = 3, NUMBERS_MAX = HEAD + 3 * LOOM_TAPE_MEMBERS_MAX + LOOM_TAPE_OPERANDS_MAX };
 
 static bool is_native_in_parts(const loom_operator *op) {
     const loom_kernel *kernel = loom_kernel_of(op);
@@ -26,6 +26,7 @@ loom_status loom_tape_encode(const loom_tape *tape, loom_buffer *out) {
     uint32_t numbers[NUMBERS_MAX], count = 0;
     numbers[count++] = tape->member_count;
     numbers[count++] = tape->operand_count;
+    numbers[count++] = tape->swept;
     for (uint32_t k = 0; k < tape->member_count; k++) {
         numbers[count++] = (uint32_t)loom_operator_index(loom_operators(), tape->members[k].op);
         numbers[count++] = tape->members[k].count;
@@ -73,6 +74,7 @@ static bool read_tape(const loom_value *bytes, uint32_t argument_count, loom_tap
     for (uint32_t k = 0; k < members; k++, at += 2)
         if (!read_member(at[0], at[1], k + 1 == members, tape)) return false;
     if (tape->operand_count != operands) return false;
+    tape->swept = numbers[2];
     memcpy(tape->operands, at, operands * sizeof *at);
     memcpy(tape->steps, at + operands, members * sizeof *at);
     return operands_fit(tape, argument_count);

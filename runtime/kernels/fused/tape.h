@@ -23,6 +23,8 @@ typedef struct loom_tape {
     uint32_t member_count, operand_count;
     loom_tape_member members[LOOM_TAPE_MEMBERS_MAX]; /* each after those whose results it uses */
     uint32_t operands[LOOM_TAPE_OPERANDS_MAX];
+    uint32_t swept; /* position, from 1, in the list that the task's last argument is: there is its result, if it is a
+                       number (coordinator/sweep.h). 0: it has no such argument */
     uint32_t steps[LOOM_TAPE_MEMBERS_MAX]; /* the coordinator's numbers of the members; nothing to the kernel */
 } loom_tape;
 

@@ -18,7 +18,7 @@ enum { EDGES_BLOCK, COUNTS_BLOCK }; /* of shared memory */
 typedef struct item {
     loom_sweep_relation relation;
     bool complement;
-    bool refused;     /* it has no number, or bounds in the wrong order: asked alone it says so */
+    bool refused;     /* its bounds are in the wrong order: asked alone it says so */
     bool nothing;     /* compared with NaN */
     uint64_t keys[2]; /* of its numbers */
 } item;
@@ -78,40 +78,35 @@ const loom_loops loom_loops_sweep = {.run = loops, .count = 1};
 
 /* ---- items ---- */
 
-/* The number at a position as a pixel's key. False: it is no number. */
-static bool read_number(loom_call *call, uint8_t dtype, uint32_t position, uint64_t *key, bool *is_nan) {
-    double number = 0;
-    loom_error ignored = {0};
-    loom_call quiet = *call;
-    quiet.err = &ignored;
-    if (loom_arg_number(&quiet, position, &number) != LOOM_OK) return false;
-    *is_nan = !loom_sweep_key(dtype, loom_pixel_from_double(dtype, number), key);
-    return true;
-}
-
-static void read_item(loom_call *call, uint8_t dtype, uint32_t position, item *of) {
-    bool low_nan = false, high_nan = false;
-    of->refused = !read_number(call, dtype, position, &of->keys[0], &low_nan);
-    of->keys[1] = of->keys[0];
-    of->nothing = low_nan;
-    if (of->relation != LOOM_SWEEP_BETWEEN || of->refused) return;
-    of->refused = !read_number(call, dtype, position + 1, &of->keys[1], &high_nan) || low_nan || high_nan ||
-                  of->keys[0] > of->keys[1];
+/* A number as a pixel's key. False: NaN. */
+static bool key_of(uint8_t dtype, const uint8_t *number, uint64_t *key) {
+    double value;
+    memcpy(&value, number, sizeof value); /* not aligned */
+    return loom_sweep_key(dtype, loom_pixel_from_double(dtype, value), key);
 }
 
 /* Items and their numbers, as the text has it. */
 static loom_status read_items(loom_call *call, uint8_t dtype, const char *letters, size_t count, item *items) {
-    uint32_t position = 2;
+    const loom_value *numbers = NULL;
+    LOOM_TRY(loom_arg(call, 2, &numbers));
+    if (numbers->type != LOOM_BYTES) return loom_arg_refuse(call, 2, "bytes");
+    const uint8_t *next = (const uint8_t *)numbers->text.bytes;
+    size_t left = numbers->text.length / sizeof(double);
     for (size_t i = 0; i < count; i++) {
         unsigned code = (unsigned)(unsigned char)letters[i] - 'a', relation = code % LOOM_SWEEP_NOT;
-        uint32_t numbers = relation == LOOM_SWEEP_BETWEEN ? 2 : 1;
-        if (code >= 2 * LOOM_SWEEP_NOT || relation >= LOOM_SWEEP_RELATIONS || position + numbers > call->argument_count)
+        unsigned takes = relation == LOOM_SWEEP_BETWEEN ? 2 : 1;
+        if (code >= 2 * LOOM_SWEEP_NOT || relation >= LOOM_SWEEP_RELATIONS || takes > left)
             return loom_arg_refuse(call, 1, "a letter for each comparison");
-        items[i] = (item){.relation = (loom_sweep_relation)relation, .complement = code >= LOOM_SWEEP_NOT};
-        read_item(call, dtype, position, &items[i]);
-        position += numbers;
+        item *of = &items[i];
+        *of = (item){.relation = (loom_sweep_relation)relation, .complement = code >= LOOM_SWEEP_NOT};
+        of->nothing = !key_of(dtype, next, &of->keys[0]);
+        if (takes == 2)
+            of->refused =
+                !key_of(dtype, next + sizeof(double), &of->keys[1]) || of->nothing || of->keys[0] > of->keys[1];
+        next += takes * sizeof(double);
+        left -= takes;
     }
-    return position == call->argument_count ? LOOM_OK : loom_arg_refuse(call, 1, "a letter for each comparison");
+    return left == 0 ? LOOM_OK : loom_arg_refuse(call, 1, "a letter for each comparison");
 }
 
 static void find_edges(const item *items, size_t count, loom_sweep_edges *edges) {

@@ -1,8 +1,9 @@
 /* sweep.h - how `loom.sweep` is asked: one pass over an image for the volumes of many comparisons with numbers.
  *
- * Its arguments are the image, a text with a letter an item, and the numbers of the items, in order: two for
- * LOOM_SWEEP_BETWEEN, else one. Item k of its result, a sequence, is what `volume` gives of the comparison; null where
- * the comparison itself would refuse its arguments, or the image is none of one component: ask it then, it says why. */
+ * Its arguments are the image, a text with a letter an item, and bytes that hold the numbers of the items, in order, as
+ * doubles: two for LOOM_SWEEP_BETWEEN, else one. Item k of its result, a sequence, is what `volume` gives of the
+ * comparison; null where the comparison itself would refuse its arguments, or the image is none of one component: ask
+ * it then, it says why. */
 #ifndef LOOM_KERNELS_SWEEP_H
 #define LOOM_KERNELS_SWEEP_H
 

@@ -73,7 +73,7 @@ static const loom_kernel rows[] = {
     LOOM_ROW_PARTS("loom.fused", "v*:v", 1, LOOM_ANY, 0, 1, LOOM_COST_VOXEL, loom_run_fused, loom_loops_fused,
                    "voxelwise operators and the reduction at their end, in one pass"),
     LOOM_ROW("loom.save", "vs:v", 2, 2, LOOM_OP_EFFECT, 1, LOOM_COST_FILE, loom_run_save, NULL, "writes an image file"),
-    LOOM_ROW_PARTS("loom.sweep", "isn*:q", 3, LOOM_ANY, LOOM_OP_NOT_STORED, 1, LOOM_COST_VOXEL, loom_run_sweep,
+    LOOM_ROW_PARTS("loom.sweep", "isv:q", 3, 3, LOOM_OP_NOT_STORED, 1, LOOM_COST_VOXEL, loom_run_sweep,
                    loom_loops_sweep, "volumes of many comparisons of one image with numbers"),
 };
 
