@@ -62,8 +62,10 @@ static const loom_kernel rows[] = {
     LOOM_ROW_PARTS("simpleitk.SignedMaurerDistanceMap", "ibbbn:i", 1, 5, LOOM_FILTER, 1, LOOM_COST_GLOBAL,
                    loom_run_signed_maurer, loom_loops_signed_maurer,
                    "signed distance to the border of a set: inside is positive, squared, by spacing, background"),
-    LOOM_ROW("simpleitk.OtsuThreshold", "ivvvvvv:i", 1, 7, LOOM_FILTER, 1, LOOM_COST_GLOBAL, NULL, NULL,
-             "Otsu's threshold"),
+    LOOM_ROW_PARTS(
+        "simpleitk.OtsuThreshold", "ivvvvvvv:i", 1, 8, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_otsu_threshold,
+        loom_loops_otsu_threshold,
+        "1 up to Otsu's threshold, else 0: mask, both values, bins, mask output, mask value, middle of the bin"),
     LOOM_ROW_PARTS("simpleitk.Mask", "iinn:i", 2, 4, LOOM_VOXELS, 1, LOOM_COST_VOXEL, loom_run_sitk_mask,
                    loom_loops_mask, "the image where the mask is set"),
     LOOM_ROW_PARTS("simpleitk.Flip", "iqb:i", 1, 3, LOOM_OP_NEW_DOMAIN, 1, LOOM_COST_VOXEL, loom_run_sitk_flip,

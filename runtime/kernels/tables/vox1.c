@@ -141,7 +141,7 @@ static const loom_kernel rows[] = {
                    "signed Euclidean distance to the set, negative inside"),
     LOOM_ROW_PARTS("vox1.percentiles", "iin:i", 3, 3, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_percentiles,
                    loom_loops_percentiles, "rank of each voxel within the mask, 0 to 1; -1 outside"),
-    LOOM_ROW_PARTS("vox1.otsu", "iin:i", 3, 3, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_otsu, loom_loops_otsu,
+    LOOM_ROW_PARTS("vox1.otsu", "iin:i", 3, 3, LOOM_FILTER, 2, LOOM_COST_GLOBAL, loom_run_otsu, loom_loops_otsu,
                    "voxels of the mask above Otsu's threshold"),
     LOOM_ROW_PARTS(
         "vox1.crossCorrelation", "niiinnn:i", 7, 7, LOOM_FILTER, 1, LOOM_COST_GLOBAL, loom_run_cross_correlation,

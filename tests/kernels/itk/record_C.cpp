@@ -3,6 +3,7 @@
 #include <itkBinaryErodeImageFilter.h>
 #include <itkConnectedComponentImageFilter.h>
 #include <itkFlatStructuringElement.h>
+#include <itkOtsuThresholdImageFilter.h>
 #include <itkRelabelComponentImageFilter.h>
 #include <itkSignedMaurerDistanceMapImageFilter.h>
 
@@ -94,6 +95,24 @@ static void distance(const std::string &in, bool inside, bool squared, bool spac
         filter.GetPointer());
 }
 
+template <typename T, unsigned D>
+static void otsu(const std::string &in, const std::string &mask, int inside, int outside, unsigned bins, bool hide,
+                 int mask_value, bool middle) {
+    using Bytes = itk::Image<uint8_t, D>;
+    auto filter = itk::OtsuThresholdImageFilter<itk::Image<T, D>, Bytes, Bytes>::New();
+    filter->SetInput(image<T, D>(in));
+    filter->SetInsideValue(static_cast<uint8_t>(inside));
+    filter->SetOutsideValue(static_cast<uint8_t>(outside));
+    filter->SetNumberOfHistogramBins(bins);
+    filter->SetMaskOutput(hide);
+    filter->SetMaskValue(static_cast<uint8_t>(mask_value));
+    filter->SetReturnBinMidpoint(middle);
+    if (!mask.empty()) filter->SetMaskImage(image<uint8_t, D>(mask));
+    run(call("OtsuThreshold", mask.empty() ? in : in + ", " + mask, double(inside), double(outside), double(bins),
+             text_of(hide), double(mask_value), text_of(middle)),
+        filter.GetPointer());
+}
+
 int main() {
     std::printf("# Written by itk_record_C with ITK %s; see record.hpp. Not edited by hand.\n",
                 itk::Version::GetITKVersion());
@@ -131,4 +150,16 @@ int main() {
         distance<uint8_t, 3>("u8_flat_m", inside, squared, spacing, 0);
         distance<uint8_t, 2>("u8_2d_m", inside, squared, spacing, 9);
     }
+    record::for_each_type([](auto type) {
+        using T = decltype(type);
+        otsu<T, 3>(name<T>("vol", 'w'), "", 1, 0, 128, true, 255, false);
+        otsu<T, 3>(name<T>("vol", 'w'), "u8_vol_s", 5, 9, 64, false, 3, true);
+        otsu<T, 2>(name<T>("2d", 'p'), "u8_2d_m", 0, 1, 7, true, 1, false);
+        otsu<T, 2>(name<T>("2d", 's'), "u8_2d_s", 1, 0, 128, true, 2, false);
+    });
+    otsu<float, 3>("f32_vol_a", "", 1, 0, 128, true, 255, false);
+    otsu<uint8_t, 3>("u8_vol_w", "u8_vol_s", 1, 0, 200, true, 2, true);
+    otsu<int16_t, 3>("i16_vol_w", "u8_vol_m", 0, 1, 32, false, 1, true);
+    otsu<double, 2>("f64_2d_w", "", 1, 0, 16, true, 255, true);
+    otsu<uint16_t, 4>("u16_4d_p", "", 1, 0, 128, true, 255, false);
 }
