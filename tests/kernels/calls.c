@@ -78,7 +78,7 @@ static uint32_t choices(harness *h, char letter, uint32_t position, loom_value i
                         loom_value *made) {
     switch (letter) {
     case 'q':
-        made[0] = position == 1 ? triple(h, 70, 60, 40) : triple(h, 5, 1, 1);
+        made[0] = position == 1 ? triple(h, CALLS_WIDTH - 9, CALLS_HEIGHT - 1, CALLS_DEPTH - 1) : triple(h, 5, 1, 1);
         return 1;
     case 'i':
         made[0] = image;
@@ -87,7 +87,7 @@ static uint32_t choices(harness *h, char letter, uint32_t position, loom_value i
     case 'v':
         made[0] = image;
         made[1] = mask;
-        made[2] = loom_float(3.0);
+        made[2] = loom_float(2.0);
         return 3;
     default:
         made[0] = loom_int(position < 4 ? 8 : 8 * (position - 3)); /* a threshold, a radius, a range, bins */
