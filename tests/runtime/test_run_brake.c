@@ -108,8 +108,8 @@ static void a_store_in_memory_stays_within_the_budget(void **state) {
     assert_true((double)most <= BUDGET / 2 + SLACK);
 }
 
-/* Ranks need eight bytes a voxel to work in, twice the result, and workers share that memory: it lies in files in
- * memory too. */
+/* Ranks need four bytes a voxel to work in, as much as the result, and samples, twice that for an image of two parts;
+ * workers share that memory: it lies in files in memory too. */
 static void scratch_stays_within_the_budget(void **state) {
     scene *at = *state;
     uint64_t most = 0;

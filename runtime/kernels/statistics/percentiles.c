@@ -41,7 +41,9 @@ static LOOM_SIMD void survey_chunk(const float *values, const uint8_t *truth, si
 }
 
 static loom_status survey_part(loom_part *part) {
-    uint32_t *samples = (uint32_t *)part->shared[LOOM_RANK_SAMPLES] + (size_t)part->lane * LOOM_RANK_PREFIXES;
+    const loom_ranking *work = part->state;
+    uint32_t table = work->sample_tables == loom_rank_part_count(work) ? part->number : part->lane;
+    uint32_t *samples = (uint32_t *)part->shared[LOOM_RANK_SAMPLES] + (size_t)table * LOOM_RANK_PREFIXES;
     loom_rank_chunk at;
     loom_rank_found here = {.low = INT32_MAX, .high = INT32_MIN};
     LOOM_TRY(loom_rank_open(part, &at));
@@ -55,12 +57,19 @@ static loom_status survey_part(loom_part *part) {
     return LOOM_OK;
 }
 
+static uint32_t sample_tables(uint64_t voxels, uint32_t lanes) {
+    uint64_t grain = LOOM_PART_VALUES;
+    uint32_t parts = loom_count_parts(voxels, &grain);
+    return parts < lanes ? parts : lanes;
+}
+
 static loom_status survey(loom_call *call, loom_ranking *work) {
     void *memory = NULL, *samples = NULL;
     uint32_t used = 0, broken = 0, parts = loom_rank_part_count(work);
     LOOM_TRY(loom_share(call, LOOM_RANK_FOUND, parts, sizeof(loom_rank_found), &memory));
-    LOOM_TRY(
-        loom_share(call, LOOM_RANK_SAMPLES, (size_t)loom_lanes(call) * LOOM_RANK_PREFIXES, sizeof(uint32_t), &samples));
+    work->sample_tables = sample_tables(work->total, loom_lanes(call));
+    LOOM_TRY(loom_share(call, LOOM_RANK_SAMPLES, (size_t)work->sample_tables * LOOM_RANK_PREFIXES, sizeof(uint32_t),
+                        &samples));
     LOOM_TRY(loom_rank_run_voxels(call, LOOM_RANK_SURVEY_LOOP, work));
     loom_rank_found *all = memory;
     work->low = INT32_MAX;
@@ -109,14 +118,15 @@ static bool is_small(uint8_t dtype) {
     return loom_dtype_bytes(dtype) <= 2;
 }
 
-/* By the type: a table a worker, or samples a worker, the keys of all voxels and where those of each part begin (at
- * most: a mask takes less). What is beyond, room for a bucket or the table of a narrow range, the data decide. */
+/* By the type: a table a worker, or samples a worker or part, the keys of all voxels and where those of each part begin
+ * (at most: a mask takes less). What is beyond, room for a bucket or the table of a narrow range, the data decide. */
 static uint64_t scratch(const loom_call *call, uint32_t lanes) {
     const loom_image_header *header = loom_first_image(call);
     if (header == NULL) return 0;
     if (is_small(header->dtype)) return (uint64_t)lanes * sizeof(float) << 8 * loom_dtype_bytes(header->dtype);
-    return (uint64_t)lanes * LOOM_RANK_PREFIXES * sizeof(uint32_t) +
-           loom_rank_buckets_scratch(loom_image_voxels(header));
+    uint64_t voxels = loom_image_voxels(header);
+    return sample_tables(voxels, lanes) * (uint64_t)LOOM_RANK_PREFIXES * sizeof(uint32_t) +
+           loom_rank_buckets_scratch(voxels);
 }
 const loom_loops loom_loops_percentiles = {.run = loops, .count = LOOM_RANK_LOOPS, .scratch = scratch};
 

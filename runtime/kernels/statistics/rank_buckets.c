@@ -22,14 +22,14 @@
 
 /* From how many samples there are of each prefix to the bucket of each. A prefix that alone would fill two is not
  * joined with what is before it: often it is one value, such as 0. Returns how many buckets there are. */
-static uint64_t draw_buckets(const loom_ranking *work, uint32_t *samples, uint32_t lanes) {
+static uint64_t draw_buckets(const loom_ranking *work, uint32_t *samples) {
     uint32_t low = loom_rank_code(work->low) >> LOOM_RANK_PREFIX_SHIFT;
     uint32_t high = loom_rank_code(work->high) >> LOOM_RANK_PREFIX_SHIFT;
     uint64_t total = 0, inside = work->inside - work->nans, here = 0;
     uint32_t bucket = 0;
-    for (uint32_t lane = 1; lane < lanes; lane++)
+    for (uint32_t table = 1; table < work->sample_tables; table++)
         for (uint32_t prefix = low; prefix <= high; prefix++)
-            samples[prefix] += samples[(size_t)lane * LOOM_RANK_PREFIXES + prefix];
+            samples[prefix] += samples[(size_t)table * LOOM_RANK_PREFIXES + prefix];
     for (uint32_t prefix = low; prefix <= high; prefix++)
         total += samples[prefix];
     uint64_t buckets = inside / BUCKET_KEYS < BUCKETS_WANTED ? inside / BUCKET_KEYS : BUCKETS_WANTED;
@@ -345,7 +345,7 @@ uint64_t loom_rank_buckets_scratch(uint64_t voxels) {
 loom_status loom_rank_by_buckets(loom_call *call, loom_ranking *work) {
     uint32_t *samples = call->shared[LOOM_RANK_SAMPLES], parts = loom_rank_part_count(work);
     void *starts = NULL, *keys = NULL, *next = NULL;
-    work->buckets = draw_buckets(work, samples, loom_lanes(call));
+    work->buckets = draw_buckets(work, samples);
     LOOM_TRY(loom_share(call, LOOM_RANK_STARTS, work->buckets * parts, sizeof(uint32_t), &starts));
     LOOM_TRY(loom_rank_run_voxels(call, LOOM_RANK_SIZES_LOOP, work));
     LOOM_TRY(loom_scratch(call, work->buckets, sizeof(uint32_t), &next));

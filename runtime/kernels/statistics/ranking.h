@@ -25,6 +25,7 @@ typedef struct loom_ranking {
     bool whole;        /* all are whole numbers, which a table has by value and not by key */
     uint64_t places;   /* of a table */
     uint64_t buckets;
+    uint32_t sample_tables; /* one a part, or a lane where these are fewer */
 } loom_ranking;
 
 /* What a part has found. */
@@ -48,8 +49,8 @@ enum {
     LOOM_RANK_GATHER_LOOP,
     LOOM_RANK_LOOPS
 };
-/* Shared: a found a part; samples by prefix, a lane each, later the bucket of each prefix; a table a lane, or for each
- * part where its keys of each bucket begin; keys. */
+/* Shared: a found a part; samples by prefix, a table each part or lane, later the bucket of each prefix; a table a
+ * lane, or for each part where its keys of each bucket begin; keys. */
 enum { LOOM_RANK_FOUND, LOOM_RANK_SAMPLES, LOOM_RANK_TABLE, LOOM_RANK_STARTS = LOOM_RANK_TABLE, LOOM_RANK_KEYS };
 
 /* Order-preserving: the bits of a negative float but its sign are flipped. -0 is 0. */
