@@ -5,13 +5,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "calls.h"
 #include "shm/extent/block_hash.h"
 
-/* C leaves open which of two NaNs an operation returns: they are all made the same. */
+/* C leaves open which of two NaNs an operation returns: where the kernel does not, they are all made the same. */
 static void unify_nans(loom_value image) {
     void *voxels = (void *)(uintptr_t)image.image.voxels; /* of our own */
     uint8_t dtype = image.image.header->dtype;
@@ -28,7 +29,7 @@ static bool print(void *context, harness *h, const char *name, const loom_value 
     (void)context;
     if (harness_run(h, name, arguments, count, NULL, &result) != LOOM_OK) return false;
     if (result.type == LOOM_IMAGE) {
-        unify_nans(result);
+        if (strcmp(name, "simpleitk.SmoothingRecursiveGaussian") != 0) unify_nans(result); /* that has one NaN */
         printf("%s/%u %016llx\n", name, count,
                (unsigned long long)loom_block_hash(result.image.voxels, loom_image_bytes(result.image.header)));
         harness_drop(h, result.image.voxels);

@@ -253,8 +253,67 @@ static void masks_and_wide_labels(void **state) {
     harness_free(h);
 }
 
+/* Whatever NaNs come in, and however processors combine them: one goes out. */
+static void one_nan(void **state) {
+    (void)state;
+    harness *h = harness_new();
+    const uint64_t size[] = {21, 6, 5};
+    const uint32_t nan = 0x7fc00000, several[] = {0x7fc54321, 0xffc00001, 0x7f800000, 0xff800000, 0x7fa00001};
+    uint64_t seed = 11, found = 0;
+    loom_value image = random_image(h, LOOM_F32, size, 100, &seed);
+    for (unsigned k = 0; k < 5; k++)
+        memcpy((float *)(uintptr_t)image.image.voxels + 100 * k + 30, &several[k], sizeof nan);
+    loom_value result = RUN(h, "simpleitk.SmoothingRecursiveGaussian", image, loom_float(1.5));
+    for (uint64_t k = 0; k < 21 * 6 * 5; k++) {
+        uint32_t bits;
+        memcpy(&bits, (const float *)result.image.voxels + k, sizeof bits);
+        if ((bits & 0x7fffffff) <= 0x7f800000) continue;
+        assert_int_equal(bits, nan);
+        found++;
+    }
+    assert_true(found > 0);
+    harness_free(h);
+}
+
+/* Scratch is kept to the end of a call: it must not grow with the steps. */
+static void steps_share_scratch(void **state) {
+    (void)state;
+    harness *h = harness_new();
+    uint64_t seed = 12, few;
+    loom_value image = random_image(h, LOOM_F32, (uint64_t[]){20, 9, 5}, 100, &seed);
+    RUN(h, "simpleitk.CurvatureFlow", image, loom_float(0.05), loom_int(2));
+    few = h->scratch_bytes;
+    RUN(h, "simpleitk.CurvatureFlow", image, loom_float(0.05), loom_int(40));
+    assert_int_equal(h->scratch_bytes, few);
+    harness_free(h);
+}
+
+/* Positions that are no floats: the plain lines would search beyond their ends. */
+static void spacing_beyond_floats(void **state) {
+    (void)state;
+    harness *h = harness_new();
+    const double spacings[] = {1e38, 1e300};
+    const char *const maps[] = {"vox1.dt", "simpleitk.SignedMaurerDistanceMap"};
+    uint64_t seed = 13;
+    for (unsigned k = 0; k < 2; k++)
+        for (unsigned axis = 0; axis < 3; axis++)
+            for (unsigned m = 0; m < 2; m++) {
+                loom_value image = random_image(h, LOOM_U8, (uint64_t[]){9, 8, 7}, 2, &seed), result;
+                ((loom_image_header *)(uintptr_t)image.image.header)->spacing[axis] = spacings[k];
+                loom_value arguments[] = {image, loom_bool(false), loom_bool(false), loom_bool(true)};
+                assert_int_equal(harness_run(h, maps[m], arguments, m == 0 ? 1 : 4, NULL, &result), LOOM_BAD_ARGUMENT);
+                assert_non_null(strstr(h->err.message, "spacing"));
+            }
+    harness_free(h);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(boxes), cmocka_unit_test(morphology),
-                                       cmocka_unit_test(components), cmocka_unit_test(masks_and_wide_labels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(boxes),
+                                       cmocka_unit_test(morphology),
+                                       cmocka_unit_test(components),
+                                       cmocka_unit_test(masks_and_wide_labels),
+                                       cmocka_unit_test(one_nan),
+                                       cmocka_unit_test(steps_share_scratch),
+                                       cmocka_unit_test(spacing_beyond_floats)};
     return cmocka_run_group_tests_name("filters", tests, NULL, NULL);
 }

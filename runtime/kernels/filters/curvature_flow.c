@@ -3,7 +3,8 @@
  * R. Malladi, J. Sethian, "Image processing via level set curvature flow", Proc. Nat. Acad. Sciences 92, 1995; the
  * differences and the order of operations, in double, are those of ITK's CurvatureFlowFunction. The result is float64,
  * as SimpleITK's. A step reads one image and writes another, so one more image of doubles is needed where there are
- * two or more steps: in place, rows of other parts would be read before or after their step by chance. */
+ * two or more steps: in place, rows of other parts would be read before or after their step by chance. Rows of doubles
+ * have a place for each worker that serves all steps: scratch is kept to the end of the call, and steps may be many. */
 #include <string.h>
 
 #include "runtime/kernels/base/arguments.h"
@@ -95,27 +96,33 @@ static void look_around(loom_neighbours *near, surroundings *around) {
     }
 }
 
+enum { IMAGE_BLOCK, ROOMS_BLOCK }; /* shared: the other image; a room a worker */
+
+/* A room: loom_neighbours, and its rows from the next cache line on. */
+#define ROWS_AT ((sizeof(loom_neighbours) + 63) & ~(size_t)63)
+static uint64_t room_bytes(const loom_image_header *header) {
+    return ROWS_AT + ((loom_neighbours_bytes(header) + 63) & ~UINT64_C(63));
+}
+
 /* Some rows of a step. */
 static loom_status step_part(loom_part *part) {
     const loom_value *image = NULL;
     const step *what = part->state;
-    void *memory = *part->local;
     LOOM_TRY(loom_arg_image(part->call, 0, &image));
     const loom_image_header *header = image->image.header;
-    loom_neighbours *near = memory;
-    if (near == NULL) {
-        LOOM_TRY(loom_scratch(part->call, 1, sizeof *near, &memory));
-        near = memory;
-        LOOM_TRY(loom_neighbours_open(part->call, header, near));
-        *part->local = near;
-    }
+    uint8_t *room = (uint8_t *)part->shared[ROOMS_BLOCK] + part->lane * room_bytes(header);
+    loom_neighbours *near = (void *)room;
+    if (*part->local == NULL) loom_neighbours_place(header, (double *)(void *)(room + ROWS_AT), near);
+    *part->local = near;
     near->header = header;
-    near->voxels = what->from == IMAGE ? image->image.voxels : what->from == RESULT ? part->voxels : part->shared[0];
+    near->voxels = what->from == IMAGE    ? image->image.voxels
+                   : what->from == RESULT ? part->voxels
+                                          : part->shared[IMAGE_BLOCK];
     near->dtype = what->from == IMAGE ? header->dtype : LOOM_F64;
     const uint64_t width = header->size[0];
     for (uint64_t row = part->first; row < part->first + part->count; row++) {
         surroundings around;
-        double *out = (double *)(what->to == RESULT ? part->voxels : part->shared[0]) + row * width;
+        double *out = (double *)(what->to == RESULT ? part->voxels : part->shared[IMAGE_BLOCK]) + row * width;
         loom_neighbours_move(near, row);
         look_around(near, &around);
         (around.rank == 2 ? step_2 : around.rank == 3 ? step_3 : step_4)(&around, what, out, width);
@@ -138,8 +145,7 @@ static const loom_part_run loops[] = {[STEP_LOOP] = step_part, [COPY_LOOP] = cop
 static uint64_t scratch(const loom_call *call, uint32_t lanes) {
     const loom_image_header *header = loom_first_image(call);
     if (header == NULL) return 0;
-    uint64_t rows = header->rank == 2 ? 3 : header->rank == 3 ? 9 : 27;
-    return (loom_image_voxels(header) + lanes * rows * (header->size[0] + 2)) * sizeof(double);
+    return loom_image_voxels(header) * sizeof(double) + lanes * room_bytes(header);
 }
 const loom_loops loom_loops_curvature_flow = {.run = loops, .count = 2, .scratch = scratch};
 
@@ -159,7 +165,8 @@ loom_status loom_run_curvature_flow(loom_call *call) {
     const uint64_t total = loom_image_voxels(header);
     LOOM_TRY(loom_result_image(call, header, LOOM_F64, 1, &voxels));
     if (steps == 0) return loom_run_parts(call, COPY_LOOP, total, LOOM_PART_VALUES, NULL, 0);
-    if (steps > 1) LOOM_TRY(loom_share(call, 0, total, sizeof(double), &memory));
+    LOOM_TRY(loom_share(call, ROOMS_BLOCK, loom_lanes(call), room_bytes(header), &memory));
+    if (steps > 1) LOOM_TRY(loom_share(call, IMAGE_BLOCK, total, sizeof(double), &memory));
     for (; steps > 0; steps--) {
         what.to = steps % 2 == 1 ? RESULT : OTHER; /* the last one ends in the result */
         LOOM_TRY(loom_run_parts(call, STEP_LOOP, total / header->size[0], LOOM_PART_VALUES / header->size[0] / 16 + 2,

@@ -6,12 +6,20 @@
 #include "runtime/kernels/base/arguments.h"
 #include "runtime/kernels/base/voxels.h"
 
-loom_status loom_neighbours_open(loom_call *call, const loom_image_header *header, loom_neighbours *near) {
-    static const size_t places[] = {3, 9, 27};
-    void *memory = NULL;
-    LOOM_TRY(loom_scratch(call, places[header->rank - 2], (header->size[0] + 2) * sizeof(double), &memory));
-    *near = (loom_neighbours){.header = header, .rows = memory};
+uint64_t loom_neighbours_bytes(const loom_image_header *header) {
+    static const uint64_t places[] = {3, 9, 27};
+    return places[header->rank - 2] * (header->size[0] + 2) * sizeof(double);
+}
+
+void loom_neighbours_place(const loom_image_header *header, double *rows, loom_neighbours *near) {
+    *near = (loom_neighbours){.header = header, .rows = rows};
     memset(near->held, 0xff, sizeof near->held);
+}
+
+loom_status loom_neighbours_open(loom_call *call, const loom_image_header *header, loom_neighbours *near) {
+    void *memory = NULL;
+    LOOM_TRY(loom_scratch(call, loom_neighbours_bytes(header), 1, &memory));
+    loom_neighbours_place(header, memory, near);
     return LOOM_OK;
 }
 

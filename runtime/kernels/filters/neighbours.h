@@ -17,6 +17,9 @@ typedef struct loom_neighbours {
 } loom_neighbours;
 
 loom_status loom_neighbours_open(loom_call *call, const loom_image_header *header, loom_neighbours *near);
+/* The same in memory of the caller, who needs no scratch then: bytes of the rows; and rows there, none held. */
+uint64_t loom_neighbours_bytes(const loom_image_header *header);
+void loom_neighbours_place(const loom_image_header *header, double *rows, loom_neighbours *near);
 /* Moves to row `row` of the image (rows counted along y, z, t). */
 void loom_neighbours_move(loom_neighbours *near, uint64_t row);
 /* The row at an offset of -1, 0 or 1 along y, z and t: values -1 .. size[0] may be read. Valid until the next move. */

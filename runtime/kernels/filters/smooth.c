@@ -73,10 +73,13 @@ LOOM_SIMD static void filter_backwards(const loom_gaussian *g, uint64_t length, 
     }
 }
 
+/* One NaN for all: which of several an operation returns is the compiler's choice, for each processor another. */
 LOOM_SIMD static void add_rounded(const double *restrict a, const double *restrict b, float *restrict out,
                                   uint64_t count) {
-    for (uint64_t k = 0; k < count; k++)
-        out[k] = (float)(a[k] + b[k]);
+    for (uint64_t k = 0; k < count; k++) {
+        float sum = (float)(a[k] + b[k]);
+        out[k] = sum == sum ? sum : NAN;
+    }
 }
 
 /* An axis of the image: its lines lie in slabs of `stride` lines side by side (components count as lines). A unit is

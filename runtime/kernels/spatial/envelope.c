@@ -19,6 +19,11 @@ loom_status loom_axis_make(loom_call *call, uint64_t count, double spacing, loom
         site[i] = (float)i * (float)spacing;
         voxel[i] = (float)((double)i * spacing);
     }
+    if (!isfinite((float)spacing) || !isfinite(site[count - 1]) || !isfinite(voxel[count - 1]))
+        return loom_fail(call->err, LOOM_BAD_ARGUMENT,
+                         "`%s` got an axis of %llu voxels %g apart, which 32-bit floats do not hold; mend the spacing "
+                         "of the image",
+                         call->op->name, (unsigned long long)count, spacing);
     *made = (loom_axis){.count = count, .spacing = (float)spacing, .site = site, .voxel = voxel};
     return LOOM_OK;
 }
@@ -86,7 +91,8 @@ void loom_envelopes_plain(const loom_axis *along, float *restrict heights, void 
 
 void loom_envelopes(const loom_axis *along, float *restrict heights, void *restrict work, float *restrict result) {
 #if defined(LOOM_ENVELOPES_WIDE) && !defined(LOOM_SIMD_OFF)
-    if (__builtin_cpu_supports("avx512f")) {
+    /* Places are gathered by 32-bit numbers. */
+    if (along->count <= INT32_MAX / LOOM_LANES && __builtin_cpu_supports("avx512f")) {
         loom_envelopes_avx512(along, heights, work, result);
         return;
     }

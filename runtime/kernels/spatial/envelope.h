@@ -17,7 +17,8 @@ typedef struct loom_axis {
     const float *voxel; /* where it is read: float(i * spacing) */
 } loom_axis;
 
-/* Scratch: 2 floats a voxel of the axis. count is below 2^31. */
+/* Scratch: 2 floats a voxel of the axis. LOOM_BAD_ARGUMENT for positions that are no finite floats: searches along the
+ * envelope would not end. count is below 2^31. */
 loom_status loom_axis_make(loom_call *call, uint64_t count, double spacing, loom_axis *made);
 
 /* Squared distances over the axes done so far (`heights`, rows of LOOM_LANES lines) to those over this axis too
@@ -26,7 +27,7 @@ loom_status loom_axis_make(loom_call *call, uint64_t count, double spacing, loom
 void loom_envelopes(const loom_axis *along, float *restrict heights, void *restrict work, float *restrict result);
 
 /* The same with one kind of instructions, for loom_envelopes and its test. The wide one is there when
- * LOOM_ENVELOPES_WIDE is defined, and must not be called on a processor without AVX-512F. */
+ * LOOM_ENVELOPES_WIDE is defined, and must not be called on a processor without AVX-512F, nor for 2^27 voxels. */
 void loom_envelopes_plain(const loom_axis *along, float *restrict heights, void *restrict work, float *restrict result);
 #ifdef LOOM_ENVELOPES_WIDE
 void loom_envelopes_avx512(const loom_axis *along, float *restrict heights, void *restrict work,

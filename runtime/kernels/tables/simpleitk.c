@@ -32,7 +32,7 @@ static const loom_kernel rows[] = {
                    loom_run_sitk_constant_pad, loom_loops_pad, "the image with margins of one value"),
     LOOM_ROW("simpleitk.Resample", "iv*:i", 1, LOOM_ANY, LOOM_OP_NEW_DOMAIN, 1, LOOM_COST_FILTER, NULL, NULL,
              "the image on another grid"),
-    LOOM_ROW_PARTS("simpleitk.SmoothingRecursiveGaussian", "ivb:i", 1, 3, LOOM_FILTER, 1, LOOM_COST_FILTER,
+    LOOM_ROW_PARTS("simpleitk.SmoothingRecursiveGaussian", "ivb:i", 1, 3, LOOM_FILTER, 2, LOOM_COST_FILTER,
                    loom_run_smoothing_recursive_gaussian, loom_loops_smooth, "Gaussian smoothing, recursive: sigma"),
     LOOM_ROW_PARTS("simpleitk.DiscreteGaussian", "ivnvb:i", 1, 5, LOOM_FILTER, 1, LOOM_COST_FILTER,
                    loom_run_discrete_gaussian, loom_loops_separable,
