@@ -1,9 +1,9 @@
 /* functions.c - simpleitk's functions of one voxel that are computed in double and converted to the pixel type: square
  * root, square, exponential, logarithms, trigonometry.
  *
- * ITK's functors (itkSqrtImageFilter.h, itkSquareImageFilter.h, itkExpImageFilter.h, ...). The C library's exp, log and
- * trigonometry decide the last bit of 64-bit results. Each component of a vector image by itself. One pass in parts, no
- * scratch memory. */
+ * ITK's functors (itkSqrtImageFilter.h, itkSquareImageFilter.h, itkExpImageFilter.h, ...), but that the last bit is
+ * that of long double (close_call.h): the C library's double functions differ between processors. Each component of a
+ * vector image by itself. One pass in parts, no scratch memory. */
 #include <math.h>
 
 #include "runtime/kernels/base/arguments.h"
@@ -11,6 +11,7 @@
 #include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/voxelwise/arith.h"
+#include "runtime/kernels/voxelwise/close_call.h"
 
 enum { ROW = 1024 }; /* values that are worked on at a time */
 
@@ -50,6 +51,43 @@ static LOOM_SIMD void function_row(function what, const double *in, double *rest
     }
 }
 
+/* One value, rounded once. */
+static double rounded(function what, long double x) {
+    switch (what) {
+    case SQRT:
+    case SQUARE:
+        break;
+    case EXP:
+        return (double)expl(x);
+    case EXP_NEGATIVE:
+        return (double)expl(-x);
+    case LOG:
+        return (double)logl(x);
+    case LOG10:
+        return (double)log10l(x);
+    case SIN:
+        return (double)sinl(x);
+    case COS:
+        return (double)cosl(x);
+    case TAN:
+        return (double)tanl(x);
+    case ASIN:
+        return (double)asinl(x);
+    case ACOS:
+        return (double)acosl(x);
+    case ATAN:
+        return (double)atanl(x);
+    }
+    return (double)x;
+}
+
+/* Square roots and squares are rounded correctly everywhere, and so is what functions are of 0. */
+static void settle_close_calls(function what, uint8_t dtype, const double *in, double *out, size_t count) {
+    if (what == SQRT || what == SQUARE) return;
+    for (size_t k = 0; k < count; k++)
+        if (in[k] != 0 && loom_is_close_call(dtype, out[k])) out[k] = rounded(what, (long double)in[k]);
+}
+
 static loom_status function_part(loom_part *part) {
     const loom_value *image = NULL;
     const function what = *(const function *)part->state;
@@ -60,6 +98,7 @@ static loom_status function_part(loom_part *part) {
         const size_t count = end - first < ROW ? (size_t)(end - first) : ROW;
         loom_cast(dtype, loom_values_at(image, first), LOOM_F64, in, count);
         function_row(what, in, out, count);
+        settle_close_calls(what, dtype, in, out, count);
         loom_cast(LOOM_F64, out, (uint8_t)loom_arith_dtype(dtype), loom_values_of(part->voxels, dtype, first), count);
     }
     return LOOM_OK;

@@ -12,6 +12,7 @@
 #include "runtime/kernels/base/simd.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/voxelwise/arith.h"
+#include "runtime/kernels/voxelwise/close_call.h"
 #include "runtime/kernels/voxelwise/operands.h"
 
 enum { ROW = 1024 }; /* values that are worked on at a time */
@@ -133,6 +134,9 @@ static void convert_row(const pairs *how, const void *a, const void *b, void *ou
     loom_cast(how->operands.dtype, a, LOOM_F64, left, count);
     loom_cast(how->operands.dtype, b, LOOM_F64, right, count);
     real_row(how->what, left, right, result, count);
+    for (size_t k = 0; k < count && how->what == POW; k++)
+        if (left[k] != 0 && loom_is_close_call(how->to, result[k]))
+            result[k] = (double)powl((long double)left[k], (long double)right[k]);
     loom_cast(LOOM_F64, result, how->to, out, count);
     if (how->what == DIVIDE_FLOOR && !loom_dtype_is_float(how->to)) bound_infinities(how->to, result, out, count);
 }
