@@ -9,7 +9,8 @@
  * moves with memory that was there, counting each byte of its arguments and result once; whether both results are the
  * same. Kernel and peer take turns. Kernels run in parts over threads (kernels/run.h): not as whole runs, whose profile
  * also holds the coordinator, page tables of shared memory and the store, which bench_run measures. Peers are in
- * kernels/itk_*.cpp, built where CMake finds ITK; without it only their columns are missing. */
+ * kernels/itk_*.cpp, built where CMake finds ITK; without it only their columns are missing. Fused chains are one call
+ * of loom.fused against a pipeline of ITK filters, each of which writes its image. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 
 #include "perf/bench.h"
+#include "perf/kernels/chain.h"
 #include "perf/kernels/itk.h"
 #include "perf/kernels/run.h"
 #include "runtime/cli/phantom.h"
@@ -40,26 +42,34 @@ typedef struct row {
     itk_peer *peer;
     double goal; /* of the ratio of wall times */
     sameness how;
-    bool sparse; /* the peer's mask is the seeds */
+    bool sparse;             /* the peer's mask is the seeds */
+    const bench_link *chain; /* of loom.fused; else NULL */
 } row;
 
+static const bench_link four[BENCH_LINKS_MAX] = {
+    {"vox1.geq_sv", "as"}, {"vox1.leq_sv", "bs"}, {"vox1.and", "12"}, {"vox1.or", "3m"}};
+static const bench_link three_and_volume[BENCH_LINKS_MAX] = {
+    {"vox1.between", "abs"}, {"vox1.and", "1m"}, {"vox1.not", "2"}, {"vox1.volume", "3"}};
+
 static const row rows[] = {
-    {"near", "vox1.near", "m", ITK(itk_near), 25, BYTES, false},
-    {"interior", "vox1.interior", "m", ITK(itk_interior), 25, BYTES, false},
-    {"distance map", "vox1.dt", "m", ITK(itk_distance), 4, BYTES, false},
-    {"distance map of few", "vox1.dt", "e", ITK(itk_distance), 4, BYTES, true},
-    {"components", "vox1.lcc", "m", ITK(itk_components), 5, LABELS, false},
-    {"through", "vox1.through", "em", ITK(itk_through), 5, BYTES, false},
-    {"percentiles", "vox1.percentiles", "sm0", sort_percentiles, 15, BYTES, false},
-    {"greater or equal", "vox1.geq_sv", "as", ITK(itk_greater_equal), 2, BYTES, false},
-    {"between", "vox1.between", "abs", ITK(itk_between), 2, BYTES, false},
-    {"and", "vox1.and", "me", ITK(itk_and), 2, BYTES, false},
-    {"or", "vox1.or", "me", ITK(itk_or), 2, BYTES, false},
-    {"not", "vox1.not", "m", ITK(itk_not), 2, BYTES, false},
-    {"mask", "vox1.mask", "sm", ITK(itk_mask), 2, BYTES, false},
-    {"gradient", "vox1.gradient", "s", ITK(itk_gradient), 5, BYTES, false},
-    {"largest value", "vox1.max", "s", ITK(itk_extremes), 2, PAIR, false},
-    {"volume", "vox1.volume", "m", ITK(itk_volume), 2, NUMBER, false},
+    {"near", "vox1.near", "m", ITK(itk_near), 25, BYTES, false, NULL},
+    {"interior", "vox1.interior", "m", ITK(itk_interior), 25, BYTES, false, NULL},
+    {"distance map", "vox1.dt", "m", ITK(itk_distance), 4, BYTES, false, NULL},
+    {"distance map of few", "vox1.dt", "e", ITK(itk_distance), 4, BYTES, true, NULL},
+    {"components", "vox1.lcc", "m", ITK(itk_components), 5, LABELS, false, NULL},
+    {"through", "vox1.through", "em", ITK(itk_through), 5, BYTES, false, NULL},
+    {"percentiles", "vox1.percentiles", "sm0", sort_percentiles, 15, BYTES, false, NULL},
+    {"greater or equal", "vox1.geq_sv", "as", ITK(itk_greater_equal), 2, BYTES, false, NULL},
+    {"between", "vox1.between", "abs", ITK(itk_between), 2, BYTES, false, NULL},
+    {"and", "vox1.and", "me", ITK(itk_and), 2, BYTES, false, NULL},
+    {"or", "vox1.or", "me", ITK(itk_or), 2, BYTES, false, NULL},
+    {"not", "vox1.not", "m", ITK(itk_not), 2, BYTES, false, NULL},
+    {"mask", "vox1.mask", "sm", ITK(itk_mask), 2, BYTES, false, NULL},
+    {"gradient", "vox1.gradient", "s", ITK(itk_gradient), 5, BYTES, false, NULL},
+    {"largest value", "vox1.max", "s", ITK(itk_extremes), 2, PAIR, false, NULL},
+    {"volume", "vox1.volume", "m", ITK(itk_volume), 2, NUMBER, false, NULL},
+    {"fused chain of four", "loom.fused", "asbm", ITK(itk_chain), 4, BYTES, false, four},
+    {"fused, then volume", "loom.fused", "absm", ITK(itk_chain_volume), 4, NUMBER, false, three_and_volume},
 };
 
 static uint64_t size[3] = {WIDTH, HEIGHT, DEPTH};
@@ -136,8 +146,8 @@ typedef struct figures {
     const char *same;
 } figures;
 
-static void measure(bench_workers *workers, const row *what, const loom_value *arguments, uint32_t count, int rounds,
-                    double *bytes, figures *f) {
+static void measure(bench_workers *workers, const row *what, const loom_value *arguments, uint32_t count,
+                    const loom_value *attributes, int rounds, double *bytes, figures *f) {
     itk_images images = {.scalars = head, .mask = what->sparse ? seeds : mask, .seeds = seeds};
     loom_value result;
     void *theirs = calloc(VOXELS, sizeof(float));
@@ -150,7 +160,7 @@ static void measure(bench_workers *workers, const row *what, const loom_value *a
     bench_fresh_memory(workers, true);
     for (int r = 0; r < rounds; r++) {
         double cpu = processor_seconds();
-        f->fresh[r] = bench_call(workers, what->op, arguments, count, &result);
+        f->fresh[r] = bench_call(workers, what->op, arguments, count, attributes, &result);
         f->our_cpu += (processor_seconds() - cpu) / rounds;
         cpu = processor_seconds();
         if (what->peer != NULL) f->peer[r] = what->peer(&images, NULL);
@@ -164,7 +174,7 @@ static void measure(bench_workers *workers, const row *what, const loom_value *a
     }
     bench_fresh_memory(workers, false);
     for (int r = 0; r <= rounds; r++) { /* the first makes the memory */
-        double took = bench_call(workers, what->op, arguments, count, &result);
+        double took = bench_call(workers, what->op, arguments, count, attributes, &result);
         if (r > 0) f->warm[r - 1] = took;
         bench_drop(workers, &result);
     }
@@ -173,7 +183,7 @@ static void measure(bench_workers *workers, const row *what, const loom_value *a
 
 static void print_row(bench_workers *workers, const row *what, int rounds, double copy) {
     static figures f;
-    loom_value arguments[4];
+    loom_value arguments[4], tape = loom_null();
     uint32_t count = 0;
     double bytes = 0;
     const loom_operator *op = loom_operator_find(loom_operators(), what->op, strlen(what->op));
@@ -184,7 +194,11 @@ static void print_row(bench_workers *workers, const row *what, int rounds, doubl
     memset(&f, 0, sizeof f);
     for (const char *letter = what->arguments; *letter != '\0'; letter++)
         arguments[count++] = argument(workers, *letter);
-    measure(workers, what, arguments, count, rounds, &bytes, &f);
+    loom_arena *arena = loom_arena_new();
+    check(arena != NULL, "loom_arena_new");
+    if (what->chain != NULL) tape = bench_chain(what->chain, what->arguments, arena);
+    measure(workers, what, arguments, count, what->chain != NULL ? &tape : NULL, rounds, &bytes, &f);
+    loom_arena_free(arena);
     double fresh = median(f.fresh, (size_t)rounds), warm = median(f.warm, (size_t)rounds);
     double peer = median(f.peer, (size_t)rounds);
     printf("| %-20s | %8.2f | %8.2f |", what->name, fresh * 1e3, warm * 1e3);

@@ -25,7 +25,7 @@ void itk_use_threads(unsigned count);
 
 itk_peer itk_near, itk_interior, itk_distance;
 itk_peer itk_components, itk_through;
-itk_peer itk_greater_equal, itk_between, itk_and, itk_or, itk_not, itk_mask, itk_chain;
+itk_peer itk_greater_equal, itk_between, itk_and, itk_or, itk_not, itk_mask, itk_chain, itk_chain_volume;
 itk_peer itk_gradient, itk_extremes, itk_volume;
 
 /* Percentiles have no filter in ITK: ranks by a sort, needs no ITK (sort.cpp). */

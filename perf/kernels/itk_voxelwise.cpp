@@ -72,6 +72,21 @@ double itk_chain(const itk_images *images, void *out) {
     return update_image(last.GetPointer(), out);
 }
 
+/* How many voxels are not both in 300 to 500 and in the mask: four filters, the last one a reduction. */
+double itk_chain_volume(const itk_images *images, void *out) {
+    auto range = threshold(images, 300, 500);
+    auto both = itk::AndImageFilter<Mask, Mask, Mask>::New();
+    auto rest = itk::NotImageFilter<Mask, Mask>::New();
+    auto last = itk::StatisticsImageFilter<Mask>::New();
+    both->SetInput1(range->GetOutput());
+    both->SetInput2(wrap(images, images->mask));
+    rest->SetInput(both->GetOutput());
+    last->SetInput(rest->GetOutput());
+    double seconds = update(last.GetPointer()), sum = last->GetSum();
+    if (out != nullptr) std::memcpy(out, &sum, sizeof sum);
+    return seconds;
+}
+
 double itk_extremes(const itk_images *images, void *out) {
     auto filter = itk::MinimumMaximumImageFilter<Scalars>::New();
     filter->SetInput(wrap(images, images->scalars));

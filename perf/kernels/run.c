@@ -229,13 +229,14 @@ static const loom_call_services services = {
 /* ---- calls ---- */
 
 double bench_call(bench_workers *workers, const char *name, const loom_value *arguments, uint32_t count,
-                  loom_value *result) {
+                  const loom_value *attributes, loom_value *result) {
     const loom_operator *op = loom_operator_find(loom_operators(), name, strlen(name));
     if (op == NULL || loom_kernel_of(op)->run == NULL) die(name);
     loom_error err = {0};
     loom_call call = {.op = op,
                       .arguments = arguments,
                       .argument_count = count,
+                      .attributes = attributes,
                       .services = &services,
                       .context = workers,
                       .arena = workers->lanes[0].arena,

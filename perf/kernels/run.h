@@ -16,9 +16,10 @@ void bench_workers_stop(bench_workers *workers);
 /* Whether result images lie in fresh memory (huge pages, as in production), or in memory that an earlier one had. */
 void bench_fresh_memory(bench_workers *workers, bool fresh);
 
-/* Runs an operator by its qualified name and returns its wall time in seconds. Ends the program if it fails. */
+/* Runs an operator by its qualified name and returns its wall time in seconds. Ends the program if it fails.
+ * `attributes`: NULL but for loom.fused. */
 double bench_call(bench_workers *workers, const char *name, const loom_value *arguments, uint32_t count,
-                  loom_value *result);
+                  const loom_value *attributes, loom_value *result);
 /* Frees the result's voxels, or keeps the memory for a result to come. */
 void bench_drop(bench_workers *workers, const loom_value *result);
 
