@@ -275,6 +275,24 @@ static void one_nan(void **state) {
     harness_free(h);
 }
 
+/* The widest Gaussian that is taken leaves a constant what it is; beyond, rounding would be all there is. */
+static void widest_gaussian(void **state) {
+    (void)state;
+    harness *h = harness_new();
+    loom_value image = make_image(h, LOOM_F32, 2, (uint64_t[]){700, 4}, 1), result;
+    for (int k = 0; k < 2800; k++)
+        ((float *)(uintptr_t)image.image.voxels)[k] = 100;
+    result = RUN(h, "simpleitk.SmoothingRecursiveGaussian", image, loom_float(1000));
+    for (int k = 0; k < 2800; k++)
+        assert_true(fabsf(((const float *)result.image.voxels)[k] - 100) < 0.01f);
+    for (int k = 0; k < 3; k++) {
+        const loom_value wider[] = {image, loom_float((const double[]){1001, 1e5, 1e300}[k])};
+        assert_int_equal(harness_run(h, "simpleitk.SmoothingRecursiveGaussian", wider, 2, NULL, &result),
+                         LOOM_BAD_ARGUMENT);
+    }
+    harness_free(h);
+}
+
 /* Scratch is kept to the end of a call: it must not grow with the steps. */
 static void steps_share_scratch(void **state) {
     (void)state;
@@ -314,6 +332,7 @@ int main(void) {
                                        cmocka_unit_test(masks_and_wide_labels),
                                        cmocka_unit_test(one_nan),
                                        cmocka_unit_test(steps_share_scratch),
-                                       cmocka_unit_test(spacing_beyond_floats)};
+                                       cmocka_unit_test(spacing_beyond_floats),
+                                       cmocka_unit_test(widest_gaussian)};
     return cmocka_run_group_tests_name("filters", tests, NULL, NULL);
 }
