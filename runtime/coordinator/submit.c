@@ -143,9 +143,9 @@ static loom_status push(uint32_t **items, size_t *count, size_t *capacity, uint3
     return LOOM_OK;
 }
 
-static uint32_t failed_argument(const loom_session *session, const loom_step *step) {
-    for (uint32_t i = 0; i < step->argument_count; i++) {
-        uint32_t argument = loom_graph_resolve(&session->graph, step->arguments[i]);
+static uint32_t failed_argument(const loom_session *session, const needed *of) {
+    for (uint32_t i = 0; i < of->count; i++) {
+        uint32_t argument = loom_graph_resolve(&session->graph, of->steps[i]);
         if (session->graph.steps[argument].state == LOOM_STEP_FAILED) return argument;
     }
     return LOOM_STEP_NONE;
@@ -178,6 +178,12 @@ static bool may_come(const loom_session *session, const loom_step *step) {
     return !step->op && session->in_flight > 0;
 }
 
+/* The step on top of the stack cannot be computed. */
+static loom_status skip(loom_session *session, uint32_t index, uint32_t failed) {
+    session->submission.count--;
+    return loom_step_skipped(session, index, session->graph.steps[failed].failure);
+}
+
 /* One visit of a step on the stack: pops it once it has a task or cannot have one. LOOM_BUSY: look again when a task
  * has ended. */
 static loom_status visit(loom_session *session, loom_error *err) {
@@ -197,14 +203,12 @@ static loom_status visit(loom_session *session, loom_error *err) {
         return status;
     }
     LOOM_TRY(loom_part_reopen(session, index, err));
+    step = &session->graph.steps[index]; /* there may be more of them now */
     /* Before anything is demanded for it: what nobody submits then would count as about to be. */
-    uint32_t failed = failed_argument(session, step);
-    if (failed != LOOM_STEP_NONE) {
-        todo->count--;
-        return loom_step_skipped(session, index, session->graph.steps[failed].failure);
-    }
     loom_group group;
     needed of = {.steps = step->arguments, .count = step->argument_count};
+    uint32_t failed = failed_argument(session, &of);
+    if (failed != LOOM_STEP_NONE) return skip(session, index, failed);
     size_t before = todo->count;
     if (loom_step_uses(session, index) != LOOM_OK) return loom_segment_full(err);
     if (loom_fuse(session, index, &group)) {
@@ -219,6 +223,9 @@ static loom_status visit(loom_session *session, loom_error *err) {
         if (advice == LOOM_SWEEP_NEEDS) of = (needed){.steps = numbers, .count = count};
         if (advice == LOOM_SWEEP_NEEDS)
             return push_arguments(session, &of) == LOOM_OK ? LOOM_OK : loom_segment_full(err);
+        /* Of another of the group, which was not told: an item's step does not hear of what all items use. */
+        failed = failed_argument(session, &of);
+        if (failed != LOOM_STEP_NONE) return skip(session, index, failed);
     }
     if (push_arguments(session, &of) != LOOM_OK) return loom_segment_full(err);
     if (todo->count > before) return LOOM_OK;
