@@ -46,13 +46,29 @@ static bool is_lost_part(const loom_session *session, const loom_step *part, con
            refers_to(&sequence, vid);
 }
 
+static bool has_value(const loom_step *step, const loom_id *vid) {
+    return step->state == LOOM_STEP_DONE && step->has_vid && loom_id_equal(&step->vid, vid);
+}
+
+/* The step whose value has that id among those that a fused task takes: what is between may have tasks by now. */
+static uint32_t find_taken(const loom_session *session, uint32_t user, const loom_id *vid) {
+    const loom_graph_run *graph = &session->graph;
+    for (uint32_t link = graph->steps[user].takes; link; link = graph->links[link].next) {
+        uint32_t index = loom_graph_resolve(graph, graph->links[link].user);
+        if (has_value(&graph->steps[index], vid)) return index;
+    }
+    return LOOM_STEP_NONE;
+}
+
 /* The step whose value has that id, among the arguments of a step and the items that these gather. */
 static uint32_t find_argument(const loom_session *session, uint32_t user, const loom_id *vid, int depth) {
     const loom_step *step = &session->graph.steps[user];
+    uint32_t taken = find_taken(session, user, vid);
+    if (taken != LOOM_STEP_NONE) return taken;
     for (uint32_t i = 0; i < step->argument_count; i++) {
         uint32_t index = loom_graph_resolve(&session->graph, step->arguments[i]);
         const loom_step *argument = &session->graph.steps[index];
-        if (argument->state == LOOM_STEP_DONE && argument->has_vid && loom_id_equal(&argument->vid, vid)) return index;
+        if (has_value(argument, vid)) return index;
         if (argument->fused) {
             uint32_t deeper = find_argument(session, index, vid, depth);
             if (deeper != LOOM_STEP_NONE) return deeper;
@@ -142,24 +158,41 @@ static void tell(const loom_session *session, uint32_t index) {
     session->options->notice(line, session->options->context);
 }
 
+/* `argument`: LOOM_STEP_NONE if it is being computed again already. */
 static loom_status hand_out_again(loom_session *session, uint32_t user, uint32_t argument, step_list *withdrawn,
                                   loom_error *err) {
     if (forget_task(session, user) != LOOM_OK || add(withdrawn, user) != LOOM_OK ||
-        withdraw_users(session, argument, withdrawn) != LOOM_OK)
+        (argument != LOOM_STEP_NONE && withdraw_users(session, argument, withdrawn) != LOOM_OK))
         return loom_segment_full(err);
     for (size_t i = 0; i < withdrawn->count; i++) /* grows meanwhile */
         if (withdraw_users(session, withdrawn->steps[i], withdrawn) != LOOM_OK) return loom_segment_full(err);
-    LOOM_TRY(lose(session, argument, err));
+    if (argument != LOOM_STEP_NONE) LOOM_TRY(lose(session, argument, err));
     for (size_t i = 0; i < withdrawn->count; i++)
         if (!session->graph.steps[withdrawn->steps[i]].fused) LOOM_TRY(loom_submit(session, withdrawn->steps[i], err));
     return LOOM_OK;
 }
 
+/* Whether the task of `user` took that argument from a task which was given up since: another that ran had lost it too,
+ * and it is being computed again, or was. Else the second would fail, or count as another loss. */
+static bool is_replaced(const loom_session *session, uint32_t user, const loom_id *vid) {
+    const loom_task *task = loom_segment_task(session->segment, session->graph.steps[user].task);
+    const uint32_t *numbers = loom_segment_pointer(session->segment, task->arguments);
+    for (uint32_t i = 0; numbers && i < task->argument_count; i++) {
+        const loom_task *argument = loom_segment_task(session->segment, numbers[i]);
+        if (argument && loom_id_equal(&argument->vid, vid) && !loom_task_argument_step(session, task, i)) return true;
+    }
+    return false;
+}
+
 loom_status loom_argument_lost(loom_session *session, uint32_t user, const loom_id *vid, bool *again, loom_error *err) {
-    uint32_t argument = find_argument(session, user, vid, LOOM_NESTING_MAX);
-    *again = argument != LOOM_STEP_NONE && session->graph.steps[argument].losses < LOSSES_MAX;
-    if (!*again) return LOOM_OK;
-    tell(session, argument);
+    uint32_t argument = LOOM_STEP_NONE;
+    *again = is_replaced(session, user, vid);
+    if (!*again) {
+        argument = find_argument(session, user, vid, LOOM_NESTING_MAX);
+        *again = argument != LOOM_STEP_NONE && session->graph.steps[argument].losses < LOSSES_MAX;
+        if (!*again) return LOOM_OK;
+        tell(session, argument);
+    }
     step_list withdrawn = {0};
     loom_status status = hand_out_again(session, user, argument, &withdrawn, err);
     free(withdrawn.steps);

@@ -127,6 +127,42 @@ static loom_status run_total(loom_call *call) {
     return LOOM_OK;
 }
 
+/* A part of `gated`: the first of each worker adds the number of its process to the file `ready` and waits for `gate`.
+ */
+static loom_status gated_part(loom_part *part) {
+    static char told;
+    const loom_value *image;
+    const char *ready, *gate;
+    LOOM_TRY(loom_arg_image(part->call, 0, &image));
+    LOOM_TRY(loom_arg_path(part->call, 1, &ready));
+    LOOM_TRY(loom_arg_path(part->call, 2, &gate));
+    if (!*part->local) {
+        char text[32];
+        int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+        int fd = open(ready, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        if (fd < 0 || write(fd, text, (size_t)length) != length)
+            return loom_fail(part->call->err, LOOM_IO, "cannot write %s", ready);
+        close(fd);
+        *part->local = &told;
+    }
+    while (access(gate, F_OK) != 0)
+        pause_ms(2);
+    memcpy((uint8_t *)part->voxels + part->first, (const uint8_t *)image->image.voxels + part->first, part->count);
+    return LOOM_OK;
+}
+
+static const loom_part_run gated_runs[] = {gated_part};
+static const loom_loops gated_loops = {.run = gated_runs, .count = 1};
+
+/* gated(image, ready, gate) = the image, of bytes; voxelwise, so that it may be computed together with others */
+static loom_status run_gated(loom_call *call) {
+    const loom_value *image;
+    void *voxels;
+    LOOM_TRY(loom_arg_image(call, 0, &image));
+    LOOM_TRY(call->services->new_image(call, image->image.header, &voxels));
+    return loom_run_parts(call, 0, loom_image_voxels(image->image.header), LOOM_PART_VALUES, NULL, 0);
+}
+
 /* A part of `stuck`: a helper tells its process number in the file and hangs; the owner waits for one to come. */
 static loom_status stuck_part(loom_part *part) {
     const char *path;
@@ -186,6 +222,8 @@ static const loom_kernel rows[] = {
     LOOM_ROW("test.cube", "nns:i", 3, 3, LOOM_OP_NEW_DOMAIN, 1, LOOM_COST_VOXEL, run_cube, NULL, "an image"),
     LOOM_ROW("test.total", "iss:n", 3, 3, LOOM_OP_REDUCTION, 1, LOOM_COST_VOXEL, run_total, NULL,
              "the sum of its bytes"),
+    LOOM_ROW_PARTS("test.gated", "iss:i", 3, 3, LOOM_VOXELS, 1, LOOM_COST_VOXEL, run_gated, gated_loops,
+                   "the image, once a file is there"),
     LOOM_ROW_PARTS("test.stuck", "is:n", 2, 2, LOOM_OP_REDUCTION, 1, LOOM_COST_GLOBAL, run_stuck, stuck_loops,
                    "1, once the helper is gone"),
 };
