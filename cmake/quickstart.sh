@@ -6,7 +6,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/packages.sh"
 
 install_packages $voxloom_packages
-say "Building voxloom: about half a minute"
+say "Building voxloom: a minute or two"
 build "$root/build" -C "$root/cmake/release.cmake" -DVOXLOOM_TESTS=OFF
 
 sample=$root/build/sample

@@ -5,7 +5,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/packages.sh"
 
 install_packages $voxloom_packages
-say "Building voxloom and its tests: about a minute"
+say "Building voxloom and its tests: some minutes"
 build "$root/build" -C "$root/cmake/release.cmake" -DVOXLOOM_TESTS=ON "$@"
 say "Testing"
 run_tests "$root/build"
