@@ -129,12 +129,13 @@ static void test_same_bytes(void **state) {
         assert_equal(&made, &expected);
         assert_int_equal(number_of(&made.run, "irreproducible"), 0);
         if (k < 2) assert_true(number_of(&made.run, "fused") > ITEMS);
-        /* What is stored has the keys that it has without fusion: nothing is added. */
+        /* What is stored has the keys that it has without fusion: nothing is added. But "auto" goes by measured times
+         * and may keep what lies between, once it is computed by itself. */
         uint64_t rows = results_in(at, "store");
         result_of again = run_program(at, scene_text(at, "%s --no-fuse --workers 2", options));
         assert_equal(&again, &expected);
         assert_int_equal(number_of(&again.run, "irreproducible"), 0);
-        assert_int_equal(results_in(at, "store"), rows);
+        if (strcmp(persists[k], "auto") != 0) assert_int_equal(results_in(at, "store"), rows);
         outcome verified = voxloom(at, "store verify --store store");
         assert_well(&verified);
     }
