@@ -184,6 +184,31 @@ static loom_status skip(loom_session *session, uint32_t index, uint32_t failed) 
     return loom_step_skipped(session, index, session->graph.steps[failed].failure);
 }
 
+/* What the task of a group takes; *over: that is not asked now, the step waits to be swept, or is skipped. */
+static loom_status visit_group(loom_session *session, uint32_t index, loom_group *group, needed *of, bool *over,
+                               loom_error *err) {
+    loom_sweep_advice advice = LOOM_SWEEP_ALONE;
+    uint32_t numbers[2], count = 0;
+    *over = true;
+    if (loom_fuse_begins(session, group) != LOOM_OK ||
+        loom_sweep_advise(session, index, group, &advice, numbers, &count) != LOOM_OK)
+        return loom_segment_full(err);
+    if (advice == LOOM_SWEEP_ASIDE) {
+        session->submission.count--;
+        return LOOM_OK;
+    }
+    if (advice == LOOM_SWEEP_NEEDS) {
+        const needed first = {.steps = numbers, .count = count};
+        return push_arguments(session, &first) == LOOM_OK ? LOOM_OK : loom_segment_full(err);
+    }
+    *of = (needed){.group = group, .steps = group->arguments, .count = group->argument_count};
+    /* Of another of the group, which was not told: an item's step does not hear of what all items use. */
+    uint32_t failed = failed_argument(session, of);
+    if (failed != LOOM_STEP_NONE) return skip(session, index, failed);
+    *over = false;
+    return LOOM_OK;
+}
+
 /* One visit of a step on the stack: pops it once it has a task or cannot have one. LOOM_BUSY: look again when a task
  * has ended. */
 static loom_status visit(loom_session *session, loom_error *err) {
@@ -212,20 +237,9 @@ static loom_status visit(loom_session *session, loom_error *err) {
     size_t before = todo->count;
     if (loom_step_uses(session, index) != LOOM_OK) return loom_segment_full(err);
     if (loom_fuse(session, index, &group)) {
-        loom_sweep_advice advice = LOOM_SWEEP_ALONE;
-        uint32_t numbers[2], count = 0;
-        if (loom_fuse_begins(session, &group) != LOOM_OK ||
-            loom_sweep_advise(session, index, &group, &advice, numbers, &count) != LOOM_OK)
-            return loom_segment_full(err);
-        of = (needed){.group = &group, .steps = group.arguments, .count = group.argument_count};
-        if (advice == LOOM_SWEEP_ASIDE) todo->count--;
-        if (advice == LOOM_SWEEP_ASIDE) return LOOM_OK;
-        if (advice == LOOM_SWEEP_NEEDS) of = (needed){.steps = numbers, .count = count};
-        if (advice == LOOM_SWEEP_NEEDS)
-            return push_arguments(session, &of) == LOOM_OK ? LOOM_OK : loom_segment_full(err);
-        /* Of another of the group, which was not told: an item's step does not hear of what all items use. */
-        failed = failed_argument(session, &of);
-        if (failed != LOOM_STEP_NONE) return skip(session, index, failed);
+        bool over;
+        loom_status status = visit_group(session, index, &group, &of, &over, err);
+        if (status != LOOM_OK || over) return status;
     }
     if (push_arguments(session, &of) != LOOM_OK) return loom_segment_full(err);
     if (todo->count > before) return LOOM_OK;
